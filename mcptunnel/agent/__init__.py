@@ -1,0 +1,1 @@
+"""The program beside the local MCP servers."""

@@ -1,0 +1,267 @@
+"""JSON-RPC 2.0 messages as MCP uses them (specification, basic/index).
+
+Only the envelope is read. Everything inside `params` and `result` stays the text it was, as
+`msgspec.Raw`, until somebody asks for one member: what we do not understand passes unchanged, and a
+large result costs no objects. `encode` always gives one line.
+
+Duplicate members: the last one wins, and only that one is passed on, so that nobody further on can
+read another.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import Raw
+
+from mcptunnel.errors import McpTunnelError
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
+
+RequestId: TypeAlias = str | int
+"""MCP forbids null and fractions (2026-07-28, basic/index, "Requests")."""
+
+Members: TypeAlias = dict[str, Raw]
+"""The members of a JSON object, each still encoded."""
+
+_members = msgspec.json.Decoder(dict[str, Raw])
+_array = msgspec.json.Decoder(list[Raw])
+_id = msgspec.json.Decoder(str | int)
+_text = msgspec.json.Decoder(str)
+_error = msgspec.json.Decoder(dict[str, Raw])
+_any = msgspec.json.Decoder()
+_encoder = msgspec.json.Encoder()
+
+# A string cut in the middle of an emoji: JavaScript writes it, UTF-8 cannot hold it.
+_LONE_SURROGATE = re.compile(
+    rb"(?<!\\)((?:\\\\)*)(?:"
+    rb"(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+
+
+class JsonRpcError(McpTunnelError):
+    """A JSON-RPC error: a message that breaks the rules, or an answer that says so.
+
+    `code` is the JSON-RPC code, `data` any JSON value or None, `request_id` the request it answers,
+    when that is known.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        message: str,
+        data: object = None,
+        request_id: RequestId | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.data = data
+        self.request_id = request_id
+
+    def response(self, request_id: RequestId | None = None) -> "Response":
+        """Return the response that carries this error, to `request_id` or to its own."""
+        error: dict[str, Any] = {"code": self.code, "message": self.message}
+        if self.data is not None:
+            error["data"] = self.data
+        answered = self.request_id if request_id is None else request_id
+        return Response(id=answered, error=raw(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request: answered by exactly one `Response` with the same id."""
+
+    id: RequestId
+    method: str
+    params: Members = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A message that is never answered."""
+
+    method: str
+    params: Members = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer: either `result` or `error` is set. The id is None only if it could not be read."""
+
+    id: RequestId | None
+    result: Raw | None = None
+    error: Raw | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """An array of messages, still encoded; only 2025-03-26 has them."""
+
+    items: tuple[Raw, ...]
+
+
+Message: TypeAlias = Request | Notification | Response
+
+
+def raw(value: object) -> Raw:
+    """Encode any JSON value."""
+    return Raw(_encoder.encode(value))
+
+
+def decode(value: Raw | bytes) -> Any:
+    """Decode a member completely.
+
+    Raises JsonRpcError (INVALID_PARAMS) if the text cannot be represented, as with nesting beyond
+    Python's limit.
+    """
+    try:
+        return _any.decode(value)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise JsonRpcError(INVALID_PARAMS, f"Invalid value: {error}") from None
+
+
+def members(value: Raw | bytes | None) -> Members:
+    """Return the members of an encoded object; {} for None.
+
+    Raises JsonRpcError (INVALID_PARAMS) if it is anything but an object.
+    """
+    if value is None:
+        return {}
+    try:
+        return _members.decode(value)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise JsonRpcError(INVALID_PARAMS, f"Expected an object: {error}") from None
+
+
+def text(value: Raw | None) -> str | None:
+    """Return an encoded string; None for None and for anything that is no string."""
+    if value is None:
+        return None
+    try:
+        return _text.decode(value)
+    except msgspec.MsgspecError:
+        return None
+
+
+def parse(body: bytes) -> Message | Batch:
+    """Read one message, or a batch of them, from UTF-8 JSON.
+
+    Raises JsonRpcError: PARSE_ERROR if it is no JSON, INVALID_REQUEST if it is no JSON-RPC; then
+    `request_id` is set if the message had a usable one.
+    """
+    try:
+        return _message(_members.decode(body))
+    except msgspec.ValidationError:
+        return _batch(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        repaired = _LONE_SURROGATE.sub(lambda m: m[1] + (m[2] or rb"\ufffd"), body)
+        if repaired == body:
+            raise JsonRpcError(PARSE_ERROR, f"Parse error: {error}") from None
+        return parse(repaired)
+
+
+def _batch(body: bytes) -> Batch:
+    try:
+        return Batch(tuple(_array.decode(body)))
+    except (msgspec.MsgspecError, RecursionError):
+        raise JsonRpcError(INVALID_REQUEST, "Expected a JSON-RPC message object") from None
+
+
+def _message(envelope: Members) -> Message:
+    request_id = _read_id(envelope.get("id"))
+    method = envelope.get("method")
+    if method is not None:
+        name = text(method)
+        if name is None:
+            raise JsonRpcError(INVALID_REQUEST, "method must be a string", None, request_id)
+        params = envelope.get("params")
+        try:
+            inner = {} if params is None else _members.decode(params)
+        except (msgspec.MsgspecError, RecursionError):
+            raise JsonRpcError(
+                INVALID_REQUEST, "params must be an object", None, request_id
+            ) from None
+        if "id" not in envelope:
+            return Notification(name, inner)
+        if request_id is None:
+            raise JsonRpcError(INVALID_REQUEST, "id must be a string or an integer")
+        return Request(request_id, name, inner)
+    result, error = envelope.get("result"), envelope.get("error")
+    if (result is None) == (error is None):
+        raise JsonRpcError(
+            INVALID_REQUEST, "Expected a method, or one of result and error", None, request_id
+        )
+    return Response(request_id, result, error)
+
+
+def _read_id(value: Raw | None) -> RequestId | None:
+    if value is None:
+        return None
+    try:
+        return _id.decode(value)
+    except msgspec.MsgspecError:
+        return None
+
+
+def encode(message: Message) -> bytes:
+    """Write a message as one line of UTF-8 JSON, without a line end."""
+    out: dict[str, object] = {"jsonrpc": "2.0"}
+    if isinstance(message, Response):
+        out["id"] = message.id
+        if message.error is not None:
+            out["error"] = message.error
+        else:
+            out["result"] = message.result
+    else:
+        if isinstance(message, Request):
+            out["id"] = message.id
+        out["method"] = message.method
+        if message.params:
+            out["params"] = message.params
+    return one_line(_encoder.encode(out))
+
+
+def one_line(encoded: bytes) -> bytes:
+    """Take line breaks out of JSON; they can only stand between tokens (RFC 8259, section 7)."""
+    if b"\n" in encoded or b"\r" in encoded:
+        return encoded.replace(b"\r", b" ").replace(b"\n", b" ")
+    return encoded
+
+
+def with_member(values: Mapping[str, Raw], name: str, value: object) -> Members:
+    """Return a copy of `values` with one member set; None takes the member away."""
+    changed = dict(values)
+    if value is None:
+        changed.pop(name, None)
+    else:
+        changed[name] = value if isinstance(value, Raw) else raw(value)
+    return changed
+
+
+def error_of(response: Response) -> JsonRpcError | None:
+    """Return the error that a response carries, or None.
+
+    A malformed error object still gives an error, of code INTERNAL_ERROR.
+    """
+    if response.error is None:
+        return None
+    try:
+        fields = _error.decode(response.error)
+        code = msgspec.json.decode(fields.get("code", b"null"), type=int)
+    except (msgspec.MsgspecError, RecursionError):
+        return JsonRpcError(INTERNAL_ERROR, "The server sent a malformed error", None, response.id)
+    data = fields.get("data")
+    return JsonRpcError(
+        code,
+        text(fields.get("message")) or "The server gave no message",
+        None if data is None else decode(data),
+        response.id,
+    )

@@ -1,0 +1,1 @@
+"""Sockets, timers, child processes: everything that touches the reactor."""

@@ -1,0 +1,1 @@
+"""What the relay remembers, in a database."""
