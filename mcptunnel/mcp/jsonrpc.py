@@ -32,7 +32,7 @@ Members: TypeAlias = dict[str, Raw]
 
 _members = msgspec.json.Decoder(dict[str, Raw])
 _array = msgspec.json.Decoder(list[Raw])
-_id = msgspec.json.Decoder(str | int)
+_id: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(str | int)
 _text = msgspec.json.Decoder(str)
 _error = msgspec.json.Decoder(dict[str, Raw])
 _any = msgspec.json.Decoder()
@@ -157,6 +157,10 @@ def parse(body: bytes) -> Message | Batch:
     Raises JsonRpcError: PARSE_ERROR if it is no JSON, INVALID_REQUEST if it is no JSON-RPC; then
     `request_id` is set if the message had a usable one.
     """
+    try:
+        body.decode()  # members are passed on unread, and nobody after us checks them
+    except UnicodeDecodeError:
+        raise JsonRpcError(PARSE_ERROR, "Parse error: the text is not UTF-8") from None
     try:
         return _message(_members.decode(body))
     except msgspec.ValidationError:
