@@ -24,6 +24,11 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 INTERNAL_ERROR = -32603
 
+# MCP's own (2026-07-28, basic/index, "Error Codes").
+HEADER_MISMATCH = -32020
+MISSING_CLIENT_CAPABILITY = -32021
+UNSUPPORTED_PROTOCOL_VERSION = -32022
+
 RequestId: TypeAlias = str | int
 """MCP forbids null and fractions (2026-07-28, basic/index, "Requests")."""
 
