@@ -1,0 +1,136 @@
+"""What every test gets: two guards against things left behind, and free ports.
+
+The guards see what pytest lets pass: errors that were only logged (a Deferred nobody listened to
+among them), and timers, sockets and pipes that a test leaves in the reactor.
+"""
+
+import gc
+import random
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+# Ports above are handed out by the system to outgoing connections.
+PORTS = range(20_000, 32_768)
+SETTLING_TURNS = 20
+
+
+@implementer(ILogObserver)
+class LoggedFailures:
+    """The failures that were logged during a test; each has to be taken, or the test fails."""
+
+    def __init__(self) -> None:
+        self._failures: list[Failure] = []
+
+    def __call__(self, event: LogEvent) -> None:
+        failure = event.get("log_failure")
+        if failure is not None:
+            self._failures.append(failure)
+
+    def take(self, *kinds: type[BaseException]) -> list[Failure]:
+        """Remove and return the failures of these kinds, oldest first; all of them without kinds."""
+        gc.collect()  # a Deferred tells of its error when it dies
+        taken = [one for one in self._failures if not kinds or isinstance(one.value, kinds)]
+        self._failures = [one for one in self._failures if one not in taken]
+        return taken
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_collection() -> None:
+    """Keep `gc.collect` after each test from looking at every imported module again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def logged_failures() -> Iterator[LoggedFailures]:
+    """Fail a test whose failures were only logged. A test that expects one takes it."""
+    failures = LoggedFailures()
+    globalLogPublisher.addObserver(failures)
+    yield failures
+    left = failures.take()
+    globalLogPublisher.removeObserver(failures)
+    if left:
+        told = "\n".join(failure.getTraceback() for failure in left)
+        pytest.fail(f"Failures were logged, and nobody took them:\n{told}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def running_reactor(request: pytest.FixtureRequest) -> Any:
+    """The global reactor after its first turn, or None in a run without pytest-twisted.
+
+    Without that turn the first test would be blamed for the reactor's own waker.
+    """
+    if not request.config.pluginmanager.hasplugin("twisted"):
+        return None
+    from twisted.internet import reactor  # noqa: PLC0415 - chosen by pytest-twisted
+
+    _spin(reactor)
+    return reactor
+
+
+def _spin(reactor: Any) -> None:
+    import pytest_twisted  # noqa: PLC0415 - absent in a run without it
+    from twisted.internet.task import deferLater  # noqa: PLC0415
+
+    pytest_twisted.blockon(deferLater(reactor, 0))
+
+
+def _inhabitants(reactor: Any) -> set[Any]:
+    return {*reactor.getDelayedCalls(), *reactor.getReaders(), *reactor.getWriters()}
+
+
+@pytest.fixture(autouse=True)
+def _clean_reactor(running_reactor: Any) -> Iterator[None]:
+    """Fail a test that leaves timers, sockets or pipes in the reactor."""
+    if running_reactor is None:
+        yield
+        return
+    before = _inhabitants(running_reactor)
+    yield
+    for _ in range(SETTLING_TURNS):  # a closed socket leaves the reactor in a later turn
+        if not _inhabitants(running_reactor) - before:
+            return
+        _spin(running_reactor)
+    left = _inhabitants(running_reactor) - before
+    for call in left & {*running_reactor.getDelayedCalls()}:
+        call.cancel()
+    if left:
+        told = "\n".join(f"  {one!r}" for one in left)
+        pytest.fail(f"Left in the reactor:\n{told}", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def free_ports() -> Callable[[int], list[int]]:
+    """Return a function that finds so many different free ports on the loopback, below 32768."""
+    return _free_ports
+
+
+@pytest.fixture
+def free_port() -> int:
+    """One free port on the loopback, below 32768."""
+    return _free_ports(1)[0]
+
+
+def _free_ports(count: int) -> list[int]:
+    chooser = random.SystemRandom()
+    held: list[socket.socket] = []  # until all are found, so that none is found twice
+    try:
+        while len(held) < count:
+            one = socket.socket()
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+            try:
+                one.bind(("127.0.0.1", chooser.choice(PORTS)))
+            except OSError:
+                one.close()
+            else:
+                held.append(one)
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()

@@ -1,0 +1,56 @@
+"""The guards of conftest.py, shown on a small test module of their own."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+CASES = """
+from twisted.internet import defer, protocol
+from twisted.logger import Logger
+
+
+def test_leaves_a_timer(running_reactor):
+    running_reactor.callLater(60, print)
+
+
+def test_leaves_a_port(running_reactor):
+    running_reactor.listenTCP(0, protocol.Factory(), interface="127.0.0.1")
+
+
+def test_drops_an_error():
+    defer.fail(ValueError("dropped")).itself = defer.Deferred()
+
+
+def test_only_logs_an_error():
+    try:
+        raise ValueError("logged")
+    except ValueError:
+        Logger().failure("It went wrong")
+
+
+def test_takes_its_error(logged_failures):
+    defer.fail(ValueError("dropped"))
+    assert len(logged_failures.take(ValueError)) == 1
+
+
+def test_is_clean(free_port):
+    assert free_port < 32768
+"""
+
+
+def test_each_guard_blames_the_right_test(tmp_path: Path) -> None:
+    """Four leaks of four kinds fail their own tests, and nobody else's."""
+    shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_cases.py").write_text(CASES)
+    command = [sys.executable, "-m", "pytest", "-q", "-rE", "-p", "no:cacheprovider", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    blamed = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("ERROR ")}
+    assert blamed == {
+        "test_cases.py::test_leaves_a_timer",
+        "test_cases.py::test_leaves_a_port",
+        "test_cases.py::test_drops_an_error",
+        "test_cases.py::test_only_logs_an_error",
+    }, done.stdout
+    assert "6 passed, 4 errors" in done.stdout
