@@ -1,0 +1,86 @@
+"""What a `Child` wants done: plain facts, in order, for whoever owns the process."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from mcptunnel.mcp.jsonrpc import Notification, Request, Response
+from mcptunnel.mcp.server_half.handshake import ServerInfo
+from mcptunnel.model import Outcome
+
+
+class LostCause(StrEnum):
+    """Why a call has no answer."""
+
+    EXITED = "exited"
+    """The process ended."""
+    FAILED = "failed"
+    """The server never became usable."""
+    BUSY = "busy"
+    """Too many calls already wait for the server to become usable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Write one line to the child; `line` is without its line end."""
+
+    line: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Give the caller of `key` a message: any number of notifications, then one response.
+
+    It bears the caller's own id and progress token.
+    """
+
+    key: int
+    message: Notification | Response
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The call of `key` will never be answered; the words are left to who knows the server's name."""
+
+    key: int
+    cause: LostCause
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The server can be called. Said once."""
+
+    info: ServerInfo
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeKilled:
+    """The probe spoilt this process: end it, start a fresh one, and do not probe that one.
+
+    `waiting` are the calls that were never written, in order: hand them to the next `Child`.
+    """
+
+    waiting: tuple[tuple[int, Request], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The server cannot be used; `reason` is a sentence. Said once."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsChanged:
+    """The server's list of tools is another one now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Junk:
+    """A line that is no JSON-RPC; `sample` is its beginning. Servers print such things."""
+
+    sample: str
+
+
+Action: TypeAlias = Write | Deliver | Lost | Ready | ProbeKilled | Failed | ToolsChanged | Junk

@@ -1,0 +1,176 @@
+"""How we learn which era a local server speaks, whatever the transport.
+
+`server/discover` is asked first; a server that does not answer it as a modern one is greeted with
+`initialize` (2026-07-28, basic/versioning, "Backward Compatibility").
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from mcptunnel.errors import McpTunnelError
+from mcptunnel.mcp import jsonrpc, meta
+from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, RequestId, Response
+from mcptunnel.mcp.versions import LATEST_LEGACY, LEGACY_VERSIONS, MODERN_VERSIONS, Era
+
+UNSUPPORTED_VERSION: Final = -32022
+"""A modern server's error for a version it does not speak; `data.supported` lists those it does."""
+
+DISCOVER: Final = "server/discover"
+INITIALIZE: Final = "initialize"
+INITIALIZED: Final = jsonrpc.encode(Notification("notifications/initialized"))
+
+_NO_CAPABILITIES: Final = Raw(b"{}")
+# A server that names its versions in an error tells nothing else. Asking it for tools that it does
+# not have costs one error; not asking would lose those that it has.
+_ASSUMED_CAPABILITIES: Final = Raw(b'{"tools":{}}')
+_SHOWN_CHARACTERS: Final = 200
+
+
+class HandshakeError(McpTunnelError):
+    """A local server that we cannot agree with; `code` is that of its JSON-RPC error, if any."""
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a local server said about itself.
+
+    `capabilities` and `server_info` (an Implementation) are encoded objects in its own era's shape.
+    """
+
+    era: Era
+    version: str
+    capabilities: Raw
+    server_info: Raw | None = None
+    instructions: str | None = None
+
+
+class _Discovered(msgspec.Struct, frozen=True):
+    supported_versions: list[str] = msgspec.field(name="supportedVersions")
+    capabilities: dict[str, Raw] | None = None
+    instructions: str | None = None
+    meta: dict[str, Raw] | None = msgspec.field(name="_meta", default=None)
+
+
+class _Initialized(msgspec.Struct, frozen=True):
+    protocol_version: str = msgspec.field(name="protocolVersion")
+    capabilities: dict[str, Raw] | None = None
+    instructions: str | None = None
+    server_info: dict[str, Raw] | None = msgspec.field(name="serverInfo", default=None)
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    supported: list[str]
+
+
+_discovered = msgspec.json.Decoder(_Discovered)
+_initialized = msgspec.json.Decoder(_Initialized)
+
+
+def discover_request(request_id: RequestId, client_info: Raw) -> Request:
+    """Return the probe: `server/discover` in our latest modern version."""
+    about = jsonrpc.raw(meta.modern_meta(client_info=client_info))
+    return Request(request_id, DISCOVER, {meta.META: about})
+
+
+def initialize_request(request_id: RequestId, client_info: Raw) -> Request:
+    """Return `initialize` in our latest legacy version, without capabilities.
+
+    Some servers refuse members of capabilities that they do not know; we offer none.
+    """
+    return Request(
+        request_id,
+        INITIALIZE,
+        {
+            "protocolVersion": jsonrpc.raw(LATEST_LEGACY),
+            "capabilities": _NO_CAPABILITIES,
+            "clientInfo": client_info,
+        },
+    )
+
+
+def read_discover(response: Response) -> ServerInfo | None:
+    """Return what a modern server said to the probe; None if the answer does not show a modern one.
+
+    An error that lists a version of ours shows one too (2026-07-28, basic/transports/stdio).
+    """
+    if response.result is None:
+        return named_in_error(response)
+    try:
+        found = _discovered.decode(response.result)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    version = _latest_modern(found.supported_versions)
+    if version is None:
+        return None
+    return ServerInfo(
+        Era.MODERN,
+        version,
+        jsonrpc.raw(found.capabilities or {}),
+        (found.meta or {}).get(meta.SERVER_INFO),
+        found.instructions,
+    )
+
+
+def named_in_error(response: Response) -> ServerInfo | None:
+    """Return the modern server whose error, to any request, lists a modern version of ours."""
+    error = _error_of(response)
+    if error is None or error.code != UNSUPPORTED_VERSION:
+        return None
+    version = _latest_modern(versions_in(error))
+    return None if version is None else ServerInfo(Era.MODERN, version, _ASSUMED_CAPABILITIES)
+
+
+def versions_in(error: JsonRpcError) -> list[str]:
+    """Return `data.supported` of an error -32022; [] if there is no such list."""
+    try:
+        return msgspec.convert(error.data, _Refusal).supported
+    except msgspec.ValidationError:
+        return []
+
+
+def read_initialize(response: Response) -> ServerInfo:
+    """Return what a legacy server said to `initialize`.
+
+    Raises HandshakeError if it refused, answered nonsense, or chose a version that is not legacy.
+    """
+    error = _error_of(response)
+    if error is not None:
+        said = shown(error.message)
+        raise HandshakeError(f"The server refused initialize: {said} ({error.code})", error.code)
+    try:
+        found = _initialized.decode(response.result or b"")
+    except (msgspec.MsgspecError, RecursionError) as problem:
+        raise HandshakeError(f"The server's answer to initialize is invalid: {problem}") from None
+    if found.protocol_version not in LEGACY_VERSIONS:
+        chosen = shown(found.protocol_version)
+        raise HandshakeError(f"The server speaks MCP version {chosen}, which is not known here")
+    return ServerInfo(
+        Era.LEGACY,
+        found.protocol_version,
+        jsonrpc.raw(found.capabilities or {}),
+        jsonrpc.raw(found.server_info) if found.server_info else None,
+        found.instructions,
+    )
+
+
+def shown(text: str) -> str:
+    """Return text of a server's making, short enough for a sentence of ours."""
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+
+
+def _error_of(response: Response) -> JsonRpcError | None:
+    try:
+        return jsonrpc.error_of(response)
+    except JsonRpcError as error:  # `data` nested too deep to be read
+        return error
+
+
+def _latest_modern(versions: list[str]) -> str | None:
+    return next((ours for ours in reversed(MODERN_VERSIONS) if ours in versions), None)
