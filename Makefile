@@ -1,0 +1,82 @@
+# Everything a person or a build machine runs. `make` alone says what there is.
+#
+# PYTHON=python3.13  another Python for the virtual environment     (make test PYTHON=python3.13)
+# ARGS="-k codec"    more arguments for the tests or the benchmark  (make test ARGS="-k codec")
+# PORT=9000 CHECK=1  for the demo: another port; make one call, and end
+
+PYTHON ?= python3
+ARGS ?=
+PORT ?=
+CHECK ?=
+
+# Paths are relative on purpose: make cannot cope with a space in a target.
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
+METADATA := setup.cfg pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test interop bench lint docs packaging clean FORCE
+.DELETE_ON_ERROR:
+
+help: ## Say what there is.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.has-run ## Start a relay and an agent, make a real call, say how to connect; Ctrl-C ends it.
+	@$(VENV)/bin/mcptunnel demo $(if $(PORT),--port "$(PORT)") $(if $(CHECK),--check)
+
+test: $(VENV)/.has-test ## Run the tests, without those that need other people's programs.
+	@$(RUN) -m pytest --ignore=tests/interop --ignore=tests/benchmarks $(ARGS)
+
+interop: $(VENV)/.has-test ## Run the tests with real clients and servers from PyPI and npm.
+	@$(RUN) -m pytest tests/interop $(ARGS)
+
+bench: $(VENV)/.has-test ## Measure relay and agent against a direct call.
+	@$(RUN) -m tests.benchmarks $(ARGS)
+
+lint: $(VENV)/.has-test $(VENV)/.has-lint ## Run ruff and mypy.
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+
+docs: $(VENV)/.has-docs ## Build the documentation into docs/_build/html.
+	@$(RUN) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html is built."
+
+packaging: $(VENV)/.has-packaging ## Build wheel and sdist, install them elsewhere, look whether all is there.
+	@$(RUN) tests/packaging/check.py
+
+clean: ## Remove the virtual environment and everything that was built.
+	rm -rf $(VENV) .cache build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf *.egg-info twisted/plugins/dropin.cache mcptunnel/plugins/dropin.cache
+	find mcptunnel twisted tests docs -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# The environment is made again if the checkout was moved, if its Python is gone, or if another
+# PYTHON is asked for; its packages are installed again if the metadata changed.
+MADE := $(shell $(RUN) -c "" 2>/dev/null && cat $(VENV)/.made 2>/dev/null)
+WANTED := $(CURDIR) with $(if $(filter file,$(origin PYTHON)),,$(PYTHON))
+ifeq ($(findstring $(WANTED),$(MADE)),)
+$(VENV)/.made: FORCE
+endif
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "mcptunnel needs Python 3.11 or newer; '$(PYTHON)' is" \
+	        "$$($(PYTHON) --version 2>&1 || echo not there)." >&2; \
+	    echo "Name another one: make PYTHON=python3.13 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "'$(PYTHON)' cannot make virtual environments: its modules venv and ensurepip are missing." >&2; \
+	    echo "On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Making a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@echo "$(CURDIR) with $(PYTHON)" > $@
+
+$(VENV)/.has-run: $(VENV)/.made $(METADATA)
+	@echo "Installing mcptunnel into $(VENV) ..."
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.has-%: $(VENV)/.has-run
+	@echo "Installing what '$*' needs into $(VENV) ..."
+	@$(PIP) --editable ".[$*]"
+	@touch $@
