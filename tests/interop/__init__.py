@@ -1,0 +1,1 @@
+"""Other people's MCP clients and servers, through relay and agent, as real processes."""

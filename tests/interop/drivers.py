@@ -1,0 +1,165 @@
+"""The clients of the tests: each runs its driver script and gives back what happened."""
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from tests.interop import environments
+
+CLIENTS = Path(__file__).with_name("clients")
+TIMEOUT_S = 60.0
+
+Step: TypeAlias = dict[str, Any]
+Mode: TypeAlias = Literal["legacy", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An MCP endpoint; `prefix` is what stands before the names of one server's tools."""
+
+    url: str
+    token: str = ""
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a driver; the names are in `clients/scenario.py`."""
+
+    t_s: float
+    step: int
+    name: str
+    fields: dict[str, Any]
+
+
+class Record:
+    """All that one run of a client reported."""
+
+    def __init__(self, lines: str) -> None:
+        self.events = [_event(json.loads(line)) for line in lines.splitlines()]
+
+    @property
+    def protocol(self) -> str:
+        """The version that was negotiated."""
+        return str(self.of(-1, "connected")[0].fields["protocol"])
+
+    def of(self, step: int, name: str) -> list[Event]:
+        """Return the events of a step with that name."""
+        return [event for event in self.events if (event.step, event.name) == (step, name)]
+
+    def last(self, step: int) -> Event:
+        """Return how a step ended."""
+        return [event for event in self.events if event.step == step][-1]
+
+    def duration_s(self, step: int) -> float:
+        """Return the time from the (last) start of a call to its end."""
+        return self.last(step).t_s - self.of(step, "started")[-1].t_s
+
+    def result(self, step: int) -> dict[str, Any]:
+        """Return the result of a call that must have one."""
+        event = self.last(step)
+        assert event.name == "result", event
+        result: dict[str, Any] = event.fields["result"]
+        return result
+
+    def text(self, step: int) -> str:
+        """Return the text of a result."""
+        parts = self.result(step)["content"]
+        return "".join(part["text"] for part in parts if part["type"] == "text")
+
+    def error_text(self, step: int) -> str:
+        """Return what a failed call said, as a JSON-RPC error or as a result with isError."""
+        event = self.last(step)
+        if event.name == "error":
+            return str(event.fields["message"])
+        assert self.result(step).get("isError"), event
+        return self.text(step)
+
+    def tools(self, step: int) -> dict[str, dict[str, Any]]:
+        """Return the tools that a list step found, by name."""
+        return {tool["name"]: tool for tool in self.of(step, "tools")[0].fields["tools"]}
+
+
+def _event(line: dict[str, Any]) -> Event:
+    return Event(line.pop("t"), line.pop("step"), line.pop("event"), line)
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A client. `argv` makes its environment when first asked."""
+
+    name: str
+    argv: Callable[[], Sequence[str | Path]]
+    mode: Mode
+    sdk: int = 2
+
+    @property
+    def era(self) -> str:
+        """The era it speaks to an endpoint that has both."""
+        return "modern" if self.mode == "auto" else "legacy"
+
+    def run(self, endpoint: Endpoint, *steps: Step) -> Record:
+        """Do the steps in one connection. A tool's name gets the endpoint's prefix.
+
+        Raises AssertionError, with what the client wrote, if it failed as a whole.
+        """
+        named = [
+            {**step, "name": endpoint.prefix + step["name"]} if "name" in step else step
+            for step in steps
+        ]
+        asked = {"url": endpoint.url, "token": endpoint.token, "mode": self.mode, "sdk": self.sdk}
+        done = subprocess.run(
+            [str(word) for word in self.argv()],
+            input=json.dumps({**asked, "steps": named}),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode:
+            raise AssertionError(
+                f"{self.name} ended with {done.returncode}:\n{done.stderr[-6000:]}"
+            )
+        return Record(done.stdout)
+
+
+def _python_1() -> Sequence[str | Path]:
+    return environments.python_mcp_1().python, CLIENTS / "python_1.py"
+
+
+def _python_2() -> Sequence[str | Path]:
+    return environments.python_mcp_2().python, CLIENTS / "python_2.py"
+
+
+def _node() -> Sequence[str | Path]:
+    made = environments.node_packages()
+    return made.node, CLIENTS / "node.mjs", made.folder
+
+
+DRIVERS = (
+    Driver("python-1", _python_1, "legacy"),
+    Driver("python-2-legacy", _python_2, "legacy"),
+    Driver("python-2-auto", _python_2, "auto"),
+    Driver("node-1", _node, "legacy", sdk=1),
+    Driver("node-2-legacy", _node, "legacy"),
+    Driver("node-2-auto", _node, "auto"),
+)
+
+
+def list_tools() -> Step:
+    """Make a step that lists all tools."""
+    return {"do": "list"}
+
+
+def call(name: str, /, *, cancel_after_s: float | None = None, **arguments: Any) -> Step:
+    """Make a step that calls a tool."""
+    step: Step = {"do": "call", "name": name, "arguments": arguments}
+    return step if cancel_after_s is None else {**step, "cancel_after_s": cancel_after_s}
+
+
+def pause(seconds: float) -> Step:
+    """Make a step that waits."""
+    return {"do": "pause", "seconds": seconds}

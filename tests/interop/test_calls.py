@@ -1,0 +1,125 @@
+"""Other people's clients reach other people's servers: list, call, progress, a large result.
+
+Each pair runs first directly, which shows that client and server work, then through the tunnel.
+"""
+
+from typing import Any
+
+import pytest
+
+from tests.interop import raw_stdio
+from tests.interop.cases import CASES, INTERVAL_S, LARGE_CHARACTERS, STEPS, ServerCase
+from tests.interop.conftest import Runs
+from tests.interop.drivers import DRIVERS, Driver
+from tests.interop.tunnel import PYTHONPATH
+
+FIELDS = ("title", "description", "inputSchema", "outputSchema", "annotations", "icons", "_meta")
+
+PAIRS = [
+    pytest.param(driver, route, case, id=f"{route}-{case.name}-{driver.name}")
+    for case in CASES
+    for route in ("direct", "tunnel")
+    if route == "tunnel" or case.http is not None
+    for driver in DRIVERS
+]
+each_pair = pytest.mark.parametrize(("driver", "route", "case"), PAIRS)
+each_pair_with_progress = pytest.mark.parametrize(
+    ("driver", "route", "case"),
+    [pair for pair in PAIRS if pair.values[2].progress is not None],  # type: ignore[union-attr]  # a case
+)
+each_pair_with_large = pytest.mark.parametrize(
+    ("driver", "route", "case"),
+    [pair for pair in PAIRS if pair.values[2].large is not None],  # type: ignore[union-attr]  # a case
+)
+each_tunnelled_pair = pytest.mark.parametrize(
+    ("driver", "case"),
+    [
+        pytest.param(driver, case, id=f"{case.name}-{driver.name}")
+        for case in CASES
+        for driver in DRIVERS
+    ],
+)
+
+
+@pytest.fixture(scope="session")
+def own_tools(runs: Runs) -> "OwnTools":
+    return OwnTools(runs)
+
+
+class OwnTools:
+    """What each server itself says about its tools."""
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+        self._stdio: dict[str, dict[str, dict[str, Any]]] = {}
+
+    def of(self, driver: Driver, case: ServerCase) -> dict[str, dict[str, Any]]:
+        """Return the tools by name: as the same client sees them directly, or read off stdio."""
+        if case.command is None:
+            return self._runs.get(driver, "direct", case).tools(0)
+        if case.name not in self._stdio:
+            tools = raw_stdio.list_tools(case.command(), PYTHONPATH)
+            self._stdio[case.name] = {tool["name"]: tool for tool in tools}
+        return self._stdio[case.name]
+
+
+@each_pair
+def test_negotiates_the_newest_era_both_have(
+    runs: Runs, driver: Driver, route: str, case: ServerCase
+) -> None:
+    """A client that can speak 2026-07-28 does so with our hub, whatever the server behind speaks."""
+    protocol = runs.get(driver, route, case).protocol
+    if driver.era == "legacy":
+        assert protocol < "2026"
+    elif route == "tunnel" or not case.name.startswith("everything"):
+        assert protocol == "2026-07-28"
+
+
+@each_tunnelled_pair
+def test_lists_every_tool_with_all_its_fields(
+    runs: Runs, own_tools: OwnTools, driver: Driver, case: ServerCase
+) -> None:
+    """The hub's list has exactly the server's tools, each field as the server wrote it."""
+    listed = runs.get(driver, "tunnel", case).tools(0)
+    prefix = f"{case.name}__"
+    own = own_tools.of(driver, case)
+    seen = {name.removeprefix(prefix): tool for name, tool in listed.items() if prefix in name}
+    assert seen.keys() == own.keys()
+    for name, tool in own.items():
+        for field in FIELDS:
+            assert seen[name].get(field) == tool.get(field), (name, field)
+
+
+@each_pair
+def test_calls_a_tool(runs: Runs, driver: Driver, route: str, case: ServerCase) -> None:
+    """A small call answers with what the server answers."""
+    record = runs.get(driver, route, case)
+    assert case.text in record.text(1)
+    assert not record.result(1).get("isError")
+
+
+@each_pair_with_progress
+def test_progress_arrives_while_the_call_runs(
+    runs: Runs, driver: Driver, route: str, case: ServerCase
+) -> None:
+    """Progress events come one by one, in order, as the server sends them: none is held back."""
+    record = runs.get(driver, route, case)
+    events, end = record.of(2, "progress"), record.last(2)
+    assert end.name == "result"
+    done = [event.fields["progress"] for event in events]
+    assert done == sorted(set(done))
+    if case.counts_cancelled or case.name.startswith("everything"):
+        assert done == list(range(1, STEPS + 1))
+        # The first comes after one interval, the result after all of them.
+        assert end.t_s - events[0].t_s > INTERVAL_S * (STEPS - 1) * 0.7
+    else:
+        assert done == [0, 50, 100]
+        assert end.t_s - events[0].t_s > 0.07
+
+
+@each_pair_with_large
+def test_a_large_result_arrives_whole(
+    runs: Runs, driver: Driver, route: str, case: ServerCase
+) -> None:
+    """A result of a megabyte comes complete."""
+    assert runs.get(driver, route, case).text(3) == "x" * LARGE_CHARACTERS

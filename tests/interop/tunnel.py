@@ -1,0 +1,207 @@
+"""A relay and an agent as `twistd` processes on loopback, with the servers a test gives."""
+
+import json
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from tests.interop.environments import ROOT
+from tests.interop.processes import Process, free_port, wait_until
+
+START_TIMEOUT_S = 60.0
+CLEAN_EXITS = (0, -15)
+"""twistd ends itself by the signal that stopped it."""
+
+MODERN = "2026-07-28"
+PYTHONPATH = {"PYTHONPATH": str(ROOT)}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEntry:
+    """A local server of the agent: a command, or the URL of one that runs already."""
+
+    name: str
+    command: Sequence[str] = ()
+    url: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def toml(self) -> str:
+        """Return the section of the agent's configuration. JSON strings are TOML strings."""
+        lines = [f"[servers.{self.name}]"]
+        if self.url:
+            return "\n".join([*lines, f"url = {json.dumps(self.url)}", ""])
+        lines.append(f"command = {json.dumps([str(word) for word in self.command])}")
+        if self.env:
+            pairs = ", ".join(f"{key} = {json.dumps(value)}" for key, value in self.env.items())
+            lines.append(f"env = {{ {pairs} }}")
+        return "\n".join([*lines, ""])
+
+
+class Tunnel:
+    """A running tunnel; a context manager. `url` is the hub's, `token` opens it."""
+
+    def __init__(
+        self, folder: Path, servers: Sequence[ServerEntry], *, relay_extra: str = ""
+    ) -> None:
+        self.servers = tuple(servers)
+        self.origin = f"http://127.0.0.1:{free_port()}"
+        self.url = f"{self.origin}/mcp"
+        self.token = ""
+        self.agent_key = ""
+        self._folder = folder
+        self._relay_extra = relay_extra
+        self._processes: dict[str, Process] = {}
+        self._stack = ExitStack()
+
+    @property
+    def relay(self) -> Process:
+        return self._processes["relay"]
+
+    @property
+    def agent(self) -> Process:
+        return self._processes["agent"]
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            try:
+                self._start(stack)
+            except Exception as error:
+                raise RuntimeError(f"The tunnel did not start: {error}\n{self.logs()}") from error
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, exc_type: type[BaseException] | None, *_: object) -> None:
+        with self._stack:  # whatever happens here, nothing stays
+            if exc_type is None:
+                for name in ("agent", "relay"):
+                    code = self._processes[name].stop()
+                    if code not in CLEAN_EXITS:
+                        raise AssertionError(f"{name} ended with {code}.\n{self.logs()}")
+
+    def logs(self, since: Mapping[str, int] | None = None) -> str:
+        """Return what both processes wrote, from the positions of `log_sizes` on."""
+        since = since or {}
+        return "\n".join(
+            f"--- {name} ---\n{process.log_text(since.get(name, 0))}"
+            for name, process in self._processes.items()
+        )
+
+    def log_sizes(self) -> dict[str, int]:
+        """Return how much each process has written."""
+        return {name: process.log.stat().st_size for name, process in self._processes.items()}
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """GET a path of the relay without a token; return status and body."""
+        with urllib.request.urlopen(f"{self.origin}{path}", timeout=10) as response:
+            return response.status, response.read()
+
+    def _start(self, stack: ExitStack) -> None:
+        self._write_configuration()
+        self.token = self._make_key("mcp")
+        self.agent_key = self._make_key("agent")
+        key_file = self._folder / "agent.key"
+        key_file.touch(mode=0o600)
+        key_file.write_text(self.agent_key)
+        for name in ("relay", "agent"):
+            self._processes[name] = stack.enter_context(self._twistd(name))
+        wait_until(self._is_connected, START_TIMEOUT_S, "/health to say that the tunnel is up")
+        wait_until(self._has_all_tools, START_TIMEOUT_S, "the tools of all servers to be listed")
+
+    def _write_configuration(self) -> None:
+        port = self.origin.rpartition(":")[2]
+        relay = [
+            f'listen = "tcp:{port}:interface=127.0.0.1"',
+            f'public_url = "{self.origin}"',
+            'state_dir = "./relay-state"',
+            self._relay_extra,
+            "[auth]",
+            'mode = "keys"',
+        ]
+        agent = [
+            f'relay = "{self.origin}"',
+            'name = "laptop"',
+            'key_file = "./agent.key"',
+            'state_dir = "./agent-state"',
+            *(server.toml() for server in self.servers),
+        ]
+        (self._folder / "relay.toml").write_text("\n".join([*relay, ""]))
+        (self._folder / "agent.toml").write_text("\n".join([*agent, ""]))
+
+    def _make_key(self, scope: str) -> str:
+        words = ("keys", "create", "--config", "relay.toml", "--user", "alice", "--scope", scope)
+        done = subprocess.run(
+            [program("mcptunnel"), *words],
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode or len(done.stdout.split()) != 1:
+            raise RuntimeError(f"keys create ended with {done.returncode}: {done.stderr}")
+        return done.stdout.strip()
+
+    def _twistd(self, name: str) -> Process:
+        argv = [program("twistd"), "-n", "--pidfile=", f"mcptunnel-{name}", "--config"]
+        log = self._folder / f"{name}.log"
+        argv.append(f"{name}.toml")
+        return Process(name, argv, log=log, cwd=self._folder, env=PYTHONPATH)
+
+    def _is_connected(self) -> bool:
+        for process in self._processes.values():
+            process.check_running()
+        try:
+            _, body = self.get("/health")
+        except OSError:
+            return False
+        return bool(json.loads(body).get("tunnel") == "connected")
+
+    def _has_all_tools(self) -> bool:
+        names = [tool["name"] for tool in self.list_tools()]
+        return all(
+            any(name.startswith(f"{server.name}__") for name in names) for server in self.servers
+        )
+
+    def list_tools(self) -> list[dict[str, Any]]:
+        """Return the first page of the hub's tools, asked in the modern era without an SDK."""
+        result: dict[str, Any] = modern_request(self.url, self.token, "tools/list")["result"]
+        tools: list[dict[str, Any]] = result["tools"]
+        return tools
+
+
+def modern_request(url: str, token: str, method: str) -> dict[str, Any]:
+    """POST one stateless request that answers with JSON; return the response message."""
+    about = "io.modelcontextprotocol/"
+    meta = {f"{about}protocolVersion": MODERN, f"{about}clientCapabilities": {}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": meta}}
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": MODERN,
+        "Mcp-Method": method,
+    }
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            message: dict[str, Any] = json.load(response)
+            return message
+    except urllib.error.HTTPError as error:
+        with error:
+            raise RuntimeError(f"{method}: {error.code} {error.read()[:2000]!r}") from None
+
+
+def program(name: str) -> str:
+    """Return the path of a console script of the environment that runs the tests."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise RuntimeError(f"{name} is not installed beside {sys.executable}.")
+    return found
