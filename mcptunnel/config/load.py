@@ -1,0 +1,184 @@
+"""Loads the configuration of a relay or an agent, or says everything that is wrong with it."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from platformdirs import user_data_path
+
+from mcptunnel.config import compat
+from mcptunnel.config.agent import KEY_VARIABLE, AgentConfig, ServerConfig
+from mcptunnel.config.errors import Findings, InvalidValueError
+from mcptunnel.config.expand import LooseText, expand
+from mcptunnel.config.listen import loopback_url
+from mcptunnel.config.names import default_device_name
+from mcptunnel.config.reader import Reader
+from mcptunnel.config.relay import RelayConfig
+from mcptunnel.config.schema import fields_of
+from mcptunnel.config.source import Source, find_source
+from mcptunnel.config.spelling import canonical
+
+_Config = TypeVar("_Config", RelayConfig, AgentConfig)
+
+_OVERRIDE_SOURCE = "command line"
+_SCALARS = (str, int, float, bool, Path)
+
+
+def load_relay(
+    path: Path | None,
+    environ: Mapping[str, str],
+    cwd: Path,
+    overrides: Mapping[str, str] | None = None,
+) -> RelayConfig:
+    """Return the relay's configuration.
+
+    `path` is the file, else `environ` or `cwd` tell; `overrides` are texts by dotted canonical key
+    that win over the file. Raises `ConfigError` with all problems.
+    """
+    source = find_source(path, environ, cwd)
+    findings = Findings(source.label)
+    tree = _tree(source, RelayConfig, environ, overrides or {}, findings)
+    if "listen" in (overrides or {}):
+        tree = {name: value for name, value in tree.items() if name not in ("host", "port")}
+    has_mode = compat.check_mode(tree, "relay", findings)
+    compat.rewrite_address(tree, findings, has_mode=has_mode)
+    compat.check_auth(tree, findings)
+    tree.setdefault("state_dir", "state")
+    _default_public_url(tree)
+    values = Reader(source.base, findings).section(tree, RelayConfig)
+    return _finished(RelayConfig, values, findings)
+
+
+def load_agent(
+    path: Path | None,
+    environ: Mapping[str, str],
+    cwd: Path,
+    overrides: Mapping[str, str] | None = None,
+) -> AgentConfig:
+    """Return the agent's configuration; arguments and errors as for `load_relay`.
+
+    The key may come from `$MCPTUNNEL_KEY` in `environ`.
+    """
+    source = find_source(path, environ, cwd)
+    findings = Findings(source.label)
+    tree = _tree(source, AgentConfig, environ, overrides or {}, findings)
+    compat.check_mode(tree, "agent", findings)
+    compat.rewrite_servers(tree, findings)
+    tree.setdefault("name", default_device_name())
+    tree.setdefault("state_dir", str(_agent_state_dir(source, tree)))
+    _place_key(tree, environ, source.base, findings)
+    values = Reader(source.base, findings).section(tree, AgentConfig)
+    if "servers" in values:
+        values["servers"] = tuple(
+            _with_placed_program(server, source.base) for server in values["servers"]
+        )
+    return _finished(AgentConfig, values, findings)
+
+
+def _tree(
+    source: Source,
+    section: type,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str],
+    findings: Findings,
+) -> dict[str, Any]:
+    tree = canonical(expand(source.data, environ, findings), section, findings)
+    for key, text in overrides.items():
+        findings.came_from(key, _OVERRIDE_SOURCE)
+        if not _override(tree, section, key, LooseText(text)):
+            findings.add(key, "is not a key that can be given here", "Write it in the file.")
+    return tree
+
+
+def _override(tree: dict[str, Any], section: type, key: str, text: str) -> bool:
+    name, _, rest = key.partition(".")
+    spec = next((spec for spec in fields_of(section) if spec.name == name), None)
+    if spec is None:
+        return False
+    if rest:
+        inner = tree.setdefault(name, {})
+        return (
+            spec.is_section and isinstance(inner, dict) and _override(inner, spec.kind, rest, text)
+        )
+    if spec.kind not in _SCALARS:
+        return False
+    tree[name] = text
+    return True
+
+
+def _default_public_url(tree: dict[str, Any]) -> None:
+    listen = tree.get("listen", fields_of(RelayConfig)[0].default)
+    try:
+        url = loopback_url(listen) if isinstance(listen, str) else None
+    except InvalidValueError:
+        # The reader will say it; that the URL does not follow from `listen` then is no news.
+        url = "http://localhost"
+    if url:
+        tree.setdefault("public_url", url)
+
+
+def _agent_state_dir(source: Source, tree: Mapping[str, Any]) -> Path:
+    # A text from the environment has no path; what stays the same about it names the folder.
+    identity = (
+        str(source.path.resolve())
+        if source.path
+        else f"{source.base.resolve()} {tree.get('relay')} {tree.get('name')}"
+    )
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return user_data_path("mcptunnel", appauthor=False) / "agents" / digest
+
+
+def _place_key(
+    tree: dict[str, Any], environ: Mapping[str, str], base: Path, findings: Findings
+) -> None:
+    places = [name for name in ("key", "key_file") if tree.get(name) is not None]
+    if environ.get(KEY_VARIABLE):
+        places.append(f"${KEY_VARIABLE}")
+    # Something has to stand there; with a finding nothing of the tree is used.
+    placeholder = "missing"
+    if not places:
+        findings.add("key", "is missing", f"Give key_file, key, or the variable {KEY_VARIABLE}.")
+        tree["key"] = placeholder
+    elif len(places) > 1:
+        findings.add("key", f"is given by {' and '.join(places)}", "Keep exactly one.")
+        tree["key"] = placeholder
+    elif places == ["key_file"]:
+        tree["key"] = _key_from_file(tree["key_file"], base, findings) or placeholder
+    elif places != ["key"]:
+        tree["key"] = environ[KEY_VARIABLE]
+
+
+def _key_from_file(value: object, base: Path, findings: Findings) -> str:
+    if not isinstance(value, str):
+        return ""  # The reader says it, where it reads `key_file`.
+    path = base / Path(value).expanduser()
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read().strip()
+    except (OSError, UnicodeDecodeError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        findings.add("key_file", f"{path} cannot be read: {reason}", "Write the key to it.")
+        return ""
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        findings.add("key_file", f"others can read {path}", f"Run: chmod 600 {path}")
+    if not text:
+        findings.add("key_file", f"{path} is empty", "Write the key to it.")
+    return text
+
+
+def _with_placed_program(server: ServerConfig | None, base: Path) -> ServerConfig | None:
+    """Make a program that is given by a relative path absolute, as every path of a file is."""
+    if not (server and server.command and "/" in server.command[0]):
+        return server
+    program = (server.cwd or base) / server.command[0]
+    return replace(server, command=(str(program), *server.command[1:]))
+
+
+def _finished(section: type[_Config], values: dict[str, Any], findings: Findings) -> _Config:
+    findings.raise_if_any()
+    return section(**values)

@@ -1,0 +1,124 @@
+"""The configuration of a relay."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from mcptunnel.config.errors import Complaint
+from mcptunnel.config.listen import parse_listen
+from mcptunnel.config.schema import Bounds, Option
+from mcptunnel.config.tunnel import KIB, MIB, TunnelConfig
+from mcptunnel.config.urls import is_plain_remote, parse_origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthConfig:
+    """Who may use the relay."""
+
+    # Fields of ways to sign in that this version does not have; see config.compat.
+    file_only: ClassVar = ("issuer", "client_id", "client_secret", "scopes", "user_claim", "oidc")
+
+    mode: Annotated[
+        Literal["keys"],
+        Option("How clients and agents prove who they are. `keys`: by API keys alone."),
+    ] = "keys"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """What the relay refuses to hold in memory."""
+
+    max_request_bytes: Annotated[
+        int,
+        Option("The largest MCP request that the hub reads.", Bounds(least=KIB, most=1024 * MIB)),
+    ] = 4 * MIB
+    max_result_bytes: Annotated[
+        int,
+        Option("The largest result that the hub passes on.", Bounds(least=KIB, most=1024 * MIB)),
+    ] = 16 * MIB
+    max_sessions: Annotated[
+        int,
+        Option("MCP sessions of legacy clients held at once.", Bounds(least=1, most=10_000_000)),
+    ] = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubConfig:
+    """How the hub shows the servers of a user's devices."""
+
+    device_prefix: Annotated[
+        Literal["auto", "always", "never"],
+        Option("Whether tool names start with the device. `auto`: with more than one device."),
+    ] = "auto"
+    server_timeout_s: Annotated[
+        float,
+        Option("Seconds that a server has to answer a list request.", Bounds(least=0.1, most=600)),
+    ] = 10.0
+    offline_grace_s: Annotated[
+        float,
+        Option(
+            "Seconds for which the tools of a device that went offline stay listed.",
+            Bounds(least=0, most=30 * 86_400),
+        ),
+    ] = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayConfig:
+    """Everything a relay is told."""
+
+    file_only: ClassVar = ("mode", "host", "port")
+
+    listen: Annotated[
+        str,
+        Option("Where to listen: a Twisted server endpoint description.", parse=parse_listen),
+    ] = "tcp:8787:interface=127.0.0.1"
+    public_url: Annotated[
+        str,
+        Option(
+            "The URL at which clients and agents reach the relay, without a path.",
+            parse=parse_origin,
+            aliases=("issuer_url",),
+            default_text="the address of `listen` when that is loopback",
+        ),
+    ]
+    state_dir: Annotated[
+        Path,
+        Option("The directory of the key store and the control socket.", default_text="`./state`"),
+    ]
+    insecure: Annotated[
+        bool,
+        Option("Allow a `public_url` with unencrypted http on another machine."),
+    ] = False
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Option("Host names that requests may carry besides the one of `public_url`."),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        Option("Browser origins that may call, besides the one of `public_url`."),
+    ] = ()
+    auth: Annotated[AuthConfig, Option("Who may use the relay.")] = field(
+        default_factory=AuthConfig
+    )
+    hub: Annotated[HubConfig, Option("How the hub shows servers.")] = field(
+        default_factory=HubConfig
+    )
+    limits: Annotated[LimitsConfig, Option("What the relay refuses to hold.")] = field(
+        default_factory=LimitsConfig
+    )
+    tunnel: Annotated[TunnelConfig, Option("Heartbeat and flow control.")] = field(
+        default_factory=TunnelConfig
+    )
+
+    @staticmethod
+    def rules(values: Mapping[str, Any]) -> Iterator[Complaint]:
+        """Complain about fields that contradict each other."""
+        url = values.get("public_url")
+        if url and is_plain_remote(url) and not values.get("insecure"):
+            yield Complaint(
+                "public_url",
+                f"{url!r} would send keys unencrypted over the network",
+                "Use https, or set insecure = true if something else protects the way.",
+            )

@@ -1,0 +1,47 @@
+"""The `[tunnel]` section, the same on both sides: heartbeat and flow control."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from mcptunnel.config.errors import Complaint
+from mcptunnel.config.schema import Bounds, Option
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunnelConfig:
+    """How one side of a tunnel session behaves; the two sides need not agree."""
+
+    ping_after_s: Annotated[
+        float,
+        Option("Send a ping after so many seconds without a frame.", Bounds(least=1, most=3600)),
+    ] = 20.0
+    dead_after_s: Annotated[
+        float,
+        Option("Give up a link that was silent for so many seconds.", Bounds(least=2, most=7200)),
+    ] = 45.0
+    window_bytes: Annotated[
+        int,
+        Option(
+            "Bytes of one stream that may be on their way to this side.",
+            Bounds(least=32 * KIB, most=64 * MIB),
+        ),
+    ] = 256 * KIB
+    max_streams: Annotated[
+        int,
+        Option("Streams that may be open at once on one session.", Bounds(least=1, most=65536)),
+    ] = 256
+
+    @staticmethod
+    def rules(values: Mapping[str, Any]) -> Iterator[Complaint]:
+        """Complain about fields that contradict each other."""
+        ping, dead = values.get("ping_after_s"), values.get("dead_after_s")
+        if ping is not None and dead is not None and dead <= ping:
+            yield Complaint(
+                "dead_after_s",
+                f"{dead:g} s is not longer than ping_after_s ({ping:g} s)",
+                "Leave time for the answer to a ping.",
+            )

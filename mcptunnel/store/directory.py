@@ -1,0 +1,63 @@
+"""The API keys for a program that runs: asked through the store's threads."""
+
+from collections.abc import Callable, Sequence
+
+from mcptunnel.auth.keys import RANDOM_BYTES, IssuedKey, KeyId, KeyRecord, Scope
+from mcptunnel.model import LOCAL_ISSUER, Principal
+from mcptunnel.store.engine import Store
+from mcptunnel.store.keys import Keys, StoredKey
+
+
+class StoredKeys:
+    """Makes, lists, finds and revokes keys.
+
+    `random` gives that many random bytes, `now_s` the time, `revoked` hears of each key that was
+    revoked here, in the reactor's thread, before `revoke` returns.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        random: Callable[[int], bytes],
+        now_s: Callable[[], float],
+        revoked: Callable[[KeyId], None],
+    ) -> None:
+        self._store = store
+        self._random = random
+        self._now_s = now_s
+        self._revoked = revoked
+
+    async def create(self, *, user: str, scope: Scope, name: str) -> IssuedKey:
+        """Make a key of a local user."""
+        principal, random, now_s = (
+            Principal(LOCAL_ISSUER, user),
+            self._random(RANDOM_BYTES),
+            self._now_s(),
+        )
+        return await self._store.write(
+            lambda connection: Keys(connection).issue(
+                principal, scope, name, random=random, now_s=now_s
+            )
+        )
+
+    async def list(self) -> Sequence[KeyRecord]:
+        """Return all keys, revoked ones included, oldest first."""
+        return await self._store.read(lambda connection: Keys(connection).list())
+
+    async def find(self, key_id: KeyId) -> StoredKey | None:
+        """Return a key with the hash of its secret, or None."""
+        return await self._store.read(lambda connection: Keys(connection).find_by_id(key_id))
+
+    async def revoke(self, key_id: KeyId) -> bool:
+        """End a key; False when there is none, or it was revoked before."""
+        now_s = self._now_s()
+        done = await self._store.write(lambda connection: Keys(connection).revoke(key_id, now_s))
+        if done:
+            self._revoked(key_id)
+        return done
+
+    async def touch(self, key_id: KeyId) -> None:
+        """Remember that a key is in use now."""
+        now_s = self._now_s()
+        await self._store.write(lambda connection: Keys(connection).touch(key_id, now_s))

@@ -1,0 +1,39 @@
+"""The tables of the store. A change here needs a migration and a new `REVISION`.
+
+Times are seconds since the epoch. A principal is always the pair (issuer, subject).
+"""
+
+from typing import Final
+
+from sqlalchemy import Column, Float, Index, LargeBinary, MetaData, String, Table
+
+REVISION: Final = "0001"
+"""The newest migration, so that an up-to-date store opens without loading Alembic."""
+
+metadata = MetaData()
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("secret_hash", LargeBinary(32), nullable=False),
+    Column("scope", String(32), nullable=False),
+    Column("issuer", String(2048), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("created_s", Float(53), nullable=False),
+    Column("last_used_s", Float(53)),
+    Column("revoked_s", Float(53)),
+    Index("api_key_principal", "issuer", "subject"),
+)
+
+device = Table(
+    "device",
+    metadata,
+    Column("issuer", String(2048), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("installation_id", String(64), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("first_seen_s", Float(53), nullable=False),
+    Column("last_seen_s", Float(53), nullable=False),
+)
