@@ -36,12 +36,14 @@ Members: TypeAlias = dict[str, Raw]
 """The members of a JSON object, each still encoded."""
 
 _members = msgspec.json.Decoder(dict[str, Raw])
+_raw = msgspec.json.Decoder(Raw)
 _array = msgspec.json.Decoder(list[Raw])
 _id: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(str | int)
 _text = msgspec.json.Decoder(str)
 _error = msgspec.json.Decoder(dict[str, Raw])
 _any = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
+_NULL = b"null"
 
 # A string cut in the middle of an emoji: JavaScript writes it, UTF-8 cannot hold it.
 _LONE_SURROGATE = re.compile(
@@ -142,7 +144,7 @@ def members(value: Raw | bytes | None) -> Members:
         return {}
     try:
         return _members.decode(value)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise JsonRpcError(INVALID_PARAMS, f"Expected an object: {error}") from None
 
 
@@ -152,12 +154,12 @@ def text(value: Raw | None) -> str | None:
         return None
     try:
         return _text.decode(value)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
 
 
 def parse(body: bytes) -> Message | Batch:
-    """Read one message, or a batch of them, from UTF-8 JSON.
+    """Read one message, or a batch of them, from UTF-8 JSON; `params` that is null counts as absent.
 
     Raises JsonRpcError: PARSE_ERROR if it is no JSON, INVALID_REQUEST if it is no JSON-RPC; then
     `request_id` is set if the message had a usable one.
@@ -180,8 +182,15 @@ def parse(body: bytes) -> Message | Batch:
 def _batch(body: bytes) -> Batch:
     try:
         return Batch(tuple(_array.decode(body)))
-    except (msgspec.MsgspecError, RecursionError):
-        raise JsonRpcError(INVALID_REQUEST, "Expected a JSON-RPC message object") from None
+    except msgspec.ValidationError:
+        pass  # said of the first byte: the rest may still be no JSON
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise JsonRpcError(PARSE_ERROR, f"Parse error: {error}") from None
+    try:
+        _raw.decode(body)
+    except msgspec.DecodeError as error:
+        raise JsonRpcError(PARSE_ERROR, f"Parse error: {error}") from None
+    raise JsonRpcError(INVALID_REQUEST, "Expected a JSON-RPC message object")
 
 
 def _message(envelope: Members) -> Message:
@@ -191,24 +200,34 @@ def _message(envelope: Members) -> Message:
         name = text(method)
         if name is None:
             raise JsonRpcError(INVALID_REQUEST, "method must be a string", None, request_id)
-        params = envelope.get("params")
-        try:
-            inner = {} if params is None else _members.decode(params)
-        except (msgspec.MsgspecError, RecursionError):
-            raise JsonRpcError(
-                INVALID_REQUEST, "params must be an object", None, request_id
-            ) from None
+        inner = _read_params(envelope.get("params"), request_id)
         if "id" not in envelope:
             return Notification(name, inner)
         if request_id is None:
             raise JsonRpcError(INVALID_REQUEST, "id must be a string or an integer")
         return Request(request_id, name, inner)
     result, error = envelope.get("result"), envelope.get("error")
+    if error is not None:  # JSON-RPC 1.0 wrote both, one of them null; some servers still do
+        if bytes(error) == _NULL:
+            error = None
+        elif result is not None and bytes(result) == _NULL:
+            result = None
     if (result is None) == (error is None):
         raise JsonRpcError(
             INVALID_REQUEST, "Expected a method, or one of result and error", None, request_id
         )
     return Response(request_id, result, error)
+
+
+def _read_params(value: Raw | None, request_id: RequestId | None) -> Members:
+    if value is None:
+        return {}
+    try:
+        return _members.decode(value)
+    except (msgspec.MsgspecError, RecursionError):
+        if bytes(value) == _NULL:
+            return {}
+        raise JsonRpcError(INVALID_REQUEST, "params must be an object", None, request_id) from None
 
 
 def _read_id(value: Raw | None) -> RequestId | None:
@@ -258,7 +277,8 @@ def with_member(values: Mapping[str, Raw], name: str, value: object) -> Members:
 def error_of(response: Response) -> JsonRpcError | None:
     """Return the error that a response carries, or None.
 
-    A malformed error object still gives an error, of code INTERNAL_ERROR.
+    A malformed error object still gives an error, of code INTERNAL_ERROR; data that cannot be
+    represented is left out.
     """
     if response.error is None:
         return None
@@ -267,10 +287,14 @@ def error_of(response: Response) -> JsonRpcError | None:
         code = msgspec.json.decode(fields.get("code", b"null"), type=int)
     except (msgspec.MsgspecError, RecursionError):
         return JsonRpcError(INTERNAL_ERROR, "The server sent a malformed error", None, response.id)
-    data = fields.get("data")
-    return JsonRpcError(
-        code,
-        text(fields.get("message")) or "The server gave no message",
-        None if data is None else decode(data),
-        response.id,
-    )
+    message = text(fields.get("message")) or "The server gave no message"
+    return JsonRpcError(code, message, _data(fields.get("data")), response.id)
+
+
+def _data(encoded: Raw | None) -> Any:
+    if encoded is None:
+        return None
+    try:
+        return decode(encoded)
+    except JsonRpcError:
+        return None
