@@ -62,7 +62,7 @@ endif
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo "mcptunnel needs Python 3.11 or newer; '$(PYTHON)' is" \
-	        "$$($(PYTHON) --version 2>&1 || echo not there)." >&2; \
+	        "$$($(PYTHON) --version 2>/dev/null || echo not there)." >&2; \
 	    echo "Name another one: make PYTHON=python3.13 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "'$(PYTHON)' cannot make virtual environments: its modules venv and ensurepip are missing." >&2; \
