@@ -1,0 +1,113 @@
+"""Frames to bytes and back: the only place that knows msgpack.
+
+A frame is a msgpack array `[type, stream_id, ...]`; a message is one or more frames, one after the
+other. Every field is checked on the way out as well: what we send by mistake must not make the peer
+end the session for everybody.
+"""
+
+import msgpack
+
+from mcptunnel.wire.constants import (
+    KIB,
+    MAX_DATA_BYTES,
+    MAX_HEADER_COUNT,
+    MAX_HEADER_VALUE_CHARS,
+    MAX_MESSAGE_BYTES,
+    ErrorCode,
+    FrameType,
+)
+from mcptunnel.wire.errors import LocalProtocolError, RemoteProtocolError
+from mcptunnel.wire.fields import FieldError
+from mcptunnel.wire.frames import Frame
+from mcptunnel.wire.layout import fields_of, frame_of
+
+_UTF8_BYTES_PER_CHAR = 4
+_KEPT_BUFFER_BYTES = 16 * KIB
+_BIN_8_BYTES = 255
+
+_packer = msgpack.Packer()
+
+
+def encode(frame: Frame) -> bytes:
+    """Encode one frame.
+
+    Raises LocalProtocolError if a field holds what the peer would refuse.
+    """
+    fields = fields_of(frame)
+    try:
+        frame_of(fields)
+        encoded: bytes = _packer.pack(fields)
+    except ValueError as error:  # a lone surrogate in a text is one, too
+        raise LocalProtocolError(f"{type(frame).__name__} cannot be sent: {error}") from None
+    if len(encoded) > MAX_MESSAGE_BYTES:
+        raise LocalProtocolError(f"{type(frame).__name__} is larger than {MAX_MESSAGE_BYTES} bytes")
+    return encoded
+
+
+def data_prefix(stream_id: int) -> bytes:
+    """Return what every DATA frame of a stream starts with; `data_size` and the bytes follow.
+
+    So a payload is copied once only, into the message.
+    """
+    packed: bytes = _packer.pack((FrameType.DATA.value, stream_id, b""))
+    return packed[:-2]
+
+
+def data_size(count_bytes: int) -> bytes:
+    """Return what goes before `count_bytes` of payload (1 to MAX_DATA_BYTES)."""
+    if count_bytes <= _BIN_8_BYTES:
+        return b"\xc4" + count_bytes.to_bytes(1, "big")
+    return b"\xc5" + count_bytes.to_bytes(2, "big")
+
+
+class Decoder:
+    """Decodes messages. From one to the next it keeps nothing but a buffer to use again."""
+
+    __slots__ = ("_max_message_bytes", "_read_bytes", "_unpacker")
+
+    def __init__(self, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        self._max_message_bytes = max_message_bytes
+        self._renew()
+
+    def _renew(self) -> None:
+        self._read_bytes = 0
+        self._unpacker = msgpack.Unpacker(
+            read_size=min(4 * KIB, self._max_message_bytes),
+            max_buffer_size=self._max_message_bytes,
+            raw=False,
+            use_list=False,
+            strict_map_key=True,
+            max_bin_len=MAX_DATA_BYTES,
+            max_str_len=_UTF8_BYTES_PER_CHAR * MAX_HEADER_VALUE_CHARS,
+            max_array_len=MAX_HEADER_COUNT,
+            max_map_len=0,
+            max_ext_len=0,
+        )
+
+    def decode(self, message: bytes) -> list[Frame]:
+        """Return the frames of a message, at least one.
+
+        Raises RemoteProtocolError for anything else: LIMIT_EXCEEDED if the message is too large,
+        PROTOCOL_ERROR if it is no sequence of frames.
+        """
+        if len(message) > self._max_message_bytes:
+            raise RemoteProtocolError(
+                ErrorCode.LIMIT_EXCEEDED, f"a message is at most {self._max_message_bytes} bytes"
+            )
+        try:
+            self._unpacker.feed(message)
+            frames = [frame_of(fields) for fields in self._unpacker]
+        except FieldError as error:
+            raise self._refusal(str(error)) from None
+        except ValueError:
+            raise self._refusal("a message must be msgpack within the limits") from None
+        self._read_bytes += len(message)
+        if not frames or self._unpacker.tell() != self._read_bytes:
+            raise self._refusal("a message must be one or more whole frames")
+        if len(message) > _KEPT_BUFFER_BYTES:
+            self._renew()  # an idle session should not hold the memory of its largest message
+        return frames
+
+    def _refusal(self, text: str) -> RemoteProtocolError:
+        self._renew()
+        return RemoteProtocolError(ErrorCode.PROTOCOL_ERROR, text)

@@ -1,0 +1,99 @@
+"""The numbers of the tunnel protocol, version 1; docs/reference/protocol says the same in tables."""
+
+from enum import IntEnum, StrEnum
+from typing import Self
+
+KIB = 1024
+
+SUBPROTOCOL = "mcptunnel.1"
+"""The WebSocket subprotocol; without it in the upgrade there is no link."""
+
+PROTOCOL_VERSION = 1
+
+OPTIONAL_FRAME_TYPES = range(64, 128)
+"""A frame of one of these types that we do not know is ignored; of any other, it is an error."""
+
+SESSION_ID = 0
+"""The stream id of frames that are about the session."""
+
+MAX_STREAM_ID = 2**53 - 1
+"""The largest integer that every language holds exactly; no session lives to see it."""
+
+MAX_WINDOW_BYTES = 2**31 - 1
+"""No window may ever hold more credit than this."""
+
+MAX_MESSAGE_BYTES = 256 * KIB
+MAX_DATA_BYTES = 32 * KIB
+MAX_HEADER_COUNT = 256
+MAX_HEADER_NAME_CHARS = 256
+MAX_HEADER_VALUE_CHARS = 32 * KIB
+MAX_PATH_CHARS = 16 * KIB
+MAX_METHOD_CHARS = 32
+MAX_NAME_CHARS = 256
+MAX_TEXT_CHARS = 1024
+MAX_RETRY_AFTER_S = 86400.0
+
+HIGH_WATER_BYTES = 64 * KIB
+"""A stream with more unsent bytes than this should get no more until it has drained."""
+
+LOW_WATER_BYTES = 16 * KIB
+"""A stream that was over the high-water mark has drained when it holds fewer bytes than this."""
+
+
+class Role(StrEnum):
+    """Which end of the session we are. The relay opens odd streams, the agent even ones."""
+
+    RELAY = "relay"
+    AGENT = "agent"
+
+    @property
+    def first_stream_id(self) -> int:
+        return 1 if self is Role.RELAY else 2
+
+    @property
+    def peer(self) -> "Role":
+        return Role.AGENT if self is Role.RELAY else Role.RELAY
+
+
+class FrameType(IntEnum):
+    """The first element of every frame."""
+
+    HELLO = 1
+    WELCOME = 2
+    OPEN = 3
+    HEAD = 4
+    DATA = 5
+    END = 6
+    RESET = 7
+    WINDOW = 8
+    PING = 9
+    PONG = 10
+    ACK = 11
+    GOAWAY = 12
+
+
+class ErrorCode(IntEnum):
+    """Why a stream was dropped (RESET) or a session ends (GOAWAY)."""
+
+    sentence: str
+
+    def __new__(cls, value: int, sentence: str) -> Self:
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.sentence = sentence
+        return member
+
+    NO_ERROR = 0, "Nothing went wrong."
+    PROTOCOL_ERROR = 1, "The peer broke the protocol."
+    INTERNAL_ERROR = 2, "The sender failed."
+    FLOW_CONTROL_ERROR = 3, "The peer sent without credit, or gave more credit than a window holds."
+    REFUSED_STREAM = 4, "The stream was refused before anything was started."
+    CANCEL = 5, "The stream is no longer wanted."
+    UNREACHABLE = 6, "The server behind cannot be used."
+    LIMIT_EXCEEDED = 7, "A limit was exceeded."
+    UNSUPPORTED_VERSION = 8, "The two sides have no protocol version in common."
+    UNAUTHORIZED = 9, "The credential or the request is not allowed."
+    REPLACED = 10, "Another link of the same installation took over."
+    REVOKED = 11, "Access was revoked."
+    SHUTDOWN = 12, "The sender is stopping."
+    TIMEOUT = 13, "Something took too long."

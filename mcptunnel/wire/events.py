@@ -1,0 +1,107 @@
+"""What a session tells its owner, in the order in which it happened."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from mcptunnel.model import Outcome, RequestHead, ResponseHead
+from mcptunnel.wire.constants import ErrorCode
+from mcptunnel.wire.frames import Hello, Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHello:
+    """The agent introduced itself; answer with `Session.welcome` or `Session.goaway`."""
+
+    hello: Hello
+
+
+@dataclass(frozen=True, slots=True)
+class PeerWelcome:
+    """The relay accepted us; the session is open."""
+
+    welcome: Welcome
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """The peer opened a stream; its body follows."""
+
+    stream_id: int
+    head: RequestHead = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadReceived:
+    """The peer answered on a stream that we opened; the body follows."""
+
+    stream_id: int
+    head: ResponseHead = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DataReceived:
+    """Bytes of a body. Call `Session.consumed` once somebody has taken them."""
+
+    stream_id: int
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EndReceived:
+    """The peer's body is complete."""
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamReset:
+    """The peer dropped the stream. It is gone; nothing is to be sent."""
+
+    stream_id: int
+    code: ErrorCode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLost:
+    """The stream is gone without a word of the peer about it."""
+
+    stream_id: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDrained:
+    """A stream that had too many unsent bytes takes more again."""
+
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerGoingAway:
+    """The peer takes no new streams. What it never looked at is reported as `StreamLost`."""
+
+    last_stream_id: int
+    code: ErrorCode
+    text: str
+    retry_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSilent:
+    """Nothing came from the peer for too long; the link is to be taken for dead. Said once."""
+
+
+Event: TypeAlias = (
+    PeerHello
+    | PeerWelcome
+    | StreamOpened
+    | HeadReceived
+    | DataReceived
+    | EndReceived
+    | StreamReset
+    | StreamLost
+    | StreamDrained
+    | PeerGoingAway
+    | PeerSilent
+)

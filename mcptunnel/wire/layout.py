@@ -1,0 +1,251 @@
+"""Frames to the values that make them up, and back: the order of the fields of every frame type.
+
+A frame is `(type, stream_id, ...)`. All types have a fixed number of fields, except HELLO and WELCOME:
+what a later version appends to those two is passed over.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from mcptunnel.model import RequestHead, ResponseHead
+from mcptunnel.wire import fields as check
+from mcptunnel.wire.constants import (
+    MAX_STREAM_ID,
+    MAX_WINDOW_BYTES,
+    OPTIONAL_FRAME_TYPES,
+    SESSION_ID,
+    FrameType,
+)
+from mcptunnel.wire.fields import FieldError
+from mcptunnel.wire.frames import (
+    Ack,
+    Data,
+    End,
+    Frame,
+    Goaway,
+    Head,
+    Hello,
+    Open,
+    Ping,
+    Pong,
+    Reset,
+    Unknown,
+    Welcome,
+    Window,
+)
+
+Fields: TypeAlias = tuple[Any, ...]
+
+_LEAST_FIELDS = 2
+
+
+def frame_of(fields: Any) -> Frame:
+    """Return the frame that these values make up. Raises FieldError if they make up none."""
+    if type(fields) is not tuple or len(fields) < _LEAST_FIELDS:
+        raise FieldError("a frame must be an array of a type, a stream id and more")
+    frame_type = fields[0]
+    if type(frame_type) is not int:
+        raise FieldError("a frame type must be an integer")
+    read = _READ.get(frame_type)
+    if read is None:
+        return _unknown(fields)
+    try:
+        return read(*fields)
+    except TypeError:
+        # The readers check all types themselves, so it can only be the number of arguments.
+        raise FieldError(f"{FrameType(frame_type).name} has another number of fields") from None
+
+
+def fields_of(frame: Frame) -> Fields:
+    """Return the values that make up a frame, unchecked."""
+    return _FIELDS[type(frame)](frame)
+
+
+def _unknown(fields: Fields) -> Unknown:
+    if fields[0] not in OPTIONAL_FRAME_TYPES:
+        raise FieldError("a frame of an unknown type that is not optional")
+    return Unknown(fields[0], check.number(fields[1], "stream id", 0, MAX_STREAM_ID))
+
+
+def _data(_type: int, stream_id: Any, data: Any) -> Data:
+    return Data(check.stream_id(stream_id), check.data(data))
+
+
+def _end(_type: int, stream_id: Any) -> End:
+    return End(check.stream_id(stream_id))
+
+
+def _window(_type: int, stream_id: Any, credit_bytes: Any) -> Window:
+    return Window(
+        check.stream_id(stream_id), check.number(credit_bytes, "credit", 1, MAX_WINDOW_BYTES)
+    )
+
+
+def _open(  # noqa: PLR0913, PLR0917 - the fields of the frame
+    _type: int,
+    stream_id: Any,
+    target: Any,
+    method: Any,
+    path: Any,
+    headers: Any,
+    principal: Any,
+    client: Any,
+    kind: Any,
+) -> Open:
+    head = RequestHead(
+        check.name(target, "target", 1),
+        check.method(method),
+        check.path(path),
+        check.headers(headers),
+        check.text(principal, "principal"),
+        check.text(client, "client"),
+        check.kind(kind),
+    )
+    return Open(check.stream_id(stream_id), head)
+
+
+def _open_fields(frame: Open) -> Fields:
+    head = frame.head
+    return (
+        *(FrameType.OPEN.value, frame.stream_id, head.target, head.method, head.path),
+        *(head.headers, head.principal, head.client, head.kind.value),
+    )
+
+
+def _head(_type: int, stream_id: Any, status: Any, headers: Any) -> Head:
+    head = ResponseHead(check.status(status), check.headers(headers))
+    return Head(check.stream_id(stream_id), head)
+
+
+def _reset(_type: int, stream_id: Any, code: Any, text: Any) -> Reset:
+    return Reset(check.stream_id(stream_id), check.code(code), check.text(text, "text"))
+
+
+def _ping(_type: int, stream_id: Any, token: Any) -> Ping:
+    check.session(stream_id)
+    return Ping(check.number(token, "token"))
+
+
+def _pong(_type: int, stream_id: Any, token: Any) -> Pong:
+    check.session(stream_id)
+    return Pong(check.number(token, "token"))
+
+
+def _ack(_type: int, stream_id: Any, received_count: Any) -> Ack:
+    check.session(stream_id)
+    return Ack(check.number(received_count, "count"))
+
+
+def _goaway(
+    _type: int, stream_id: Any, last_stream_id: Any, code: Any, text: Any, retry_after_s: Any
+) -> Goaway:
+    check.session(stream_id)
+    return Goaway(
+        check.number(last_stream_id, "last stream id", 0, MAX_STREAM_ID),
+        check.code(code),
+        check.text(text, "text"),
+        check.seconds(retry_after_s, "retry after"),
+    )
+
+
+def _hello(  # noqa: PLR0913, PLR0917 - the fields of the frame
+    _type: int,
+    stream_id: Any,
+    versions: Any,
+    installation_id: Any,
+    device_name: Any,
+    software_version: Any,
+    limits: Any,
+    resume_token: Any,
+    last_received: Any,
+    *_later: Any,
+) -> Hello:
+    check.session(stream_id)
+    return Hello(
+        versions=check.versions(versions),
+        installation_id=check.name(installation_id, "installation id", 1),
+        device_name=check.name(device_name, "device name", 1),
+        software_version=check.name(software_version, "software version"),
+        limits=check.limits(limits),
+        resume_token=check.name(resume_token, "resume token"),
+        last_received=check.number(last_received, "last received"),
+    )
+
+
+def _hello_fields(frame: Hello) -> Fields:
+    limits = (frame.limits.window_bytes, frame.limits.max_streams)
+    return (
+        *(FrameType.HELLO.value, SESSION_ID, frame.versions, frame.installation_id),
+        *(frame.device_name, frame.software_version, limits),
+        *(frame.resume_token, frame.last_received),
+    )
+
+
+def _welcome(  # noqa: PLR0913, PLR0917 - the fields of the frame
+    _type: int,
+    stream_id: Any,
+    version: Any,
+    session_id: Any,
+    device_name: Any,
+    notice: Any,
+    limits: Any,
+    resumed: Any,
+    resume_token: Any,
+    last_received: Any,
+    *_later: Any,
+) -> Welcome:
+    check.session(stream_id)
+    return Welcome(
+        version=check.number(version, "version", 1),
+        session_id=check.name(session_id, "session id", 1),
+        device_name=check.name(device_name, "device name", 1),
+        notice=check.text(notice, "notice"),
+        limits=check.limits(limits),
+        resumed=check.boolean(resumed, "resumed"),
+        resume_token=check.name(resume_token, "resume token"),
+        last_received=check.number(last_received, "last received"),
+    )
+
+
+def _welcome_fields(frame: Welcome) -> Fields:
+    limits = (frame.limits.window_bytes, frame.limits.max_streams)
+    return (
+        *(FrameType.WELCOME.value, SESSION_ID, frame.version, frame.session_id),
+        *(frame.device_name, frame.notice, limits),
+        *(frame.resumed, frame.resume_token, frame.last_received),
+    )
+
+
+_READ: dict[int, Callable[..., Frame]] = {
+    FrameType.HELLO: _hello,
+    FrameType.WELCOME: _welcome,
+    FrameType.OPEN: _open,
+    FrameType.HEAD: _head,
+    FrameType.DATA: _data,
+    FrameType.END: _end,
+    FrameType.RESET: _reset,
+    FrameType.WINDOW: _window,
+    FrameType.PING: _ping,
+    FrameType.PONG: _pong,
+    FrameType.ACK: _ack,
+    FrameType.GOAWAY: _goaway,
+}
+
+_FIELDS: dict[type[Any], Callable[[Any], Fields]] = {
+    Hello: _hello_fields,
+    Welcome: _welcome_fields,
+    Open: _open_fields,
+    Head: lambda f: (FrameType.HEAD.value, f.stream_id, f.head.status, f.head.headers),
+    Data: lambda f: (FrameType.DATA.value, f.stream_id, f.data),
+    End: lambda f: (FrameType.END.value, f.stream_id),
+    Reset: lambda f: (FrameType.RESET.value, f.stream_id, int(f.code), f.text),
+    Window: lambda f: (FrameType.WINDOW.value, f.stream_id, f.credit_bytes),
+    Ping: lambda f: (FrameType.PING.value, SESSION_ID, f.token),
+    Pong: lambda f: (FrameType.PONG.value, SESSION_ID, f.token),
+    Ack: lambda f: (FrameType.ACK.value, SESSION_ID, f.received_count),
+    Goaway: lambda f: (
+        *(FrameType.GOAWAY.value, SESSION_ID, f.last_stream_id, int(f.code)),
+        *(f.text, f.retry_after_s),
+    ),
+    Unknown: lambda f: (f.frame_type, f.stream_id),
+}

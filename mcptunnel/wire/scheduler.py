@@ -1,0 +1,186 @@
+"""What goes out next.
+
+Three queues, in this order: frames about the link (HELLO, WELCOME, PING, PONG, ACK), which nothing may
+delay; control frames, in the order in which they were made; and the bodies, of which every stream
+with bytes and credit sends one DATA frame per turn. Bodies stay uncut until they are handed out: the
+later the choice, the fairer the turns and the larger the frames.
+"""
+
+from collections import OrderedDict, deque
+
+from mcptunnel.wire.codec import data_prefix, data_size, encode
+from mcptunnel.wire.constants import HIGH_WATER_BYTES, KIB, LOW_WATER_BYTES
+from mcptunnel.wire.frames import End
+from mcptunnel.wire.settings import Settings
+from mcptunnel.wire.windows import SendWindow
+
+_TURN_OVERHEAD_BYTES = 32
+"""The frame around the bytes of a turn, and an END behind it, are never longer than this."""
+
+_LEAST_TURN_BYTES = KIB
+"""With less room than this, a message is full: better a new one than a splinter."""
+
+
+class Outbox:
+    """What one stream has yet to send of its body.
+
+    `end_handed_out` turns true when the END has left. `drained` turns true when the bytes fall below
+    the low-water mark, having been over the high one, and more may follow; the reader resets it.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_end_wanted",
+        "_over_high_water",
+        "_prefix",
+        "_taken_bytes",
+        "drained",
+        "end_handed_out",
+        "stream_id",
+        "unsent_bytes",
+        "window",
+    )
+
+    def __init__(self, stream_id: int, credit_bytes: int) -> None:
+        self.stream_id = stream_id
+        self.window = SendWindow(credit_bytes)
+        self.unsent_bytes = 0
+        self.end_handed_out = False
+        self.drained = False
+        self._chunks: deque[bytes] = deque()
+        self._taken_bytes = 0  # of the first chunk
+        self._end_wanted = False
+        self._over_high_water = False
+        self._prefix = data_prefix(stream_id)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to send and leave to send it. END needs no credit."""
+        if self.unsent_bytes:
+            return self.window.credit_bytes > 0
+        return self._end_wanted and not self.end_handed_out
+
+    def put(self, data: bytes) -> None:
+        self._chunks.append(data)
+        self.unsent_bytes += len(data)
+        if self.unsent_bytes > HIGH_WATER_BYTES:
+            self._over_high_water = True
+
+    def put_end(self) -> None:
+        self._end_wanted = True
+
+    def take_turn(self, parts: list[bytes | memoryview], most_bytes: int) -> int:
+        """Append one DATA frame of at most `most_bytes` of body, and END if nothing is left.
+
+        Returns how many bytes were appended.
+        """
+        total = 0
+        count = min(self.unsent_bytes, self.window.credit_bytes, most_bytes)
+        if count:
+            self.window.spend(count)
+            size = data_size(count)
+            parts.append(self._prefix)
+            parts.append(size)
+            self._cut(parts, count)
+            total = len(self._prefix) + len(size) + count
+        if self._end_wanted:
+            if not self.unsent_bytes:
+                end = encode(End(self.stream_id))
+                parts.append(end)
+                self.end_handed_out = True
+                total += len(end)
+        elif self._over_high_water and self.unsent_bytes < LOW_WATER_BYTES:
+            self._over_high_water = False
+            self.drained = True
+        return total
+
+    def _cut(self, parts: list[bytes | memoryview], count: int) -> None:
+        """Move `count` bytes, of as many chunks as it takes, without copying them."""
+        self.unsent_bytes -= count
+        chunks = self._chunks
+        while count:
+            first = chunks[0]
+            left = len(first) - self._taken_bytes
+            if left <= count:
+                parts.append(memoryview(first)[self._taken_bytes :] if self._taken_bytes else first)
+                chunks.popleft()
+                self._taken_bytes = 0
+                count -= left
+            else:
+                end = self._taken_bytes + count
+                parts.append(memoryview(first)[self._taken_bytes : end])
+                self._taken_bytes = end
+                count = 0
+
+
+class Scheduler:
+    """The queues of one session."""
+
+    __slots__ = ("_control", "_link", "_settings", "_turns")
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._link: deque[bytes] = deque()
+        self._control: deque[bytes] = deque()
+        self._turns: OrderedDict[int, Outbox] = OrderedDict()
+
+    def put_link(self, frame: bytes) -> None:
+        """Queue an encoded frame that is about the link; it goes before everything else."""
+        self._link.append(frame)
+
+    def put_control(self, frame: bytes) -> None:
+        """Queue an encoded frame that keeps its order, before all bodies."""
+        self._control.append(frame)
+
+    def wake(self, outbox: Outbox) -> None:
+        """Give a stream its turns, if it is ready; call after bytes, END or credit were added."""
+        if outbox.ready:
+            self._turns.setdefault(outbox.stream_id, outbox)
+
+    def drop(self, stream_id: int) -> None:
+        """Take the turns from a stream that is gone."""
+        self._turns.pop(stream_id, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._link.clear()
+        self._control.clear()
+        self._turns.clear()
+
+    def next_message(self) -> tuple[bytes, list[Outbox]] | None:
+        """Return the next message and the outboxes that ended or drained by it, or None.
+
+        A message is at most `message_bytes` long, or it is a single frame.
+        """
+        parts: list[bytes | memoryview] = []
+        room = self._fill(parts, self._link, self._settings.message_bytes)
+        if not self._link:
+            room = self._fill(parts, self._control, room)
+        changed: list[Outbox] = []
+        if self._turns and not self._control:
+            self._take_turns(parts, room, changed)
+        if not parts:
+            return None
+        return b"".join(parts), changed
+
+    @staticmethod
+    def _fill(parts: list[bytes | memoryview], queue: deque[bytes], room: int) -> int:
+        while queue and (len(queue[0]) <= room or not parts):
+            frame = queue.popleft()
+            parts.append(frame)
+            room -= len(frame)
+        return room
+
+    def _take_turns(
+        self, parts: list[bytes | memoryview], room: int, changed: list[Outbox]
+    ) -> None:
+        most_bytes = self._settings.max_data_bytes
+        turns = self._turns
+        while turns and (room >= _LEAST_TURN_BYTES or not parts):
+            stream_id, outbox = turns.popitem(last=False)
+            space = max(room - _TURN_OVERHEAD_BYTES, 1)
+            room -= outbox.take_turn(parts, min(most_bytes, space))
+            if outbox.ready:
+                turns[stream_id] = outbox
+            if outbox.end_handed_out or outbox.drained:
+                changed.append(outbox)
