@@ -1,0 +1,157 @@
+"""Event streams, read and written (WHATWG HTML, "Server-sent events", sections 9.2.5 and 9.2.6).
+
+Events stay bytes: their data is JSON, and JSON readers want bytes.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from mcptunnel.errors import McpTunnelError
+
+COMMENT: Final = b":\n\n"
+"""Keeps a connection alive; readers skip it. Only ever between two events."""
+
+_BOM = b"\xef\xbb\xbf"
+_MESSAGE = b"event: message\ndata: "
+_MAX_RETRY_DIGITS = 9  # eleven days; more is no advice
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. `type` is `message` if the stream did not say.
+
+    `id` is the last id that the stream set, in this event or before, None if it never did; `retry_ms`
+    is what the stream said about reconnecting since the event before, or None.
+    """
+
+    type: str
+    data: bytes
+    id: str | None = None
+    retry_ms: int | None = None
+
+
+class EventTooLargeError(McpTunnelError):
+    """An event is over the limit; the parser is of no more use.
+
+    `events` are those that were complete before it in the same chunk.
+    """
+
+    def __init__(self, limit_bytes: int, events: list[Event]) -> None:
+        super().__init__(f"An event of the stream is larger than {limit_bytes} bytes")
+        self.events = events
+
+
+class Parser:
+    """Reads one stream from its first byte, in chunks of any size.
+
+    `max_event_bytes` bounds what one event holds: its data lines with their field names, and the line
+    being read. An event that the end of the stream cuts off is never returned, as the standard says.
+    """
+
+    __slots__ = (
+        "_after_cr",
+        "_at_start",
+        "_data",
+        "_data_bytes",
+        "_id",
+        "_line",
+        "_max_event_bytes",
+        "_retry_ms",
+        "_type",
+    )
+
+    def __init__(self, max_event_bytes: int) -> None:
+        self._max_event_bytes = max_event_bytes
+        self._line = bytearray()  # the line whose end has not come
+        self._after_cr = False  # a LF that comes next belongs to that line end
+        self._at_start = True
+        self._data: list[bytes] = []
+        self._data_bytes = 0
+        self._type = ""
+        self._id: str | None = None
+        self._retry_ms: int | None = None
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Read on; return the events that are now complete. Raises EventTooLargeError."""
+        event = self._whole_message(chunk)
+        if event is not None:
+            return [event]
+        if self._after_cr and chunk:
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        if b"\r" in chunk:
+            self._after_cr = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, rest = chunk.split(b"\n")
+        events: list[Event] = []
+        for line in lines:
+            self._end_line(line, events)
+        self._line += rest
+        self._check(len(self._line), events)
+        return events
+
+    def _whole_message(self, chunk: bytes) -> Event | None:
+        """Read the usual chunk at once: one event `message` with one line of data."""
+        if (
+            not chunk.startswith(_MESSAGE)
+            or chunk.find(b"\n", len(_MESSAGE)) != len(chunk) - 2
+            or not chunk.endswith(b"\n\n")
+            or b"\r" in chunk
+            or len(chunk) > self._max_event_bytes
+            or self._line
+            or self._data
+            or self._retry_ms is not None
+        ):
+            return None
+        self._at_start = self._after_cr = False
+        self._type = ""
+        return Event("message", chunk[len(_MESSAGE) : -2], self._id)
+
+    def _check(self, line_bytes: int, events: list[Event]) -> None:
+        if self._data_bytes + line_bytes > self._max_event_bytes:
+            raise EventTooLargeError(self._max_event_bytes, events)
+
+    def _end_line(self, line: bytes, events: list[Event]) -> None:
+        if self._line:
+            self._line += line
+            line = bytes(self._line)
+            self._line.clear()
+        self._check(len(line), events)
+        if self._at_start:
+            self._at_start = False
+            line = line.removeprefix(_BOM)
+        if line:
+            self._read_field(line)
+        else:
+            self._end_event(events)
+
+    def _read_field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        match name:
+            case b"data":
+                self._data.append(value)
+                self._data_bytes += len(line)
+            case b"event":
+                self._type = value.decode(errors="replace")
+            case b"id" if b"\0" not in value:
+                self._id = value.decode(errors="replace")
+            case b"retry" if value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
+                self._retry_ms = int(value)
+
+    def _end_event(self, events: list[Event]) -> None:
+        if self._data:
+            data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+            events.append(Event(self._type or "message", data, self._id, self._retry_ms))
+            self._data.clear()
+            self._data_bytes = 0
+            self._retry_ms = None
+        self._type = ""
+
+
+def encode(data: bytes, event: str = "message") -> bytes:
+    """Write one event; line ends of any kind within `data` are read back as LF."""
+    if b"\n" in data or b"\r" in data:
+        lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        data = lines.replace(b"\n", b"\ndata: ")
+    return b"event: %b\ndata: %b\n\n" % (event.encode(), data)
