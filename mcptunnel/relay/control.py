@@ -1,0 +1,300 @@
+"""The control socket: `/api/v1` for commands on the same machine, over a unix socket.
+
+Whoever can open the socket may make keys, so it is the owner's alone: mode 0600 in a private
+directory, and the peer's user id is checked where the system tells it.
+"""
+
+# Much of twisted.web and twisted.application has no annotations.
+# mypy: disable-error-code="no-untyped-call"
+
+import errno
+import os
+import re
+import socket
+import stat
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUNIX, ISystemHandle
+from twisted.logger import Logger
+from twisted.web import http
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from mcptunnel.auth.keys import IssuedKey, KeyId, KeyRecord, Scope, record_to_json
+from mcptunnel.errors import McpTunnelError
+
+SOCKET_NAME = "control.sock"
+"""The socket's name in a `state_dir`."""
+
+MAX_SOCKET_PATH_BYTES = 100
+"""What every system's `sockaddr_un` holds, with room for its end."""
+
+_MAX_BODY_BYTES = 16 * 1024
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{0,255}")
+
+
+class ControlSocketError(McpTunnelError):
+    """The control socket cannot be opened."""
+
+
+class KeyDirectory(Protocol):
+    """The API keys, as the control socket needs them."""
+
+    async def create(self, *, user: str, scope: Scope, name: str) -> IssuedKey: ...
+
+    async def list(self) -> Sequence[KeyRecord]: ...
+
+    async def revoke(self, key_id: KeyId) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer: status and JSON value, no value meaning no body."""
+
+    status: int
+    value: Any = None
+
+
+class RefusedError(Exception):
+    """A request that is answered with an error object `{"error": {"code", "message"}}`."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.reply = Reply(status, {"error": {"code": code, "message": message}})
+
+
+class ControlSocket(Service):
+    """Serves the control socket at `path` while the service runs."""
+
+    def __init__(
+        self, path: Path, keys: KeyDirectory, reactor: IReactorUNIX, clock: IReactorTime
+    ) -> None:
+        self._path = path
+        self._site: Any = control_site(keys, clock)
+        self._reactor = reactor
+        self._port: IListeningPort | None = None
+
+    def startService(self) -> None:
+        """Open the socket. Raises `ControlSocketError`."""
+        remove_stale_socket(self._path)
+        self._port = self._reactor.listenUNIX(
+            os.fspath(self._path), self._site, mode=0o600, wantPID=False
+        )
+        super().startService()
+
+    def stopService(self) -> Deferred[None] | None:
+        """Close the socket and remove it."""
+        super().stopService()
+        port, self._port = self._port, None
+        return None if port is None else port.stopListening()
+
+
+def remove_stale_socket(path: Path) -> None:
+    """Remove what a relay that was killed left at `path`.
+
+    Raises `ControlSocketError` when a relay is listening there, or the path cannot be a socket's.
+    """
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+        raise ControlSocketError(
+            f"{path} is longer than {MAX_SOCKET_PATH_BYTES} bytes, too long for a socket."
+            " Choose a shorter state_dir."
+        )
+    try:
+        is_socket = stat.S_ISSOCK(path.lstat().st_mode)
+    except FileNotFoundError:
+        return
+    if not is_socket:
+        raise ControlSocketError(f"{path} is there and is no socket. Move it away.")
+    with socket.socket(socket.AF_UNIX) as probe:
+        # A live relay's backlog takes the connection at once; this never waits.
+        probe.setblocking(False)
+        if probe.connect_ex(os.fspath(path)) != errno.ECONNREFUSED:
+            raise ControlSocketError(
+                f"another relay is running with {path.parent}."
+                " Stop it, or give this one another state_dir."
+            )
+    path.unlink()
+
+
+def control_site(keys: KeyDirectory, clock: IReactorTime) -> Site:
+    """Return the site of the control socket, without access log."""
+    root, api, version = NotFound(), NotFound(), NotFound()
+    root.putChild(b"api", api)
+    api.putChild(b"v1", version)
+    version.putChild(b"keys", KeysResource(keys))
+    return QuietSite(OwnerOnly(root), reactor=clock)
+
+
+class QuietSite(Site):
+    """A site without access log."""
+
+    def log(self, request: http.Request) -> None:
+        pass
+
+
+class NotFound(Resource):
+    """A place with nothing but what is below it."""
+
+    def getChild(self, _path: bytes, _request: Request) -> Resource:
+        return NotFound()
+
+    def render(self, request: Request) -> bytes:
+        message = "there is nothing at this path"
+        return write_reply(request, RefusedError(http.NOT_FOUND, "not_found", message).reply)
+
+
+class OwnerOnly(Resource):
+    """Lets only the user of this process, and root, reach what is below."""
+
+    def __init__(self, root: Resource) -> None:
+        super().__init__()
+        self._root = root
+
+    def getChildWithDefault(self, path: bytes, request: Request) -> Resource:
+        assert request.channel is not None  # noqa: S101 - it is reading a request
+        uid = peer_uid(request.channel.transport)
+        if uid is not None and uid not in (0, os.geteuid()):
+            return Forbidden()
+        child: Resource = self._root.getChildWithDefault(path, request)
+        return child
+
+
+class Forbidden(NotFound):
+    """The answer to another user."""
+
+    def render(self, request: Request) -> bytes:
+        message = "only the user who runs the relay may use its control socket"
+        return write_reply(request, RefusedError(http.FORBIDDEN, "forbidden", message).reply)
+
+
+class JsonResource(Resource):
+    """Answers `METHODS` with JSON; an exception is logged and answered with 500."""
+
+    log = Logger()
+    METHODS: ClassVar[tuple[str, ...]] = ()
+
+    async def answer(self, method: str, body: bytes) -> Reply:
+        """Answer one of `METHODS`. Raises `RefusedError` for an answer that is an error."""
+        raise NotImplementedError
+
+    def render(self, request: Request) -> bytes | int:
+        method = request.method.decode("latin-1")
+        if method not in self.METHODS:
+            request.setHeader(b"allow", ", ".join(self.METHODS).encode())
+            message = f"{method} is not possible here"
+            reply = RefusedError(http.NOT_ALLOWED, "method_not_allowed", message).reply
+            return write_reply(request, reply)
+        # A client may go before the answer is there: the work is done, nothing is written then.
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+        Deferred.fromCoroutine(self._respond(request, method, gone))
+        return NOT_DONE_YET
+
+    async def _respond(self, request: Request, method: str, gone: Sequence[object]) -> None:
+        try:
+            reply = await self.answer(method, _body(request))
+        except RefusedError as refused:
+            reply = refused.reply
+        except Exception:  # noqa: BLE001 - the last resort of a request, told in the log
+            self.log.failure("{method} on the control socket failed", method=method)
+            message = "the relay could not do this; its log says why"
+            reply = RefusedError(http.INTERNAL_SERVER_ERROR, "internal", message).reply
+        if not gone:
+            request.write(write_reply(request, reply))
+            request.finish()
+
+
+class KeysResource(JsonResource):
+    """`/api/v1/keys`: list and make keys; each key below it."""
+
+    METHODS = ("GET", "POST")
+
+    def __init__(self, keys: KeyDirectory) -> None:
+        super().__init__()
+        self._keys = keys
+
+    def getChild(self, path: bytes, _request: Request) -> Resource:
+        key_id = path.decode("utf-8", "replace")
+        return KeyResource(self._keys, KeyId(key_id)) if key_id else self
+
+    async def answer(self, method: str, body: bytes) -> Reply:
+        if method == "GET":
+            return Reply(http.OK, {"keys": [record_to_json(r) for r in await self._keys.list()]})
+        user, scope, name = read_order(body)
+        issued = await self._keys.create(user=user, scope=scope, name=name)
+        return Reply(http.CREATED, {"key": issued.text, **record_to_json(issued.record)})
+
+
+class KeyResource(JsonResource):
+    """`/api/v1/keys/ID`: revoke it."""
+
+    METHODS = ("DELETE",)
+
+    def __init__(self, keys: KeyDirectory, key_id: KeyId) -> None:
+        super().__init__()
+        self._keys = keys
+        self._id = key_id
+
+    def getChild(self, _path: bytes, _request: Request) -> Resource:
+        return NotFound()
+
+    async def answer(self, _method: str, _body: bytes) -> Reply:
+        if not await self._keys.revoke(self._id):
+            raise RefusedError(http.NOT_FOUND, "not_found", "there is no such key in use")
+        return Reply(http.NO_CONTENT)
+
+
+def read_order(body: bytes) -> tuple[str, Scope, str]:
+    """Return user, scope and name of a key that is asked for. Raises `RefusedError`."""
+    try:
+        members = msgspec.json.decode(body, type=dict[str, str])
+        user, name = members["user"], members.get("name", "")
+        scope = Scope(members["scope"])
+    except (ValueError, KeyError) as error:
+        known = ", ".join(Scope)
+        message = f"wanted: an object with user, scope ({known}) and maybe name, all texts"
+        raise RefusedError(http.BAD_REQUEST, "bad_request", message) from error
+    if not user.strip() or not (_NAME.fullmatch(user) and _NAME.fullmatch(name)):
+        message = "user and name are one line of at most 255 characters, user is not empty"
+        raise RefusedError(http.BAD_REQUEST, "bad_request", message)
+    return user, scope, name
+
+
+def _body(request: Request) -> bytes:
+    content = request.content
+    body = b"" if content is None else content.read(_MAX_BODY_BYTES + 1)
+    if len(body) > _MAX_BODY_BYTES:
+        message = f"the body has more than {_MAX_BODY_BYTES} bytes"
+        raise RefusedError(http.REQUEST_ENTITY_TOO_LARGE, "too_large", message)
+    return body
+
+
+def peer_uid(transport: object) -> int | None:
+    """Return the user id of the process at the other end, or None where that is not told."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None or not ISystemHandle.providedBy(transport):
+        return None
+    connection: Any = ISystemHandle(transport).getHandle()
+    credentials = struct.Struct("3i")
+    packed = connection.getsockopt(socket.SOL_SOCKET, option, credentials.size)
+    uid: int = credentials.unpack(packed)[1]
+    return uid
+
+
+def write_reply(request: Request, reply: Reply) -> bytes:
+    """Set status and headers for a reply and return its body."""
+    request.setResponseCode(reply.status)
+    if reply.value is None:
+        return b""
+    body = msgspec.json.encode(reply.value)
+    request.setHeader(b"content-type", b"application/json")
+    request.setHeader(b"cache-control", b"no-store")
+    request.setHeader(b"content-length", str(len(body)).encode())
+    return body
