@@ -1,0 +1,25 @@
+# One image, both roles. The relay is what runs unless another command is given:
+#
+#   docker run -p 8787:8787 -v relay-data:/data mcptunnel
+#   docker run -v agent-data:/data mcptunnel mcptunnel-agent --config agent.toml
+#
+# /data is the working directory: it holds relay.toml or agent.toml, and the state.
+FROM python:3.12-slim AS build
+WORKDIR /source
+COPY . .
+RUN python -m venv /opt/mcptunnel \
+ && /opt/mcptunnel/bin/pip install --no-cache-dir --disable-pip-version-check . \
+ # the list of plugins, kept now: the user below may not write it
+ && /opt/mcptunnel/bin/twistd --help > /dev/null
+
+FROM python:3.12-slim
+COPY --from=build /opt/mcptunnel /opt/mcptunnel
+ENV PATH=/opt/mcptunnel/bin:$PATH PYTHONUNBUFFERED=1
+RUN useradd --create-home --uid 10001 mcptunnel && install -d -o mcptunnel -g mcptunnel /data
+USER mcptunnel
+WORKDIR /data
+VOLUME /data
+EXPOSE 8787
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["twistd", "--nodaemon", "--pidfile="]
+CMD ["mcptunnel-relay", "--config", "relay.toml"]
