@@ -24,6 +24,8 @@ PREFIX = "mcpt_ak_"
 RANDOM_BYTES = 40
 """How many random bytes `mint` takes: 8 for the id, 32 for the secret."""
 
+MAX_LABEL_CHARS = 255
+
 _ID_CHARS = 12
 _SECRET_CHARS = 43
 _CRC_CHARS = 6
@@ -99,6 +101,11 @@ def hash_secret(secret: str) -> bytes:
 def matches(key: ParsedKey, secret_hash: bytes) -> bool:
     """Tell, in constant time, whether `secret_hash` was stored for this key's secret."""
     return hmac.compare_digest(hash_secret(key.secret), secret_hash)
+
+
+def is_label(text: str) -> bool:
+    """Tell whether a text can be a user or a key's name: one line that is safe to show."""
+    return len(text) <= MAX_LABEL_CHARS and text.isprintable()
 
 
 def record_to_json(record: KeyRecord) -> dict[str, Any]:

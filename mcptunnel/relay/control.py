@@ -9,7 +9,6 @@ directory, and the peer's user id is checked where the system tells it.
 
 import errno
 import os
-import re
 import socket
 import stat
 import struct
@@ -27,7 +26,15 @@ from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from mcptunnel.auth.keys import IssuedKey, KeyId, KeyRecord, Scope, record_to_json
+from mcptunnel.auth.keys import (
+    MAX_LABEL_CHARS,
+    IssuedKey,
+    KeyId,
+    KeyRecord,
+    Scope,
+    is_label,
+    record_to_json,
+)
 from mcptunnel.errors import McpTunnelError
 
 SOCKET_NAME = "control.sock"
@@ -37,7 +44,6 @@ MAX_SOCKET_PATH_BYTES = 100
 """What every system's `sockaddr_un` holds, with room for its end."""
 
 _MAX_BODY_BYTES = 16 * 1024
-_NAME = re.compile(r"[^\x00-\x1f\x7f]{0,255}")
 
 
 class ControlSocketError(McpTunnelError):
@@ -261,8 +267,8 @@ def read_order(body: bytes) -> tuple[str, Scope, str]:
         known = ", ".join(Scope)
         message = f"wanted: an object with user, scope ({known}) and maybe name, all texts"
         raise RefusedError(http.BAD_REQUEST, "bad_request", message) from error
-    if not user.strip() or not (_NAME.fullmatch(user) and _NAME.fullmatch(name)):
-        message = "user and name are one line of at most 255 characters, user is not empty"
+    if not user.strip() or not (is_label(user) and is_label(name)):
+        message = f"user and name are one line of at most {MAX_LABEL_CHARS} printable characters"
         raise RefusedError(http.BAD_REQUEST, "bad_request", message)
     return user, scope, name
 

@@ -1,0 +1,84 @@
+"""`mcptunnel keys`: make, list and revoke API keys."""
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from mcptunnel.auth.keys import MAX_LABEL_CHARS, Scope, is_label, record_to_json
+from mcptunnel.cli.key_table import print_keys
+from mcptunnel.cli.keyring import KeyRing, open_keyring
+from mcptunnel.cli.options import CommandError, config_option
+from mcptunnel.config.load import load_relay
+
+_EXAMPLES = """\b
+Examples:
+  mcptunnel keys create --config relay.toml --user alice --scope agent > agent.key
+  mcptunnel keys create --config relay.toml --user alice --scope mcp --name cursor
+  mcptunnel keys list --config relay.toml
+  mcptunnel keys revoke --config relay.toml abcdefghij23
+"""
+
+
+@click.group(epilog=_EXAMPLES)
+def keys() -> None:
+    """Make, list and revoke API keys.
+
+    Works with the store of the relay's configuration. A running relay is told, so that a key that
+    is revoked stops working at once.
+    """
+
+
+@keys.command()
+@config_option("relay")
+@click.option("--user", required=True, help="Whose key it is.")
+@click.option(
+    "--scope",
+    required=True,
+    type=click.Choice([scope.value for scope in Scope]),
+    help="agent: to connect an agent. mcp: for an MCP client.",
+)
+@click.option("--name", default="", help="What the key is for, to recognise it by.")
+def create(config: Path | None, user: str, scope: str, name: str) -> None:
+    """Make a key and print it, alone, on standard output.
+
+    It is shown this once: only its hash is stored.
+    """
+    for value, option in ((user, "--user"), (name, "--name")):
+        if not is_label(value):
+            raise CommandError(f"{option}: at most {MAX_LABEL_CHARS} printable characters.")
+    if not user.strip():
+        raise CommandError("--user: is empty.")
+    with _keyring(config) as ring:
+        issued = ring.create(user=user, scope=Scope(scope), name=name)
+    click.echo(issued.text)
+    click.echo(f"Key {issued.record.id} of {user}, scope {scope}. It is not shown again.", err=True)
+
+
+@keys.command("list")
+@config_option("relay")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
+def list_keys(config: Path | None, as_json: bool) -> None:
+    """List all keys, revoked ones included."""
+    with _keyring(config) as ring:
+        records = ring.list()
+    if as_json:
+        click.echo(json.dumps([record_to_json(record) for record in records], indent=2))
+    else:
+        print_keys(records)
+
+
+@keys.command()
+@config_option("relay")
+@click.argument("key_id", metavar="ID")
+def revoke(config: Path | None, key_id: str) -> None:
+    """End a key for good; what is connected with it is cut off at once."""
+    with _keyring(config) as ring:
+        if not ring.revoke(key_id):
+            raise CommandError(f"there is no key {key_id} in use. See: mcptunnel keys list")
+    click.echo(f"Key {key_id} is revoked.", err=True)
+
+
+def _keyring(config: Path | None) -> KeyRing:
+    return open_keyring(load_relay(config, os.environ, Path.cwd()).state_dir)
