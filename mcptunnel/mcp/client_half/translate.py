@@ -15,9 +15,16 @@ from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError, Members, Request
 _MODERN_MEMBERS: Final = ("resultType", "ttlMs", "cacheScope")
 _COMPLETE: Final = "complete"
 
-# Errors that blame the modern request, which we wrote: HeaderMismatch, a missing client capability,
-# an unsupported version. A legacy client knows neither the codes nor what they blame.
-_MODERN_CODES: Final = frozenset({b"-32020", b"-32021", b"-32022"})
+# Errors that blame the modern request, which we wrote. A legacy client knows neither the codes nor
+# what they blame.
+_MODERN_CODES: Final = frozenset(
+    b"%d" % code
+    for code in (
+        jsonrpc.HEADER_MISMATCH,
+        jsonrpc.MISSING_CLIENT_CAPABILITY,
+        jsonrpc.UNSUPPORTED_PROTOCOL_VERSION,
+    )
+)
 
 _tools = msgspec.json.Decoder(list[dict[str, Raw]])
 
@@ -30,9 +37,11 @@ def to_modern(request: Request, session: McpSession) -> Request:
     no object.
     """
     ours = meta.modern_meta(client_info=session.client_info)
-    for key, value in jsonrpc.members(request.params.get(meta.META)).items():
-        if not key.startswith(meta.CORE_PREFIX):
-            ours[key] = value
+    about = request.params.get(meta.META)
+    if about is not None and bytes(about) != b"null":
+        for key, value in jsonrpc.members(about).items():
+            if not key.startswith(meta.CORE_PREFIX):
+                ours[key] = value
     params = jsonrpc.with_member(request.params, meta.META, ours)
     if request.method == "tools/call":
         params.pop("task", None)  # legacy tasks, which we never offer
@@ -58,7 +67,7 @@ def to_legacy_result(method: str, result: Raw) -> Raw:
     for name in _MODERN_MEMBERS:
         known.pop(name, None)
     if method == "tools/list":
-        _loosen_tools(known)
+        _drop_loose_schemas(known)
     elif method == "tools/call":
         content = known.get("structuredContent")
         if content is not None and not _is_object(content):
@@ -66,7 +75,7 @@ def to_legacy_result(method: str, result: Raw) -> Raw:
     return jsonrpc.raw(known)
 
 
-def _loosen_tools(result: Members) -> None:
+def _drop_loose_schemas(result: Members) -> None:
     try:
         tools = _tools.decode(result.get("tools", b""))
     except (msgspec.MsgspecError, RecursionError):
@@ -86,7 +95,7 @@ def _has_object_root(schema: Raw) -> bool:
 
 
 def _is_object(value: Raw) -> bool:
-    return memoryview(value)[:1] == b"{"
+    return bytes(memoryview(value)[:1]) == b"{"
 
 
 def to_legacy_error(error: Raw) -> Raw:

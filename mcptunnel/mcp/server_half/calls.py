@@ -11,14 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc, meta
-from mcptunnel.mcp.jsonrpc import (
-    INTERNAL_ERROR,
-    JsonRpcError,
-    Notification,
-    Request,
-    RequestId,
-    Response,
-)
+from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, RequestId, Response
 from mcptunnel.mcp.server_half import translate
 from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.mcp.server_half.handshake import ServerInfo
@@ -46,9 +39,6 @@ class OpenCalls:
     def __len__(self) -> int:
         return len(self._ids)
 
-    def __contains__(self, key: int) -> bool:
-        return key in self._ids
-
     def new_id(self) -> int:
         """Return an id that this child has not seen."""
         own = self._next_id
@@ -65,10 +55,9 @@ class OpenCalls:
         Raises JsonRpcError (INVALID_PARAMS) if `_meta` is no object; then nothing is remembered.
         """
         params, token = request.params, None
-        about = params.get(meta.META)
         own = self.new_id()
-        if about is not None:
-            values = jsonrpc.members(about)
+        if meta.META in params:
+            values = translate.meta_of(params)
             token = values.get(meta.PROGRESS_TOKEN)
             if era is Era.LEGACY:
                 values = translate.own_keys_removed(values)
@@ -120,11 +109,9 @@ def _restored(response: Response, call: _Call, info: ServerInfo) -> Response:
     result, error = response.result, response.error
     if info.era is Era.MODERN:
         return Response(call.request_id, result, error)
-    if error is not None:
-        return Response(call.request_id, error=translate.to_modern_error(error))
     if result is None:
-        missing = JsonRpcError(INTERNAL_ERROR, "The server sent neither a result nor an error")
-        return missing.response(call.request_id)
+        modern_error = None if error is None else translate.to_modern_error(error)
+        return Response(call.request_id, error=modern_error)
     try:
         modern = translate.to_modern_result(call.method, result, info.server_info)
     except JsonRpcError as problem:

@@ -34,7 +34,7 @@ MAX_WAITING: Final = 256
 
 _SAMPLE_BYTES: Final = 200
 # What a server says that took the probe for the beginning of a modern conversation.
-_ERA_LOCKED: Final = frozenset({handshake.UNSUPPORTED_VERSION, jsonrpc.INVALID_REQUEST})
+_ERA_LOCKED: Final = frozenset({jsonrpc.UNSUPPORTED_PROTOCOL_VERSION, jsonrpc.INVALID_REQUEST})
 
 
 _STARTING: Final = frozenset({Phase.PROBING, Phase.INITIALIZING})
@@ -155,7 +155,7 @@ class Child:
         """Take one line of the child's output, with or without its line end."""
         if self.phase is Phase.FAILED or self.phase is Phase.GONE:
             return
-        message = self._read(line)
+        message = self._read(line, now_s)
         if isinstance(message, Batch):  # 2025-03-26 servers may write them
             self._receive_batch(message, line, now_s)
         elif message is not None:
@@ -165,7 +165,7 @@ class Child:
         if not batch.items:
             self._junk(line)
         for item in batch.items:
-            message = self._read(bytes(item))
+            message = self._read(bytes(item), now_s)
             if message is None:  # some printed list: one complaint is enough
                 return
             if isinstance(message, Batch):
@@ -173,11 +173,11 @@ class Child:
                 return
             self._receive(message, now_s)
 
-    def _read(self, line: bytes) -> Message | Batch | None:
+    def _read(self, line: bytes, now_s: float) -> Message | Batch | None:
         try:
             return jsonrpc.parse(line)
         except JsonRpcError as error:
-            self._unreadable(line, error)
+            self._unreadable(line, error, now_s)
             return None
 
     def _receive(self, message: Message, now_s: float) -> None:
@@ -219,19 +219,14 @@ class Child:
         elif notification.method == "notifications/tools/list_changed" and self.info is not None:
             self._actions.append(ToolsChanged())
 
-    def _unreadable(self, line: bytes, error: JsonRpcError) -> None:
-        """Count a line that is no JSON-RPC; a call that it tried to answer is not left hanging."""
+    def _unreadable(self, line: bytes, error: JsonRpcError, now_s: float) -> None:
+        """Count a line that is no JSON-RPC; what it tried to answer is not left waiting."""
         if not line.strip():
             return
         self._junk(line)
-        if error.request_id is None or self.info is None or b'"method"' in line:
-            return
-        said = JsonRpcError(
-            jsonrpc.INTERNAL_ERROR, "The server's answer is no valid JSON-RPC response"
-        )
-        delivery = self._calls.answer(said.response(error.request_id), self.info)
-        if delivery is not None:
-            self._actions.append(delivery)
+        if self._calls.issued(error.request_id) and b'"method"' not in line:
+            said = JsonRpcError(jsonrpc.INTERNAL_ERROR, "The server's answer is no JSON-RPC")
+            self._answered(said.response(error.request_id), now_s)
 
     def _junk(self, line: bytes) -> None:
         self.junk_count += 1

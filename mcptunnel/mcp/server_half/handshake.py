@@ -15,9 +15,6 @@ from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, RequestId, Response
 from mcptunnel.mcp.versions import LATEST_LEGACY, LEGACY_VERSIONS, MODERN_VERSIONS, Era
 
-UNSUPPORTED_VERSION: Final = -32022
-"""A modern server's error for a version it does not speak; `data.supported` lists those it does."""
-
 DISCOVER: Final = "server/discover"
 INITIALIZE: Final = "initialize"
 INITIALIZED: Final = jsonrpc.encode(Notification("notifications/initialized"))
@@ -113,18 +110,23 @@ def read_discover(response: Response) -> ServerInfo | None:
         Era.MODERN,
         version,
         jsonrpc.raw(found.capabilities or {}),
-        (found.meta or {}).get(meta.SERVER_INFO),
+        _object((found.meta or {}).get(meta.SERVER_INFO)),
         found.instructions,
     )
 
 
 def named_in_error(response: Response) -> ServerInfo | None:
     """Return the modern server whose error, to any request, lists a modern version of ours."""
-    error = _error_of(response)
-    if error is None or error.code != UNSUPPORTED_VERSION:
+    error = jsonrpc.error_of(response)
+    if error is None or error.code != jsonrpc.UNSUPPORTED_PROTOCOL_VERSION:
         return None
     version = _latest_modern(versions_in(error))
-    return None if version is None else ServerInfo(Era.MODERN, version, _ASSUMED_CAPABILITIES)
+    return None if version is None else assumed(version)
+
+
+def assumed(version: str) -> ServerInfo:
+    """Return what we take for granted of a modern server that told only its version."""
+    return ServerInfo(Era.MODERN, version, _ASSUMED_CAPABILITIES)
 
 
 def versions_in(error: JsonRpcError) -> list[str]:
@@ -140,7 +142,7 @@ def read_initialize(response: Response) -> ServerInfo:
 
     Raises HandshakeError if it refused, answered nonsense, or chose a version that is not legacy.
     """
-    error = _error_of(response)
+    error = jsonrpc.error_of(response)
     if error is not None:
         said = shown(error.message)
         raise HandshakeError(f"The server refused initialize: {said} ({error.code})", error.code)
@@ -165,11 +167,8 @@ def shown(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
-def _error_of(response: Response) -> JsonRpcError | None:
-    try:
-        return jsonrpc.error_of(response)
-    except JsonRpcError as error:  # `data` nested too deep to be read
-        return error
+def _object(value: Raw | None) -> Raw | None:
+    return value if value is not None and bytes(value).startswith(b"{") else None
 
 
 def _latest_modern(versions: list[str]) -> str | None:

@@ -48,12 +48,20 @@ def to_legacy(request: Request) -> Request:
     The progress token, trace and vendor keys stay. Raises JsonRpcError (INVALID_PARAMS) if `_meta`
     is no object.
     """
-    about = request.params.get(meta.META)
-    if about is None:
+    if meta.META not in request.params:
         return request
-    kept = own_keys_removed(jsonrpc.members(about))
+    kept = own_keys_removed(meta_of(request.params))
     params = jsonrpc.with_member(request.params, meta.META, kept or None)
     return Request(request.id, request.method, params)
+
+
+def meta_of(params: Members) -> Members:
+    """Return the members of `_meta`; {} if it is absent or null.
+
+    Raises JsonRpcError (INVALID_PARAMS) if it is anything else but an object.
+    """
+    about = params.get(meta.META)
+    return {} if about is None or bytes(about) == b"null" else jsonrpc.members(about)
 
 
 def own_keys_removed(about: Members) -> Members:

@@ -1,0 +1,147 @@
+"""Modern requests for legacy servers, and their answers for modern clients."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.jsonrpc import JsonRpcError, Request
+from mcptunnel.mcp.server_half.translate import (
+    CACHEABLE,
+    to_legacy,
+    to_modern_error,
+    to_modern_result,
+)
+
+SERVER = Raw(b'{"name":"files"}')
+SERVER_KEY = "io.modelcontextprotocol/serverInfo"
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+def loaded(value: Raw) -> Any:
+    return json.loads(bytes(value))
+
+
+def test_a_request_loses_the_protocols_own_keys_and_nothing_else() -> None:
+    about = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/anything": 1,
+        "progressToken": "t",
+        "traceparent": "00-1",
+        "vendor.example/x": [1],
+    }
+    name = Raw(b'"a"')
+    request = Request(1, "tools/call", {"name": name, "_meta": jsonrpc.raw(about)})
+    legacy = to_legacy(request)
+    assert loaded(legacy.params["_meta"]) == {
+        "progressToken": "t",
+        "traceparent": "00-1",
+        "vendor.example/x": [1],
+    }
+    assert legacy.params["name"] is name
+    assert (legacy.id, legacy.method) == (1, "tools/call")
+
+
+@pytest.mark.parametrize(
+    "about", [b"{}", b"null", b'{"io.modelcontextprotocol/protocolVersion":"x"}']
+)
+def test_an_empty_meta_is_left_out(about: bytes) -> None:
+    assert to_legacy(Request(1, "m", {"_meta": Raw(about)})).params == {}
+
+
+def test_a_request_without_meta_is_the_same_request() -> None:
+    request = Request(1, "m", {"a": Raw(b"1")})
+    assert to_legacy(request) is request
+
+
+def test_a_meta_that_is_no_object_is_refused() -> None:
+    with pytest.raises(JsonRpcError) as caught:
+        to_legacy(Request(1, "m", {"_meta": Raw(b"5")}))
+    assert caught.value.code == jsonrpc.INVALID_PARAMS
+
+
+@pytest.mark.parametrize("method", sorted(CACHEABLE))
+def test_cacheable_results_get_what_is_demanded_of_them(method: str) -> None:
+    assert loaded(to_modern_result(method, Raw(b"{}"), SERVER)) == {
+        "resultType": "complete",
+        "ttlMs": 0,
+        "cacheScope": "private",
+        "_meta": {SERVER_KEY: {"name": "files"}},
+    }
+
+
+def test_other_results_are_not_given_a_life_time() -> None:
+    assert loaded(to_modern_result("tools/call", Raw(b"{}"), None)) == {"resultType": "complete"}
+
+
+@pytest.mark.parametrize("method", ["tools/call", "tools/list"])
+def test_what_a_server_said_itself_stays(method: str) -> None:
+    said = Raw(
+        b'{ "resultType":"vendor","ttlMs":5, "cacheScope":"public",'
+        b'"_meta":{"io.modelcontextprotocol/serverInfo":1}}'
+    )
+    assert to_modern_result(method, said, SERVER) is said
+
+
+def test_other_keys_of_a_results_meta_stay() -> None:
+    result = to_modern_result("tools/call", Raw(b'{"_meta":{"v/x":1.50},"content":[]}'), SERVER)
+    assert b'"v/x":1.50' in bytes(result)
+    assert loaded(result)["_meta"] == {"v/x": 1.5, SERVER_KEY: {"name": "files"}}
+
+
+def test_a_results_meta_that_is_null_counts_as_absent() -> None:
+    result = to_modern_result("tools/call", Raw(b'{"_meta":null}'), SERVER)
+    assert loaded(result)["_meta"] == {SERVER_KEY: {"name": "files"}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"content":[1.0,  1e2],"big":12345678901234567890123}',
+        b'{ \t"content" : [ ] }',
+        b"{ }",
+        b'{"\\u0063ontent":"\\u00e9"}',
+    ],
+)
+def test_members_stay_byte_for_byte(text: bytes) -> None:
+    """Numbers keep their digits, strings their escapes: only something in front is new."""
+    result = bytes(to_modern_result("tools/call", Raw(text), SERVER))
+    assert result.endswith(text[1:])
+    json.loads(result)
+
+
+@given(st.dictionaries(st.text(), json_values), st.sampled_from(["tools/call", "tools/list"]))
+def test_any_object_keeps_its_members(known: dict[str, Any], method: str) -> None:
+    made = loaded(to_modern_result(method, jsonrpc.raw(known), None))
+    assert {name: made[name] for name in known} == known
+
+
+@pytest.mark.parametrize("text", [b"null", b"[]", b"5", b'"x"'])
+def test_a_result_that_is_no_object_is_an_error(text: bytes) -> None:
+    with pytest.raises(JsonRpcError) as caught:
+        to_modern_result("tools/call", Raw(text), SERVER)
+    assert caught.value.code == jsonrpc.INTERNAL_ERROR
+
+
+def test_an_unknown_resource_has_its_modern_code() -> None:
+    error = to_modern_error(Raw(b'{"code":-32002,"message":"m","data":{"uri":"u"}}'))
+    assert loaded(error) == {"code": -32602, "message": "m", "data": {"uri": "u"}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'{"code":-32603,"message":"-32002"}', b'{"code":-320021}', b'"-32002"', b'{"code":1}'],
+)
+def test_other_errors_stay(text: bytes) -> None:
+    error = Raw(text)
+    assert to_modern_error(error) is error
