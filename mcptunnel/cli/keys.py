@@ -2,7 +2,10 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -14,7 +17,7 @@ from mcptunnel.config.load import load_relay
 
 _EXAMPLES = """\b
 Examples:
-  mcptunnel keys create --config relay.toml --user alice --scope agent > agent.key
+  mcptunnel keys create --config relay.toml --user alice --scope agent -o agent.key
   mcptunnel keys create --config relay.toml --user alice --scope mcp --name cursor
   mcptunnel keys list --config relay.toml
   mcptunnel keys revoke --config relay.toml abcdefghij23
@@ -40,7 +43,14 @@ def keys() -> None:
     help="agent: to connect an agent. mcp: for an MCP client.",
 )
 @click.option("--name", default="", help="What the key is for, to recognise it by.")
-def create(config: Path | None, user: str, scope: str, name: str) -> None:
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write the key to a new file that only you can read, instead of printing it.",
+)
+def create(config: Path | None, user: str, scope: str, name: str, output: Path | None) -> None:
     """Make a key and print it, alone, on standard output.
 
     It is shown this once: only its hash is stored.
@@ -50,9 +60,9 @@ def create(config: Path | None, user: str, scope: str, name: str) -> None:
             raise CommandError(f"{option}: at most {MAX_LABEL_CHARS} printable characters.")
     if not user.strip():
         raise CommandError("--user: is empty.")
-    with _keyring(config) as ring:
+    with _keyring(config) as ring, _opened(output) as out:
         issued = ring.create(user=user, scope=Scope(scope), name=name)
-    click.echo(issued.text)
+        click.echo(issued.text, file=out)
     click.echo(f"Key {issued.record.id} of {user}, scope {scope}. It is not shown again.", err=True)
 
 
@@ -78,6 +88,24 @@ def revoke(config: Path | None, key_id: str) -> None:
         if not ring.revoke(key_id):
             raise CommandError(f"there is no key {key_id} in use. See: mcptunnel keys list")
     click.echo(f"Key {key_id} is revoked.", err=True)
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[IO[str] | None]:
+    """Open the file before there is a key, so that none is made in vain."""
+    if output is None:
+        yield None
+        return
+    try:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise CommandError(f"{output}: {error.strerror}. Choose another file.") from error
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            yield file
+    except BaseException:
+        output.unlink()
+        raise
 
 
 def _keyring(config: Path | None) -> KeyRing:

@@ -19,7 +19,7 @@ COMMANDS = {
 _EXAMPLES = """\b
 Examples:
   twistd -n mcptunnel-relay --config relay.toml
-  mcptunnel keys create --config relay.toml --user alice --scope agent > agent.key
+  mcptunnel keys create --config relay.toml --user alice --scope agent -o agent.key
   twistd -n mcptunnel-agent --config agent.toml
 """
 
@@ -49,4 +49,3 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="mcptunnel")
 def main() -> None:
-    """Connect remote AI applications to the MCP servers on your own machine."""

@@ -5,8 +5,9 @@ Commands use this directly, the relay through `store.engine.Store`, which moves 
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -39,8 +40,8 @@ class Database:
             _make_private(path)
             # Two programs that start at once must not both make the tables; the lock is on the
             # directory because that needs no file of its own.
-            with _locked(path.parent), self._engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            with _locked(path.parent), closing(self._engine.raw_connection()) as raw:
+                raw.cursor().execute("PRAGMA journal_mode=WAL")
             with _locked(path.parent), self._writing.begin() as connection:
                 migrate(connection)
 
@@ -123,7 +124,8 @@ def _told(path: Path) -> Iterator[None]:
     """Turn what the system and the database say into a `StoreError` that names the file."""
     try:
         yield
-    except DBAPIError as error:
-        raise StoreError(f"the store {path} failed: {error.orig}") from error
+    except (DBAPIError, sqlite3.Error) as error:
+        reason = getattr(error, "orig", error)
+        raise StoreError(f"the store {path} failed: {reason}") from error
     except OSError as error:
         raise StoreError(f"the store {path} cannot be opened: {error.strerror}") from error
