@@ -101,7 +101,7 @@ def _opened(output: Path | None) -> Iterator[IO[str] | None]:
     except OSError as error:
         raise CommandError(f"{output}: {error.strerror}. Choose another file.") from error
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             yield file
     except BaseException:
         output.unlink()

@@ -49,3 +49,4 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="mcptunnel")
 def main() -> None:
+    """Connect remote AI applications to the MCP servers on your own machine."""
