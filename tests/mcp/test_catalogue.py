@@ -1,0 +1,166 @@
+"""Lists of tools: nothing is lost or changed on the way but what must be."""
+
+import itertools
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from mcptunnel.mcp import catalogue, jsonrpc
+from mcptunnel.mcp.catalogue import Entry, Tool
+from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError
+
+keywords = st.sampled_from(
+    ["properties", "items", "anyOf", "$defs", "x-mcp-header", "default", "const", "type", "not"]
+)
+schemas = st.recursive(
+    st.sampled_from(["x-mcp-header", 1, 1.5, True, None, "string"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keywords, inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+def tool(text: str) -> Tool:
+    (read,) = catalogue.parse_page(Raw(f'{{"tools":[{text}]}}'.encode())).tools
+    return read
+
+
+def stripped(schema: object) -> object:
+    given = tool(json.dumps({"name": "t", "inputSchema": schema}))
+    return json.loads(bytes(catalogue.exposed(given, "t")))["inputSchema"]
+
+
+def test_a_page_gives_tools_cursor_and_count() -> None:
+    page = catalogue.parse_page(
+        Raw(b'{"tools":[{"name":"a"},{"name":"b","x":1}],"nextCursor":"n"}')
+    )
+    assert [t.name for t in page.tools] == ["a", "b"]
+    assert (page.next_cursor, page.dropped) == ("n", 0)
+
+
+@pytest.mark.parametrize(
+    ("cursor", "read"),
+    [
+        (b"", None),
+        (b',"nextCursor":""', ""),
+        (b',"nextCursor":null', None),
+        (b',"nextCursor":5', None),
+    ],
+)
+def test_the_empty_cursor_is_a_cursor(cursor: bytes, read: str | None) -> None:
+    assert catalogue.parse_page(Raw(b'{"tools":[]' + cursor + b"}")).next_cursor == read
+
+
+@pytest.mark.parametrize(
+    "bad", [b"{}", b'{"name":""}', b'{"name":1}', b'{"name":null}', b"[]", b"1", b"null"]
+)
+def test_a_tool_without_a_usable_name_costs_only_itself(bad: bytes) -> None:
+    page = catalogue.parse_page(Raw(b'{"tools":[{"name":"a"},' + bad + b',{"name":"b"}]}'))
+    assert [t.name for t in page.tools] == ["a", "b"]
+    assert page.dropped == 1
+
+
+@pytest.mark.parametrize("result", [b"[]", b"{}", b'{"tools":{}}', b'{"tools":null}', b"1", b""])
+def test_what_is_no_list_of_tools_is_the_servers_error(result: bytes) -> None:
+    with pytest.raises(JsonRpcError) as caught:
+        catalogue.parse_page(Raw(result))
+    assert caught.value.code == INTERNAL_ERROR
+
+
+def test_only_the_name_is_replaced() -> None:
+    text = '{"title":"T","name":"a","inputSchema":{"type" : "object","n":1.0e2},"x":"\\u00e9","_meta":{"k":1}}'
+    assert bytes(catalogue.exposed(tool(text), "s__a")).decode() == text.replace('"a"', '"s__a"')
+
+
+def test_the_annotation_is_taken_out_and_the_rest_stays_byte_for_byte() -> None:
+    text = (
+        '{"name":"a","inputSchema":{"type":"object","properties":{'
+        '"region":{"type":"string","x-mcp-header":"Region","n":1.0e2},'
+        '"deep":{"type":"object","properties":{"x":{"x-mcp-header":"X"}}},"other":{"n":1.0e2 }}}}'
+    )
+    expected = text.replace(',"x-mcp-header":"Region"', "").replace('"x-mcp-header":"X"', "")
+    assert bytes(catalogue.exposed(tool(text), "a")).decode() == expected
+
+
+def test_data_and_properties_of_that_name_are_no_annotations() -> None:
+    schema = {
+        "properties": {"x-mcp-header": {"type": "string", "default": {"x-mcp-header": 1}}},
+        "const": {"x-mcp-header": "kept"},
+        "description": "about x-mcp-header",
+    }
+    assert stripped(schema) == schema
+
+
+@pytest.mark.parametrize("key", ["items", "not", "additionalProperties", "if"])
+def test_annotations_are_found_behind_every_kind_of_keyword(key: str) -> None:
+    note = {"x-mcp-header": "A", "type": "string"}
+    bare = {"type": "string"}
+    assert stripped({key: note}) == {key: bare}
+    assert stripped({"anyOf": [note, True, note]}) == {"anyOf": [bare, True, bare]}
+    assert stripped({"$defs": {"x-mcp-header": note}}) == {"$defs": {"x-mcp-header": bare}}
+
+
+def reference(schema: object) -> object:
+    """Strip a decoded schema, the plain way."""
+    if not isinstance(schema, dict):
+        return schema
+    out: dict[str, object] = {}
+    for key, value in schema.items():
+        if key == "x-mcp-header":
+            continue
+        if key in {"items", "not"}:
+            out[key] = reference(value)
+        elif key in {"properties", "$defs", "anyOf"} and isinstance(value, dict):
+            out[key] = {name: reference(inner) for name, inner in value.items()}
+        elif key in {"properties", "$defs", "anyOf"} and isinstance(value, list):
+            out[key] = [reference(inner) for inner in value]
+        else:
+            out[key] = value
+    return out
+
+
+@given(schemas)
+def test_any_schema_is_stripped_as_the_plain_way_does(schema: object) -> None:
+    assert stripped(schema) == reference(schema)
+
+
+def test_a_schema_of_absurd_depth_is_passed_as_it_is() -> None:
+    deep = '{"items":' * 500 + '{"x-mcp-header":"A"}' + "}" * 500
+    assert (
+        deep in bytes(catalogue.exposed(tool(f'{{"name":"a","inputSchema":{deep}}}'), "a")).decode()
+    )
+
+
+@given(st.permutations(range(6)))
+def test_the_order_of_the_list_does_not_depend_on_arrival(order: list[int]) -> None:
+    places = itertools.product([0, 1], [("b", 0), ("a", 1)], ["y", "x"])
+    entries = [
+        Entry(device, place, f"d{device}", server, tool(f'{{"name":"{name}"}}'))
+        for device, (server, place), name in places
+    ]
+    merged = catalogue.merge([entries[i] for i in order] + entries)
+    listed = [(e.device_key, e.server, e.tool.name) for e in merged]
+    assert listed == [(d, s, t) for d in ("d0", "d1") for s in ("b", "a") for t in ("x", "y")]
+
+
+def test_of_two_tools_of_one_name_the_first_is_listed() -> None:
+    one, two = tool('{"name":"a","n":1}'), tool('{"name":"a","n":2}')
+    merged = catalogue.merge([Entry(0, 0, "d", "s", one), Entry(0, 0, "d", "s", two)])
+    assert [e.tool for e in merged] == [one]
+
+
+def test_the_result_has_what_the_modern_era_demands() -> None:
+    given = catalogue.exposed(tool('{"name":"a"}'), "s__a")
+    result = jsonrpc.decode(
+        catalogue.list_result([given], 5000, Raw(b'{"name":"r","version":"1"}'))
+    )
+    assert result == {
+        "tools": [{"name": "s__a"}],
+        "resultType": "complete",
+        "ttlMs": 5000,
+        "cacheScope": "private",
+        "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "r", "version": "1"}},
+    }
+    assert "_meta" not in jsonrpc.decode(catalogue.list_result([], 0))
