@@ -30,7 +30,7 @@ class Event:
     retry_ms: int | None = None
 
 
-class EventTooLargeError(McpTunnelError):
+class EventTooLarge(McpTunnelError):  # noqa: N818 - says what is wrong
     """An event is over the limit; the parser is of no more use.
 
     `events` are those that were complete before it in the same chunk.
@@ -72,7 +72,7 @@ class Parser:
         self._retry_ms: int | None = None
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """Read on; return the events that are now complete. Raises EventTooLargeError."""
+        """Read on; return the events that are now complete. Raises EventTooLarge."""
         event = self._whole_message(chunk)
         if event is not None:
             return [event]
@@ -109,7 +109,7 @@ class Parser:
 
     def _check(self, line_bytes: int, events: list[Event]) -> None:
         if self._data_bytes + line_bytes > self._max_event_bytes:
-            raise EventTooLargeError(self._max_event_bytes, events)
+            raise EventTooLarge(self._max_event_bytes, events)
 
     def _end_line(self, line: bytes, events: list[Event]) -> None:
         if self._line:

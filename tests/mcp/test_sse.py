@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcptunnel.mcp import sse
-from mcptunnel.mcp.sse import Event, EventTooLargeError, Parser
+from mcptunnel.mcp.sse import Event, EventTooLarge, Parser
 
 LIMIT = 1000
 line_ends = st.sampled_from([b"\n", b"\r", b"\r\n"])
@@ -39,7 +39,7 @@ def read(chunks: list[bytes], limit_bytes: int = LIMIT) -> tuple[list[Event], bo
     for chunk in chunks:
         try:
             events += parser.feed(chunk)
-        except EventTooLargeError as error:
+        except EventTooLarge as error:
             return events + error.events, True
     return events, False
 
@@ -132,7 +132,7 @@ def test_the_rules_of_the_standard(stream: bytes, events: list[Event]) -> None:
 def test_an_event_of_the_limit_passes_and_one_byte_more_does_not() -> None:
     parser = Parser(10)
     assert parser.feed(b"data: 6789\n\n") == [Event("message", b"6789")]
-    with pytest.raises(EventTooLargeError) as caught:
+    with pytest.raises(EventTooLarge) as caught:
         parser.feed(b"data: a\n\ndata: 67890\n\n")
     assert caught.value.events == [Event("message", b"a")]
 
