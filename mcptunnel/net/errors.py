@@ -1,0 +1,195 @@
+"""Errors of links and listening ports, and the sentences that people read about them.
+
+LinkError
+ ├─ ConnectFailed    temporary: DNS, refused, timeout, TLS, an answer that is not ours
+ ├─ UpgradeRefused   the server answered with an HTTP status other than 101
+ └─ BadHandshake     a request that cannot become a link; we answer with an HTTP status
+ListenFailed         a port, or a socket path, that cannot be had
+"""
+
+import errno
+import re
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
+from twisted.internet import error
+
+from mcptunnel.errors import McpTunnelError
+
+MAX_REFUSAL_BYTES = 4 * 1024
+QUOTED_CHARS = 200
+
+
+class LinkError(McpTunnelError):
+    """A link that could not be made."""
+
+
+class ConnectFailed(LinkError):  # noqa: N818 - it is an event that is expected, not a mistake
+    """No link could be made, but a later attempt may succeed; `str()` says what was wrong."""
+
+    @classmethod
+    def because(cls, where: str, reason: BaseException | None) -> "ConnectFailed":
+        """Tell a failure of Twisted's or OpenSSL's in our words; `where` is `host:port`."""
+        return cls(f"{where}: {_sentence(reason)}")
+
+
+class UpgradeRefused(LinkError):  # noqa: N818 - the same
+    """The server answered, but not with a WebSocket.
+
+    `retry_after_s` is its Retry-After in seconds, or None. `body_text` is the start of its answer,
+    printable.
+    """
+
+    def __init__(
+        self, status: int, retry_after_s: float | None = None, body_text: str = ""
+    ) -> None:
+        told = f": {body_text[:QUOTED_CHARS]}" if body_text else ""
+        super().__init__(f"the server answered {status} {_phrase(status)}".rstrip() + told)
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.body_text = body_text
+
+    @property
+    def is_credential_refused(self) -> bool:
+        """Whether it was the credential that was refused: to try again with it is no use."""
+        return self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+
+class BadHandshake(LinkError):  # noqa: N818 - the same
+    """A request that is no opening handshake of ours.
+
+    `status` and `headers` are for the answer, `code` is a word for programs, `str()` for people.
+    """
+
+    def __init__(
+        self, status: HTTPStatus, code: str, text: str, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.code = code
+        self.headers = headers or {}
+
+
+class ListenFailed(McpTunnelError):  # noqa: N818 - the same
+    """A port or socket path cannot be listened on; `str()` says which, why, and what to do."""
+
+    @classmethod
+    def because(cls, description: str, reason: BaseException | None) -> "ListenFailed":
+        """Tell why the endpoint `description` cannot be had."""
+        if not isinstance(reason, error.CannotListenError):
+            return cls(f"Cannot listen on {description!r}: {reason}")
+        remedy = _REMEDIES.get(getattr(reason.socketError, "errno", 0), "{cause}.")
+        told = remedy.format(
+            port=reason.port, interface=reason.interface or "any address", cause=reason.socketError
+        )
+        return cls(f"Cannot listen on {description!r}: {told}")
+
+
+class RefusalReader:
+    """Reads an answer other than 101 as far as it helps a person. `head` ends before its body."""
+
+    def __init__(self, status: int, head: bytes) -> None:
+        self._status = status
+        lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])
+        self._headers = {name.strip().lower(): value.strip() for name, _, value in lines}
+        self._is_chunked = "chunked" in self._headers.get("transfer-encoding", "").lower()
+        length = _seconds_or_bytes(self._headers.get("content-length", ""))
+        self._wanted_bytes = MAX_REFUSAL_BYTES if length is None else min(length, MAX_REFUSAL_BYTES)
+        self._body = b""
+
+    def is_complete_with(self, data: bytes) -> bool:
+        """Take a piece of the body; return whether that was enough."""
+        self._body += data
+        if self._is_chunked and b"\r\n0\r\n" in b"\r\n" + self._body:
+            return True
+        return len(self._body) >= self._wanted_bytes
+
+    def error(self) -> UpgradeRefused:
+        """Return what has been read, to be raised."""
+        body = _dechunked(self._body) if self._is_chunked else self._body
+        text = printable(body[:MAX_REFUSAL_BYTES].decode(errors="replace"))
+        return UpgradeRefused(self._status, self._retry_after_s(), text)
+
+    def _retry_after_s(self) -> float | None:
+        """Read Retry-After (RFC 9110, section 10.2.3); a date counts from the server's own Date."""
+        value = self._headers.get("retry-after", "")
+        seconds = _seconds_or_bytes(value)
+        if seconds is not None:
+            return float(seconds)
+        try:
+            until = parsedate_to_datetime(value)
+            wait = until - parsedate_to_datetime(self._headers.get("date", ""))
+        except (TypeError, ValueError):
+            return None
+        return max(0.0, wait.total_seconds())
+
+
+def printable(text: str) -> str:
+    """Return a peer's words without control characters, so that a terminal may show them."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()
+
+
+def _seconds_or_bytes(text: str) -> int | None:
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
+
+
+def _dechunked(data: bytes) -> bytes:
+    """Take the chunk sizes out of as much of a chunked body as there is."""
+    whole = b""
+    while True:
+        size, _, data = data.partition(b"\r\n")
+        if not re.fullmatch(b"[0-9a-fA-F]{1,8}(;.*)?", size):
+            return whole
+        length = int(size.partition(b";")[0], 16)
+        whole += data[:length]
+        data = data[length + 2 :]
+
+
+_SENTENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((error.DNSLookupError,), "the name cannot be resolved"),
+    ((error.ConnectionRefusedError,), "nothing listens there, the connection was refused"),
+    ((error.TimeoutError,), "no answer in time"),
+    (
+        (VerificationError, CertificateError),
+        "TLS failed, the server's certificate is for another name",
+    ),
+    (
+        (error.ConnectionLost, error.ConnectionDone),
+        "the server closed the connection without an answer",
+    ),
+)
+
+_REMEDIES = {
+    errno.EADDRINUSE: "port {port} on {interface} is taken. Stop the program that has it "
+    "(`lsof -i :{port}` names it), or change `listen` to another port.",
+    errno.EACCES: "port {port} is not allowed for this user. Ports below 1024 need more rights: "
+    "change `listen` to a higher port, or give the capability CAP_NET_BIND_SERVICE.",
+    errno.EADDRNOTAVAIL: "{interface} is not an address of this machine. Change the interface in "
+    "`listen`, or leave it out.",
+}
+
+
+def _sentence(reason: BaseException | None) -> str:
+    for kinds, sentence in _SENTENCES:
+        if isinstance(reason, kinds):
+            return sentence
+    if isinstance(reason, SSL.Error):
+        return f"TLS failed, {_tls_sentence(reason)}"
+    return f"cannot connect, {printable(str(reason)) or type(reason).__name__}"
+
+
+def _tls_sentence(reason: SSL.Error) -> str:
+    queue = reason.args[0] if reason.args and isinstance(reason.args[0], list) else []
+    told = str(queue[-1][-1]) if queue else "the server hung up"
+    if told == "certificate verify failed":
+        return "the server's certificate is not one that this machine trusts, or has expired"
+    return told
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
