@@ -1,6 +1,7 @@
 """A relay and an agent as `twistd` processes on loopback, with the servers a test gives."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -137,8 +138,9 @@ class Tunnel:
     def _make_key(self, scope: str) -> str:
         words = ("keys", "create", "--config", "relay.toml", "--user", "alice", "--scope", scope)
         done = subprocess.run(
-            [program("mcptunnel"), *words],
+            [sys.executable, "-c", "from mcptunnel.cli.main import main; main()", *words],
             cwd=self._folder,
+            env={**os.environ, **PYTHONPATH},
             capture_output=True,
             text=True,
             timeout=START_TIMEOUT_S,
@@ -149,9 +151,9 @@ class Tunnel:
         return done.stdout.strip()
 
     def _twistd(self, name: str) -> Process:
-        argv = [program("twistd"), "-n", "--pidfile=", f"mcptunnel-{name}", "--config"]
+        options = ("-n", "--pidfile=", f"mcptunnel-{name}", "--config", f"{name}.toml")
+        argv = [_twistd_program(), *options]
         log = self._folder / f"{name}.log"
-        argv.append(f"{name}.toml")
         return Process(name, argv, log=log, cwd=self._folder, env=PYTHONPATH)
 
     def _is_connected(self) -> bool:
@@ -170,17 +172,22 @@ class Tunnel:
         )
 
     def list_tools(self) -> list[dict[str, Any]]:
-        """Return the first page of the hub's tools, asked in the modern era without an SDK."""
-        result: dict[str, Any] = modern_request(self.url, self.token, "tools/list")["result"]
-        tools: list[dict[str, Any]] = result["tools"]
-        return tools
+        """Return all of the hub's tools, asked in the modern era without an SDK."""
+        tools: list[dict[str, Any]] = []
+        params: dict[str, Any] = {}
+        while True:
+            page = modern_request(self.url, self.token, "tools/list", params)["result"]
+            tools += page["tools"]
+            if "nextCursor" not in page:
+                return tools
+            params = {"cursor": page["nextCursor"]}
 
 
-def modern_request(url: str, token: str, method: str) -> dict[str, Any]:
-    """POST one stateless request that answers with JSON; return the response message."""
+def modern_request(url: str, token: str, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """POST one stateless request; return the response message, sent as JSON or as an event."""
     about = "io.modelcontextprotocol/"
     meta = {f"{about}protocolVersion": MODERN, f"{about}clientCapabilities": {}}
-    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"_meta": meta}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
     headers = {
         "Authorization": f"Bearer {token}",
         "Content-Type": "application/json",
@@ -191,17 +198,20 @@ def modern_request(url: str, token: str, method: str) -> dict[str, Any]:
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
-            message: dict[str, Any] = json.load(response)
-            return message
+            text = response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
             raise RuntimeError(f"{method}: {error.code} {error.read()[:2000]!r}") from None
+    if not text.startswith("{"):
+        text = [line for line in text.splitlines() if line.startswith("data:")][-1][5:]
+    message: dict[str, Any] = json.loads(text)
+    return message
 
 
-def program(name: str) -> str:
-    """Return the path of a console script of the environment that runs the tests."""
-    beside = Path(sys.executable).with_name(name)
-    found = str(beside) if beside.exists() else shutil.which(name)
+def _twistd_program() -> str:
+    """Return the path of twistd in the environment that runs the tests."""
+    beside = Path(sys.executable).with_name("twistd")
+    found = str(beside) if beside.exists() else shutil.which("twistd")
     if found is None:
-        raise RuntimeError(f"{name} is not installed beside {sys.executable}.")
+        raise RuntimeError(f"twistd is not installed beside {sys.executable}.")
     return found
