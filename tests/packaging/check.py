@@ -129,10 +129,10 @@ def main() -> None:
         venv.create(root / "env", with_pip=True)
         python = root / "env" / "bin" / "python"
         for text, what, options in (
-            ("the wheel", wheel, ()),
-            ("an editable checkout", source, ("--editable",)),
+            ("the wheel into an empty environment", wheel, ()),
+            ("an editable checkout in its place", source, ("--editable",)),
         ):
-            say(f"installing {text} into an empty environment ...")
+            say(f"installing {text} ...")
             install(python, what, *options)
             check_installed(python, elsewhere)
             check_uninstall(python, elsewhere)
