@@ -35,7 +35,8 @@ def parse_listen(text: str) -> str:
     kind = description.kind
     if kind not in _KINDS:
         near = get_close_matches(kind, _KINDS, n=1)
-        if near or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", kind):
+        is_host = re.fullmatch(r"[^:]+:[0-9]+", text)
+        if near or is_host or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", kind):
             raise InvalidValueError(
                 f"{text!r} cannot be parsed: no kind of endpoint is called {kind!r}",
                 f"Did you mean {near[0]!r}?" if near else _spelling(text),

@@ -155,8 +155,9 @@ def _place_key(
 def _key_from_file(value: object, base: Path, findings: Findings) -> str:
     if not isinstance(value, str):
         return ""  # The reader says it, where it reads `key_file`.
-    path = base / Path(value).expanduser()
+    path = Path(value)
     try:
+        path = base / path.expanduser()
         with path.open(encoding="utf-8") as file:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read().strip()

@@ -1,0 +1,130 @@
+"""Files of other programs."""
+
+from typing import Any
+
+import pytest
+
+from mcptunnel.config import compat
+from mcptunnel.config.errors import ConfigError, Findings
+
+
+def _address(tree: dict[str, Any], *, has_mode: bool = False) -> dict[str, Any]:
+    findings = Findings("x")
+    compat.rewrite_address(tree, findings, has_mode=has_mode)
+    findings.raise_if_any()
+    return tree
+
+
+def _servers(**servers: Any) -> dict[str, Any]:
+    findings = Findings("x")
+    tree = {"servers": servers}
+    compat.rewrite_servers(tree, findings)
+    findings.raise_if_any()
+    return tree["servers"]
+
+
+def test_mode_is_taken_out() -> None:
+    findings = Findings("x")
+    tree = {"mode": "relay"}
+    assert compat.check_mode(tree, "relay", findings)
+    assert not compat.check_mode(tree, "relay", findings)
+    assert not len(findings)
+    assert compat.check_mode({"mode": "agent"}, "relay", findings)
+    assert len(findings) == 1
+
+
+def test_host_and_port_make_a_listen_string() -> None:
+    assert _address({"port": 80})["listen"] == "tcp:80:interface=127.0.0.1"
+    assert _address({"host": "::1"})["listen"] == r"tcp:8787:interface=\:\:1"
+    assert _address({"host": "0.0.0.0", "port": 80}) == {"listen": "tcp:80:interface=0.0.0.0"}
+    assert _address({}) == {}
+
+
+def test_with_mode_the_other_programs_defaults_hold() -> None:
+    assert _address({}, has_mode=True) == {
+        "listen": "tcp:3000:interface=0.0.0.0",
+        "public_url": "http://localhost:3000",
+    }
+    assert _address({"port": 80, "public_url": "u"}, has_mode=True) == {
+        "listen": "tcp:80:interface=0.0.0.0",
+        "public_url": "u",
+    }
+
+
+@pytest.mark.parametrize(
+    ("tree", "key"),
+    [
+        ({"port": "80"}, "port"),
+        ({"port": 70000}, "port"),
+        ({"host": 1}, "host"),
+        ({"port": 80, "listen": "tcp:80"}, "port"),
+        ({"host": "a", "listen": "tcp:80"}, "host"),
+    ],
+)
+def test_addresses_that_cannot_be(tree: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _address(tree)
+    assert [problem.key for problem in caught.value.problems] == [key]
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"issuer": "https://a", "client_id": "b", "client_secret": "c"},
+        {"mode": "oidc"},
+        {"mode": "oidc", "issuer": "https://a"},
+        {"oidc": {"issuer": "https://a"}},
+    ],
+)
+def test_providers_are_refused_once_and_clearly(auth: dict[str, Any]) -> None:
+    findings = Findings("x")
+    tree = {"auth": auth}
+    compat.check_auth(tree, findings)
+    assert tree == {"auth": {}}
+    with pytest.raises(ConfigError, match=r'auth\.mode = "keys"') as caught:
+        findings.raise_if_any()
+    assert len(caught.value.problems) == 1
+
+
+def test_other_auth_is_left_to_the_reader() -> None:
+    findings = Findings("x")
+    for tree in ({}, {"auth": "x"}, {"auth": {"mode": "nope"}}):
+        before = str(tree)
+        compat.check_auth(tree, findings)
+        assert str(tree) == before
+    assert not len(findings)
+
+
+def test_desktop_servers_become_ours() -> None:
+    assert _servers(a={"command": "npx", "args": ["-y", "x"]}) == {
+        "a": {"command": ["npx", "-y", "x"], "kind": "stdio"}
+    }
+    assert _servers(a={"command": "npx"})["a"]["command"] == ["npx"]
+    assert _servers(a={"command": "/opt/my tools/x"})["a"]["command"] == ["/opt/my tools/x"]
+    for kind in ("streamable-http", "streamableHttp", "http"):
+        assert _servers(a={"url": "u", "kind": kind})["a"]["kind"] == "http"
+    assert _servers(a={"url": "u"})["a"]["kind"] == "http"
+    assert _servers(a={"command": ["x"]}) == {"a": {"command": ["x"], "kind": "stdio"}}
+
+
+@pytest.mark.parametrize(
+    ("server", "key"),
+    [
+        ({"command": "npx -y x"}, "servers.a.command"),
+        ({"command": ["npx"], "args": ["-y"]}, "servers.a.args"),
+        ({"url": "u", "args": ["-y"]}, "servers.a.args"),
+        ({"command": "npx", "args": "-y"}, "servers.a.args"),
+    ],
+)
+def test_commands_that_cannot_be(server: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _servers(a=server)
+    assert [problem.key for problem in caught.value.problems] == [key]
+
+
+def test_wrong_types_are_left_to_the_reader() -> None:
+    assert _servers(a=5) == {"a": 5}
+    findings = Findings("x")
+    compat.rewrite_servers({"servers": 5}, findings)
+    compat.rewrite_servers({}, findings)
+    assert not len(findings)

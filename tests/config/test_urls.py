@@ -1,0 +1,132 @@
+"""URLs have one spelling, and say when they are unsafe."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcptunnel.config.errors import InvalidValueError
+from mcptunnel.config.urls import (
+    is_loopback,
+    is_plain_remote,
+    parse_origin,
+    parse_relay_url,
+    parse_server_url,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("https://Tunnel.Example.COM", "https://tunnel.example.com"),
+        ("https://example.com:443/", "https://example.com"),
+        ("HTTP://example.com:80//", "http://example.com"),
+        ("http://127.0.0.1:8787", "http://127.0.0.1:8787"),
+        ("http://[::0001]:8787/", "http://[::1]:8787"),
+        ("https://bücher.example", "https://xn--bcher-kva.example"),
+    ],
+)
+def test_origins_are_normalised(text: str, origin: str) -> None:
+    assert parse_origin(text) == origin
+    assert parse_origin(origin) == origin
+
+
+@pytest.mark.parametrize(
+    ("text", "origin"),
+    [
+        ("tunnel.example.com", "https://tunnel.example.com"),
+        ("tunnel.example.com:8443", "https://tunnel.example.com:8443"),
+        ("localhost:8787", "https://localhost:8787"),
+        ("wss://tunnel.example.com", "https://tunnel.example.com"),
+        ("ws://localhost:1", "http://localhost:1"),
+        ("http://localhost:1", "http://localhost:1"),
+    ],
+)
+def test_a_relay_without_scheme_means_https(text: str, origin: str) -> None:
+    assert parse_relay_url(text) == origin
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "example.com",
+        "ftp://example.com",
+        "https://",
+        "https://exa mple.com",
+        "https://example.com:0",
+        "https://example.com:99999",
+        "https://example.com:http",
+        "https://example.com/mcp",
+        "https://example.com?x=1",
+        "https://example.com#x",
+        "https://[::1",
+        "https://-example.com",
+        "https://exam$ple.com",
+        "https://a..b",
+        "https://example.com\nx",
+    ],
+)
+def test_what_is_no_origin_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValueError):
+        parse_origin(text)
+
+
+def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        parse_server_url("http://me:hunter2@localhost/mcp")
+    assert "hunter2" not in f"{caught.value} {caught.value.remedy}"
+
+
+def test_a_path_gets_the_origin_as_remedy() -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        parse_relay_url("example.com/mcp")
+    assert "'https://example.com'" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("http://127.0.0.1:9000/mcp", "http://127.0.0.1:9000/mcp"),
+        ("http://NAS:80/mcp?key=A%2Fb", "http://nas/mcp?key=A%2Fb"),
+        ("https://example.com", "https://example.com/"),
+    ],
+)
+def test_server_urls_keep_path_and_query(text: str, url: str) -> None:
+    assert parse_server_url(text) == url
+
+
+def test_a_fragment_is_refused() -> None:
+    with pytest.raises(InvalidValueError):
+        parse_server_url("http://localhost/mcp#x")
+
+
+@pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
+def test_loopback(host: str) -> None:
+    assert is_loopback(host)
+    assert not is_plain_remote(f"http://{host}")
+
+
+@pytest.mark.parametrize("host", ["example.com", "0.0.0.0", "10.0.0.1", "localhost.example.com"])
+def test_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
+    assert is_plain_remote(f"http://{host}")
+    assert not is_plain_remote(f"https://{host}")
+
+
+@given(st.text())
+def test_any_text_is_a_url_or_refused(text: str) -> None:
+    """Nothing else is ever raised, and what was accepted is accepted again unchanged."""
+    for parse in (parse_origin, parse_relay_url, parse_server_url):
+        try:
+            url = parse(text)
+        except InvalidValueError:
+            continue
+        assert parse(url) == url
+
+
+@given(st.text(alphabet="htps:/[]%@.#?1aA-_\\ é", max_size=20))
+def test_odd_urls_too(rest: str) -> None:
+    with suppress(InvalidValueError):
+        parse_server_url(f"http://{rest}")
