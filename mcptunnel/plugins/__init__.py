@@ -6,6 +6,6 @@ A distribution of yours adds plugins by shipping one module there, as Twisted's 
 
 from twisted.plugin import pluginPackagePaths
 
-# Twisted has no annotations for it.
-__path__.extend(pluginPackagePaths(__name__))  # type: ignore[no-untyped-call]
+
+__path__.extend(pluginPackagePaths(__name__))
 __all__: list[str] = []
