@@ -6,6 +6,5 @@ A distribution of yours adds plugins by shipping one module there, as Twisted's 
 
 from twisted.plugin import pluginPackagePaths
 
-
 __path__.extend(pluginPackagePaths(__name__))
 __all__: list[str] = []
