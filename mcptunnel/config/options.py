@@ -25,19 +25,19 @@ class ConfigOptions(usage.Options):
 
     section: ClassVar[type]
     load: ClassVar[Callable[..., Any]]
+    optParameters: ClassVar[list[Any]] = []
     optFlags: ClassVar = [
         ["check-config", None, "Say what is wrong and exit, or show the configuration and exit."]
     ]
 
-    def __init__(self) -> None:
-        self.optParameters = [
-            ["config", "c", None, "The configuration file, TOML or JSON. [default: see below]"],
+    def __init_subclass__(cls) -> None:
+        cls.optParameters = [
+            ["config", "c", None, "The configuration file, TOML or JSON."],
             *(
                 [option_of(key), None, None, f"{spec.option.doc} ({key})"]
-                for key, spec in plain_fields(type(self).section)
+                for key, spec in plain_fields(cls.section)
             ),
         ]
-        super().__init__()
 
     def opt_version(self) -> NoReturn:
         """Show the version and exit."""

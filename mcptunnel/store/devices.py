@@ -55,16 +55,16 @@ class Devices:
             last_seen_s=now_s,
         )
 
-    def list(self, principal: Principal) -> Sequence[DeviceRecord]:
-        """Return a user's devices in the order in which they first came."""
-        query = (
-            select(device)
-            .where(device.c.issuer == principal.issuer, device.c.subject == principal.subject)
-            .order_by(device.c.first_seen_s, device.c.installation_id)
-        )
+    def list(self, principal: Principal | None = None) -> Sequence[DeviceRecord]:
+        """Return the devices of a user, or all, in the order in which they first came."""
+        query = select(device).order_by(device.c.first_seen_s, device.c.installation_id)
+        if principal is not None:
+            query = query.where(
+                device.c.issuer == principal.issuer, device.c.subject == principal.subject
+            )
         return [
             DeviceRecord(
-                principal=principal,
+                principal=Principal(row.issuer, row.subject),
                 installation_id=row.installation_id,
                 name=row.name,
                 first_seen_s=row.first_seen_s,

@@ -1,0 +1,160 @@
+"""Keeps the agent connected: dial, introduce ourselves, run until the link is lost, wait, again.
+
+For ever, except when the relay refuses the credential or another process of this installation took
+our place: then a person must do something, and `run` says what.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from mcptunnel.errors import McpTunnelError
+from mcptunnel.net.backoff import Backoff
+from mcptunnel.net.errors import ConnectFailed, UpgradeRefused
+from mcptunnel.net.exchange import Exchange
+from mcptunnel.net.link import Link, LinkLost, LinkReceiver
+from mcptunnel.net.tunnel import Tunnel
+from mcptunnel.wire.constants import ErrorCode, Role
+from mcptunnel.wire.events import PeerGoingAway
+from mcptunnel.wire.frames import Hello, Welcome
+from mcptunnel.wire.session import Session
+from mcptunnel.wire.settings import Settings
+
+_FINAL = {
+    ErrorCode.UNAUTHORIZED: "The relay does not accept this key any more. "
+    "Make a new one with `mcptunnel keys create --scope agent` and put it into key_file.",
+    ErrorCode.REVOKED: "The key of this agent was revoked. "
+    "Make a new one with `mcptunnel keys create --scope agent` and put it into key_file.",
+    ErrorCode.REPLACED: "Another process of this installation connected and took over. "
+    "Stop one of them, or give each a state_dir of its own.",
+    ErrorCode.UNSUPPORTED_VERSION: "Relay and agent speak different versions of the tunnel "
+    "protocol. Install the same release of mcptunnel on both.",
+}
+
+
+_ORDERLY = (ErrorCode.NO_ERROR, ErrorCode.SHUTDOWN)
+
+
+class Refused(McpTunnelError):
+    """The relay will not have this agent, and trying again cannot help."""
+
+
+class ConnectorOwner(Protocol):
+    """The agent's service."""
+
+    def hello(self) -> Hello:
+        """Return how we introduce ourselves."""
+
+    def connected(self, tunnel: Tunnel, welcome: Welcome) -> None:
+        """The relay took us in."""
+
+    def disconnected(self) -> None:
+        """The tunnel is gone."""
+
+    def exchange_opened(self, exchange: Exchange) -> None:
+        """The relay opened an exchange; set its receiver."""
+
+
+class Connector:
+    """One tunnel after the other (`net.tunnel.TunnelOwner`).
+
+    `dial(receiver)` makes a link, as `net.websocket.connect` does.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        owner: ConnectorOwner,
+        *,
+        dial: Callable[[LinkReceiver], Awaitable[Link]],
+        backoff: Backoff,
+        settings: Settings,
+    ) -> None:
+        self._reactor = reactor
+        self._owner = owner
+        self._dial = dial
+        self._backoff = backoff
+        self._settings = settings
+        self.tunnel: Tunnel | None = None
+        self._lost: Deferred[LinkLost] | None = None
+        self._going_away: PeerGoingAway | None = None
+
+    async def run(self) -> None:
+        """Stay connected for ever. Raises Refused when trying again cannot help."""
+        while True:
+            try:
+                await self._once()
+            except UpgradeRefused as refusal:
+                if refusal.is_credential_refused:
+                    raise Refused(
+                        f"The relay refused this agent's key (HTTP {refusal.status}). Check key_file;"
+                        " make a key with `mcptunnel keys create --scope agent`."
+                    ) from refusal
+                self._backoff.failed(refusal.retry_after_s)
+                self._log.warn("the relay refused: {error}", error=str(refusal))
+            except ConnectFailed as failure:
+                self._backoff.failed()
+                self._log.warn("cannot reach the relay: {error}", error=str(failure))
+            delay_s = self._backoff.delay_s()
+            self._log.info("next attempt in {delay_s:.1f} s", delay_s=delay_s)
+            await deferLater(self._reactor, delay_s)
+
+    async def _once(self) -> None:
+        """Connect once, and return when the link is lost."""
+        session = Session(Role.AGENT, self._settings, self._reactor.seconds())
+        self._going_away = None
+        self._lost = Deferred()
+        self.tunnel = tunnel = Tunnel(self._reactor, session, self)
+        try:
+            await self._dial(tunnel)
+            reason = await self._lost
+        finally:
+            self.tunnel = None
+        self._log.info("the tunnel is gone: {text}", text=reason.text or "closed")
+        notice = self._notice()
+        if notice is None:
+            self._backoff.lost(self._reactor.seconds())
+            return
+        if notice.code in _FINAL:
+            raise Refused(f"{_FINAL[notice.code]} ({notice.text})")
+        self._backoff.lost(
+            self._reactor.seconds(),
+            with_error=notice.code not in _ORDERLY,
+            retry_after_s=notice.retry_after_s,
+        )
+
+    def _notice(self) -> PeerGoingAway | None:
+        """Return the GOAWAY of the tunnel that is gone."""
+        return self._going_away
+
+    # What the tunnel tells us.
+
+    def link_made(self, tunnel: Tunnel) -> None:
+        tunnel.hello(self._owner.hello())
+
+    def peer_hello(self, tunnel: Tunnel, hello: Hello) -> None:
+        """Never comes: the session refuses a HELLO from a relay."""
+
+    def peer_welcome(self, tunnel: Tunnel, welcome: Welcome) -> None:
+        self._backoff.welcomed(self._reactor.seconds())
+        self._owner.connected(tunnel, welcome)
+
+    def exchange_opened(self, exchange: Exchange) -> None:
+        self._owner.exchange_opened(exchange)
+
+    def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
+        self._going_away = notice
+        self._log.info(
+            "the relay is going away: {code} {text}", code=notice.code.name, text=notice.text
+        )
+
+    def tunnel_lost(self, tunnel: Tunnel, reason: LinkLost) -> None:
+        self._owner.disconnected()
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost.callback(reason)

@@ -1,0 +1,45 @@
+"""Which installation this is: a random id, made once and kept in the agent's state directory."""
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+from mcptunnel.errors import McpTunnelError
+
+FILE_NAME = "installation-id"
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def installation_id(state_dir: Path) -> str:
+    """Return the id of this installation; make it, and the directory (0700), if it is missing.
+
+    Raises McpTunnelError if the directory cannot be used or the file holds something else.
+    """
+    path = state_dir / FILE_NAME
+    try:
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():
+            _write(path, secrets.token_hex(16))
+        found = path.read_text().strip()
+    except OSError as error:
+        raise McpTunnelError(
+            f"state_dir: cannot use {state_dir}: {error.strerror}. Name a directory that you own."
+        ) from error
+    if _ID.fullmatch(found) is None:
+        raise McpTunnelError(
+            f"{path} does not hold an installation id. Remove the file; a new one is made then."
+        )
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a whole file or none, and let the first of several writers win."""
+    temporary = path.with_suffix(f".{os.getpid()}")
+    temporary.write_text(text + "\n")
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()

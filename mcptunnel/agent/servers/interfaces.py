@@ -1,0 +1,60 @@
+"""What the agent asks of every kind of local server."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from mcptunnel.mcp.calls import CallReceiver
+from mcptunnel.mcp.jsonrpc import Request
+
+
+class ServerState(StrEnum):
+    """Where a local server stands, as people see it."""
+
+    STARTING = "starting"
+    READY = "ready"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """What the agent tells the relay of a server.
+
+    `revision` grows whenever the server's catalogue may have changed: a start, a list_changed.
+    `era` and `version` are "" until the server has been asked.
+    """
+
+    name: str
+    kind: str
+    state: ServerState
+    revision: int
+    prefix: str | None = None
+    detail: str = ""
+    era: str = ""
+    version: str = ""
+    restarts: int = 0
+
+
+Cancel: TypeAlias = Callable[[str], None]
+"""Give up a call, saying why; the receiver hears nothing any more. Harmless when it is over."""
+
+
+class LocalServer(Protocol):
+    """One local MCP server."""
+
+    @property
+    def status(self) -> ServerStatus: ...
+
+    def start(self) -> None:
+        """Start; whatever goes wrong later is in `status`, and is tried again."""
+
+    async def stop(self) -> None:
+        """Stop and leave nothing running. Open calls fail."""
+
+    async def restart(self) -> None:
+        """Stop and start again, at once."""
+
+    def call(self, request: Request, receiver: CallReceiver) -> Cancel:
+        """Make a call in the modern dialect; the receiver may be called before this returns."""

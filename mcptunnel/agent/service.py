@@ -1,0 +1,142 @@
+"""The agent: local servers on one side, a tunnel to the relay on the other."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.logger import Logger
+
+import mcptunnel
+from mcptunnel.agent.connector import Connector, Refused
+from mcptunnel.agent.control import AGENT_TARGET, Announcer, ControlCall
+from mcptunnel.agent.endpoint import HubCall
+from mcptunnel.agent.installation import installation_id
+from mcptunnel.agent.servers.http import HttpServer
+from mcptunnel.agent.servers.interfaces import LocalServer
+from mcptunnel.agent.servers.stdio import StdioServer
+from mcptunnel.config.agent import AgentConfig, ServerConfig
+from mcptunnel.mcp import jsonrpc
+from mcptunnel.net.backoff import Backoff
+from mcptunnel.net.exchange import Exchange
+from mcptunnel.net.link import Link, LinkReceiver
+from mcptunnel.net.tunnel import Tunnel, settings_of
+from mcptunnel.wire.constants import ErrorCode
+from mcptunnel.wire.frames import Hello, Welcome
+
+ANNOUNCE_DELAY_S = 0.02
+
+Dial = Callable[[LinkReceiver], Awaitable[Link]]
+
+
+class AgentService(Service):
+    """Runs the servers of one configuration and keeps them reachable through the relay.
+
+    `refused` is called with the error when the relay will never have this agent.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        config: AgentConfig,
+        *,
+        dial: Dial,
+        random: Callable[[], float],
+        refused: Callable[[Refused], None],
+    ) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._refused = refused
+        self._installation_id = installation_id(config.state_dir)
+        self._client_info = jsonrpc.raw({"name": "mcptunnel", "version": mcptunnel.__version__})
+        self.servers: dict[str, LocalServer] = {
+            server.name: self._local_server(server) for server in config.servers
+        }
+        self._announcer = Announcer(lambda: [server.status for server in self.servers.values()])
+        self._announce_call: Any = None
+        self._settings = settings_of(config.tunnel)
+        self._connector = Connector(
+            reactor, self, dial=dial, backoff=Backoff(random), settings=self._settings
+        )
+        self._connecting: Deferred[None] | None = None
+
+    def _local_server(self, config: ServerConfig) -> LocalServer:
+        kind = StdioServer if config.kind == "stdio" else HttpServer
+        return kind(
+            self._reactor, config, client_info=self._client_info, changed=self._server_changed
+        )
+
+    def startService(self) -> None:
+        super().startService()
+        for server in self.servers.values():
+            server.start()
+        self._connecting = Deferred.fromCoroutine(self._connector.run())
+        self._connecting.addErrback(self._stopped_connecting)
+
+    async def stopService(self) -> None:
+        Service.stopService(self)
+        if self._announce_call is not None and self._announce_call.active():
+            self._announce_call.cancel()
+        tunnel = self._connector.tunnel
+        if tunnel is not None:
+            tunnel.close(ErrorCode.SHUTDOWN, "the agent is stopping")
+        if self._connecting is not None:
+            self._connecting.cancel()
+        await DeferredList(
+            [Deferred.fromCoroutine(server.stop()) for server in self.servers.values()],
+            consumeErrors=True,
+        )
+
+    def _stopped_connecting(self, failure: Any) -> None:
+        if failure.check(CancelledError):
+            return
+        error = failure.check(Refused)
+        if error is None:
+            self._log.failure("the connector failed", failure)
+            self._refused(Refused("An internal error ended the connection; see the log."))
+            return
+        self._log.error("{error}", error=str(failure.value))
+        self._refused(failure.value)
+
+    # What the connector tells us.
+
+    def hello(self) -> Hello:
+        return Hello(
+            installation_id=self._installation_id,
+            device_name=self._config.name,
+            software_version=mcptunnel.__version__,
+            limits=self._settings.limits,
+        )
+
+    def connected(self, tunnel: Tunnel, welcome: Welcome) -> None:
+        self._log.info(
+            "connected to {relay} as {name}", relay=self._config.relay, name=welcome.device_name
+        )
+        if welcome.notice:
+            self._log.warn("{notice}", notice=welcome.notice)
+        self._announcer.attach(tunnel)
+
+    def disconnected(self) -> None:
+        self._announcer.detach()
+
+    def exchange_opened(self, exchange: Exchange) -> None:
+        target = exchange.request.target
+        if target == AGENT_TARGET:
+            exchange.receiver = ControlCall(exchange, self.servers)
+            return
+        server = self.servers.get(target)
+        if server is None:
+            exchange.reset(ErrorCode.REFUSED_STREAM, f"No server is called {target!r}.")
+            return
+        exchange.receiver = HubCall(exchange, server)
+
+    # What the servers tell us.
+
+    def _server_changed(self) -> None:
+        """Announce soon, so that the many changes of a start make few announcements."""
+        if self._announce_call is None or not self._announce_call.active():
+            self._announce_call = self._reactor.callLater(
+                ANNOUNCE_DELAY_S, self._announcer.announce
+            )

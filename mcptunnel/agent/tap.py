@@ -1,0 +1,62 @@
+"""The `twistd mcptunnel-agent` command."""
+
+import atexit
+import os
+import sys
+from random import random
+from typing import Any, ClassVar
+
+from twisted.application.service import IService
+
+from mcptunnel.config.agent import AgentConfig
+from mcptunnel.config.load import load_agent
+from mcptunnel.config.options import ConfigOptions
+from mcptunnel.errors import McpTunnelError
+
+
+class Options(ConfigOptions):
+    """The command line of an agent."""
+
+    section: ClassVar = AgentConfig
+    load: ClassVar = staticmethod(load_agent)
+    synopsis = "[--config agent.toml] [options]"
+    longdesc = (
+        "Run an agent: it connects to a relay and keeps the local MCP servers running. "
+        "Without --config the configuration comes from $MCPTUNNEL_CONFIG (a path, or the text "
+        "itself), or from mcptunnel.toml or mcptunnel.json in the working directory. "
+        "The key comes from the file, its key_file, or $MCPTUNNEL_KEY."
+    )
+
+
+def makeService(options: Options) -> IService:
+    """Return the agent's service. Exits with a message if it cannot be made."""
+    from twisted.internet import reactor  # noqa: PLC0415 - so that --reactor is obeyed
+
+    from mcptunnel.agent.service import AgentService  # noqa: PLC0415 - after the reactor
+    from mcptunnel.net.link import Link, LinkReceiver  # noqa: PLC0415 - the same
+    from mcptunnel.net.websocket import connect  # noqa: PLC0415 - the same
+
+    config: AgentConfig = options.config
+
+    async def dial(receiver: LinkReceiver) -> Link:
+        return await connect(
+            f"{config.relay}/tunnel",
+            receiver=receiver,
+            reactor=reactor,
+            headers={"Authorization": f"Bearer {config.key.reveal()}"},
+        )
+
+    try:
+        return AgentService(
+            reactor, config, dial=dial, random=random, refused=lambda error: _end(reactor, error)
+        )
+    except McpTunnelError as error:
+        sys.exit(str(error))
+
+
+def _end(reactor: Any, error: McpTunnelError) -> None:
+    """Stop, tell why on the terminal, and let the exit status say that something is wrong."""
+    sys.stderr.write(f"mcptunnel-agent: {error}\n")
+    # twistd always exits with 0; a supervisor must be able to tell this end from a wanted one.
+    atexit.register(os._exit, 1)
+    reactor.stop()

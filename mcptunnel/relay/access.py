@@ -1,0 +1,16 @@
+"""Who a request comes from: a credential that was checked."""
+
+from dataclasses import dataclass
+
+from mcptunnel.auth.keys import Scope
+from mcptunnel.model import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a valid credential gives. `client` names the credential's holder, never its secret."""
+
+    principal: Principal
+    client: str
+    key_id: str
+    scope: Scope

@@ -1,0 +1,63 @@
+"""What an agent tells of its servers: the body of `POST /servers` on the target `@relay`.
+
+Everything here comes from an agent, which may be hostile: names are checked, texts are bounded.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+MAX_ANNOUNCEMENT_BYTES: Final = 1024 * 1024
+MAX_SERVERS: Final = 256
+MAX_TEXT_CHARACTERS: Final = 500
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class ServerInfo(msgspec.Struct, frozen=True):
+    """One server as its agent describes it; see `docs/reference/protocol`.
+
+    `revision` grows whenever the server's catalogue may have changed.
+    """
+
+    name: str
+    kind: str
+    state: str
+    revision: int
+    prefix: str | None = None
+    detail: str = ""
+    era: str = ""
+    version: str = ""
+    restarts: int = 0
+
+
+class _Announcement(msgspec.Struct, frozen=True):
+    servers: list[ServerInfo]
+
+
+_decoder = msgspec.json.Decoder(_Announcement)
+
+
+class BadAnnouncement(ValueError):
+    """The announcement cannot be used; `str()` says why."""
+
+
+def read(body: bytes) -> dict[str, ServerInfo]:
+    """Read an announcement; return its servers by name. Raises BadAnnouncement."""
+    try:
+        servers = _decoder.decode(body).servers
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadAnnouncement(str(error)) from None
+    if len(servers) > MAX_SERVERS:
+        raise BadAnnouncement(f"more than {MAX_SERVERS} servers")
+    found: dict[str, ServerInfo] = {}
+    for server in servers:
+        if _NAME.fullmatch(server.name) is None or "__" in server.name or server.name in found:
+            raise BadAnnouncement(f"unusable server name {server.name[:80]!r}")
+        if server.prefix and _NAME.fullmatch(server.prefix) is None:
+            raise BadAnnouncement(f"unusable prefix of server {server.name!r}")
+        found[server.name] = msgspec.structs.replace(
+            server, detail=server.detail[:MAX_TEXT_CHARACTERS], version=server.version[:40]
+        )
+    return found

@@ -1,0 +1,82 @@
+"""Checks credentials: the text of a bearer token to what it gives.
+
+A small cache keeps the store out of the hot path. It is keyed by hash, so that no secret stays in
+memory, and what is revoked here leaves it at once; what is revoked elsewhere, after its lifetime.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from mcptunnel.auth.keys import KeyId, matches, parse
+from mcptunnel.relay.access import Access
+from mcptunnel.store.directory import StoredKeys
+
+CACHE_S: Final = 5.0
+CACHE_ENTRIES: Final = 10_000
+TOUCH_EVERY_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    access: Access
+    until_s: float
+
+
+class Credentials:
+    """Answers whose a token is. An unknown, mistyped or revoked one is nobody's."""
+
+    _log = Logger()
+
+    def __init__(self, keys: StoredKeys, now_s: Callable[[], float]) -> None:
+        self._keys = keys
+        self._now_s = now_s
+        self._cache: OrderedDict[bytes, _Known] = OrderedDict()
+        self._touched_s: dict[KeyId, float] = {}
+
+    def cached(self, token: str) -> Access | None:
+        """Return what a token gives if it was checked a moment ago."""
+        known = self._cache.get(_digest(token))
+        return known.access if known is not None and self._now_s() < known.until_s else None
+
+    async def check(self, token: str) -> Access | None:
+        """Return what a token gives, or None. Raises `store.errors.StoreError`."""
+        parsed = parse(token)
+        if parsed is None:
+            return None
+        stored = await self._keys.find(parsed.id)
+        if stored is None or not matches(parsed, stored.secret_hash):
+            return None
+        record = stored.record
+        if record.revoked_s is not None:
+            return None
+        access = Access(record.principal, f"key:{record.id}", record.id, record.scope)
+        self._cache[_digest(token)] = _Known(access, self._now_s() + CACHE_S)
+        if len(self._cache) > CACHE_ENTRIES:
+            self._cache.popitem(last=False)
+        self._touch(record.id)
+        return access
+
+    def revoked(self, key_id: KeyId) -> None:
+        """Forget a key at once."""
+        for digest, known in list(self._cache.items()):
+            if known.access.key_id == key_id:
+                del self._cache[digest]
+        self._touched_s.pop(key_id, None)
+
+    def _touch(self, key_id: KeyId) -> None:
+        """Remember the use of a key, now and then."""
+        now_s = self._now_s()
+        if now_s - self._touched_s.get(key_id, 0.0) >= TOUCH_EVERY_S:
+            self._touched_s[key_id] = now_s
+            touching = Deferred.fromCoroutine(self._keys.touch(key_id))
+            touching.addErrback(lambda failure: self._log.failure("cannot note a use", failure))
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

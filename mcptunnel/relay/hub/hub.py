@@ -1,0 +1,235 @@
+"""The hub's answers: every request of a client, in the modern dialect, to its result.
+
+Clients of both eras come here; who translates for legacy ones is `relay.web.mcp`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import Raw
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+import mcptunnel
+from mcptunnel.config.relay import RelayConfig
+from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.catalogue import list_result
+from mcptunnel.mcp.jsonrpc import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    JsonRpcError,
+    Notification,
+    Request,
+)
+from mcptunnel.mcp.meta import SERVER_INFO
+from mcptunnel.mcp.versions import LEGACY_VERSIONS, MODERN_VERSIONS
+from mcptunnel.model import Principal
+from mcptunnel.relay.access import Access
+from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.hub.catalogue import Catalogue
+from mcptunnel.relay.hub.listing import Listing
+from mcptunnel.relay.hub.meta_tools import (
+    RESTART,
+    STATUS,
+    RestartArguments,
+    status_result,
+    text_result,
+)
+from mcptunnel.relay.hub.restart import RestartOrder
+from mcptunnel.relay.hub.settling import Settling
+from mcptunnel.relay.hub.tool_call import ToolCall
+
+LIST_TTL_MS: Final = 0
+INSTRUCTIONS: Final = (
+    "These tools run on the user's own devices; a tool is named after the server that offers it. "
+    "`status` tells which devices and servers are there, `restart` restarts a server that hangs."
+)
+
+
+class Caller(Protocol):
+    """Whoever asked: exactly one of `result` and `error` is called, notifications come before."""
+
+    def result(self, result: Raw) -> None: ...
+
+    def error(self, error: JsonRpcError) -> None: ...
+
+    def notification(self, message: Notification) -> None: ...
+
+
+class Running(Protocol):
+    """A request that is being answered."""
+
+    def cancel(self, reason: str) -> None:
+        """Give up; the caller hears nothing any more."""
+
+    def hold(self, holding: bool) -> None:
+        """Slow down (True) or go on, as the caller's connection allows."""
+
+
+class Waiting:
+    """A request whose answer waits for something (`Running`)."""
+
+    def __init__(self, answering: Deferred[None]) -> None:
+        self._answering = answering
+
+    def cancel(self, reason: str) -> None:
+        self._answering.cancel()
+
+    def hold(self, holding: bool) -> None:
+        """Nothing to do: the answer comes in one piece."""
+
+
+class Hub:
+    """The MCP server that clients see."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, config: RelayConfig, devices: Devices) -> None:
+        self._reactor = reactor
+        self._devices = devices
+        self._max_result_bytes = config.limits.max_result_bytes
+        self.server_info = jsonrpc.raw(
+            {"name": "mcptunnel", "title": "mcptunnel", "version": mcptunnel.__version__}
+        )
+        self.capabilities = jsonrpc.raw({"tools": {}})
+        self.listing = Listing(
+            devices,
+            device_prefix=config.hub.device_prefix,
+            offline_grace_s=config.hub.offline_grace_s,
+        )
+        self.catalogue = Catalogue(
+            reactor,
+            client_info=self.server_info,
+            timeout_s=config.hub.server_timeout_s,
+            max_result_bytes=config.limits.max_result_bytes,
+            changed=self.changed,
+        )
+        self._settling = Settling(
+            reactor, devices, self.catalogue, timeout_s=config.hub.server_timeout_s
+        )
+        self._methods: dict[str, Callable[[Access, Request, Caller], Running | None]] = {
+            "tools/call": self._call,
+            "tools/list": self._list,
+            "server/discover": self._discover,
+        }
+
+    def request(self, access: Access, request: Request, caller: Caller) -> Running | None:
+        """Answer a request, now or later; what is returned gives a running one up."""
+        method = self._methods.get(request.method)
+        if method is None:
+            caller.error(
+                JsonRpcError(METHOD_NOT_FOUND, f"Method not found: {request.method}", None)
+            )
+            return None
+        try:
+            return method(access, request, caller)
+        except JsonRpcError as error:
+            caller.error(error)
+            return None
+
+    def changed(self, principal: Principal) -> None:
+        """Hear that something about a user's devices changed."""
+        self.listing.invalidate(principal)
+        for device in self._devices.of(principal):
+            self.catalogue.refresh(device)
+        self._settling.changed(principal)
+
+    # The methods.
+
+    def _discover(self, _access: Access, _request: Request, caller: Caller) -> None:
+        caller.result(
+            jsonrpc.raw(
+                {
+                    "resultType": "complete",
+                    "supportedVersions": [*MODERN_VERSIONS, *reversed(LEGACY_VERSIONS[1:])],
+                    "capabilities": self.capabilities,
+                    "instructions": INSTRUCTIONS,
+                    "ttlMs": LIST_TTL_MS,
+                    "cacheScope": "private",
+                    "_meta": {SERVER_INFO: self.server_info},
+                }
+            )
+        )
+
+    def _list(self, access: Access, request: Request, caller: Caller) -> Running | None:
+        cursor = request.params.get("cursor")
+        if cursor is not None and bytes(cursor) != b"null":
+            raise JsonRpcError(INVALID_PARAMS, "Unknown cursor: all tools are on the first page")
+        principal = access.principal
+        if self._settling.is_settled(principal):
+            self._answer_list(principal, caller)
+            return None
+        answering = Deferred.fromCoroutine(self._list_when_settled(principal, caller))
+        answering.addErrback(self._cannot_answer, caller)
+        return Waiting(answering)
+
+    async def _list_when_settled(self, principal: Principal, caller: Caller) -> None:
+        await self._settling.settled(principal)
+        self._answer_list(principal, caller)
+
+    def _answer_list(self, principal: Principal, caller: Caller) -> None:
+        tools = self.listing.tools(principal, self._reactor.seconds())
+        caller.result(list_result(tools, LIST_TTL_MS))
+
+    def _call(self, access: Access, request: Request, caller: Caller) -> Running | None:
+        name = jsonrpc.text(request.params.get("name"))
+        if name is None:
+            raise JsonRpcError(INVALID_PARAMS, "tools/call needs name, a string")
+        now_s = self._reactor.seconds()
+        target = self.listing.resolve(access.principal, name, now_s)
+        if target is None:
+            if name == STATUS:
+                caller.result(status_result(self._devices.of(access.principal), now_s))
+                return None
+            if name == RESTART:
+                self._restart(access, request, caller)
+                return None
+            raise JsonRpcError(INVALID_PARAMS, f"Unknown tool: {name}")
+        call = ToolCall(target.server, caller, self._max_result_bytes)
+        call.start(
+            self._devices.get(access.principal, target.device_key),
+            Request(
+                request.id,
+                request.method,
+                jsonrpc.with_member(request.params, "name", target.tool),
+            ),
+            access,
+        )
+        return call
+
+    def _restart(self, access: Access, request: Request, caller: Caller) -> None:
+        try:
+            arguments = msgspec.json.decode(
+                request.params.get("arguments", Raw(b"{}")), type=RestartArguments
+            )
+        except msgspec.MsgspecError as error:
+            caller.result(text_result(f"restart: {error}", is_error=True))
+            return
+        try:
+            device = self._device_to_restart(access.principal, arguments.device)
+        except LookupError as error:
+            caller.result(text_result(str(error.args[0]), is_error=True))
+            return
+        order = RestartOrder(lambda ok, text: caller.result(text_result(text, is_error=not ok)))
+        order.send(device, arguments.server, str(access.principal))
+
+    def _device_to_restart(self, principal: Principal, name: str | None) -> Device:
+        """Return the device that is meant. Raises LookupError with a sentence."""
+        connected = [device for device in self._devices.of(principal) if device.is_connected]
+        names = ", ".join(device.name for device in connected) or "none"
+        meant = [device for device in connected if name is None or device.name == name]
+        if len(meant) == 1:
+            return meant[0]
+        if not connected:
+            raise LookupError("No device is connected, so nothing can be restarted.")
+        if name is None:
+            raise LookupError(f"Which device? Connected are: {names}.")
+        raise LookupError(f"No connected device is called {name!r}. Connected are: {names}.")
+
+    def _cannot_answer(self, failure: Failure, caller: Caller) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("cannot list tools", failure)
+            caller.error(JsonRpcError(INTERNAL_ERROR, "Internal error"))

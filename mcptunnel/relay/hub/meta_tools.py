@@ -1,0 +1,158 @@
+"""The hub's own tools, always there: `status` and `restart`."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw
+
+from mcptunnel.mcp import jsonrpc
+from mcptunnel.relay.devices import Device, RemoteServer
+
+STATUS: Final = "status"
+RESTART: Final = "restart"
+
+
+@dataclass(frozen=True, slots=True)
+class MetaTool:
+    """A tool of the hub: its name and its definition as it is listed."""
+
+    name: str
+    definition: Raw
+
+
+META_TOOLS: Final = (
+    MetaTool(
+        RESTART,
+        jsonrpc.raw(
+            {
+                "name": RESTART,
+                "title": "Restart local servers",
+                "description": (
+                    "Restart the local MCP servers of a device, or one of them. "
+                    "Use it when a server hangs or after its configuration changed."
+                ),
+                "inputSchema": {
+                    "type": "object",
+                    "properties": {
+                        "device": {
+                            "type": "string",
+                            "description": "Name of the device; may be left out if there is one.",
+                        },
+                        "server": {
+                            "type": "string",
+                            "description": "Name of the server; all of the device if left out.",
+                        },
+                    },
+                },
+                "annotations": {
+                    "readOnlyHint": False,
+                    "destructiveHint": True,
+                    "idempotentHint": True,
+                    "openWorldHint": False,
+                },
+            }
+        ),
+    ),
+    MetaTool(
+        STATUS,
+        jsonrpc.raw(
+            {
+                "name": STATUS,
+                "title": "Status of devices and servers",
+                "description": (
+                    "Tell which devices are connected, which local MCP servers they run, "
+                    "and what is wrong with those that do not work."
+                ),
+                "inputSchema": {"type": "object", "properties": {}},
+                "annotations": {"readOnlyHint": True, "openWorldHint": False},
+            }
+        ),
+    ),
+)
+
+
+class RestartArguments(msgspec.Struct, frozen=True):
+    """The arguments of `restart`."""
+
+    device: str | None = None
+    server: str | None = None
+
+
+def status_result(devices: Iterable[Device], now_s: float) -> Raw:
+    """Return the result of `status`: text for the model, the same as data for programs."""
+    found = [_device(device, now_s) for device in devices]
+    return jsonrpc.raw(
+        {
+            "resultType": "complete",
+            "content": [{"type": "text", "text": _text(found)}],
+            "structuredContent": {"devices": found},
+            "isError": False,
+        }
+    )
+
+
+def _device(device: Device, now_s: float) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": device.name,
+        "connected": device.is_connected,
+        "lastSeen": _time(now_s if device.is_connected else device.last_seen_s),
+        "agentVersion": device.agent_version,
+        "servers": [_server(server) for _name, server in sorted(device.servers.items())],
+    }
+    if device.connected_s is not None:
+        described["connectedSince"] = _time(device.connected_s)
+    if device.tunnel is not None and device.tunnel.session.round_trip_s is not None:
+        described["roundTripMs"] = round(device.tunnel.session.round_trip_s * 1000, 1)
+    return described
+
+
+def _server(server: RemoteServer) -> dict[str, Any]:
+    info = server.info
+    return {
+        "name": info.name,
+        "kind": info.kind,
+        "state": info.state,
+        "detail": server.note or info.detail,
+        "era": info.era,
+        "protocolVersion": info.version,
+        "restarts": info.restarts,
+        "tools": len(server.tools),
+    }
+
+
+def _text(devices: list[dict[str, Any]]) -> str:
+    if not devices:
+        return "No device is known. Start an agent: twistd -n mcptunnel-agent --config agent.toml"
+    lines: list[str] = []
+    for device in devices:
+        state = "connected" if device["connected"] else f"offline, last seen {device['lastSeen']}"
+        lines.append(f"{device['name']}: {state}")
+        lines.extend(
+            f"  {server['name']} ({server['kind']}): {server['state']}, {server['tools']} tools"
+            + (f" - {server['detail']}" if server["detail"] else "")
+            for server in device["servers"]
+        )
+    return "\n".join(lines)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def text_result(text: str, *, is_error: bool, meta: dict[str, Any] | None = None) -> Raw:
+    """Return a tool result that is one text."""
+    result: dict[str, Any] = {
+        "resultType": "complete",
+        "content": [{"type": "text", "text": text}],
+        "isError": is_error,
+    }
+    if meta:
+        result["_meta"] = meta
+    return jsonrpc.raw(result)
+
+
+Answer = Callable[[Raw], None]
+"""Takes the result of one of these tools."""

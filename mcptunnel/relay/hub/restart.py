@@ -1,0 +1,70 @@
+"""The order to restart servers: an exchange with the agent on its reserved target."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
+from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
+from mcptunnel.relay.devices import Device
+from mcptunnel.wire.errors import GoingAway, TooManyStreams
+
+AGENT_TARGET: Final = "@agent"
+RESTART_PATH: Final = "/restart"
+MAX_ANSWER_BYTES: Final = 64 * 1024
+
+_HEADERS = (("content-type", "application/json"),)
+
+
+class _Answer(msgspec.Struct):
+    message: str = ""
+
+
+class RestartOrder(ExchangeReceiver):
+    """Sends the order; `done(ok, text)` is called once with what the agent said."""
+
+    def __init__(self, done: Callable[[bool, str], None]) -> None:
+        self._done = done
+        self._status = 0
+        self._body = b""
+        self._exchange: Exchange | None = None
+
+    def send(self, device: Device, server: str | None, principal: str) -> None:
+        """Order a restart of one server, or of all (None)."""
+        head = RequestHead(
+            AGENT_TARGET,
+            "POST",
+            RESTART_PATH,
+            _HEADERS,
+            principal=principal,
+            kind=ExchangeKind.CONTROL,
+        )
+        tunnel = device.tunnel
+        try:
+            if tunnel is None:
+                raise GoingAway("it is not connected")
+            self._exchange = exchange = tunnel.open(head, self)
+        except (GoingAway, TooManyStreams) as error:
+            self._done(False, f"The device {device.name!r} cannot be asked: {error}")
+            return
+        exchange.write(msgspec.json.encode({"server": server}))
+        exchange.end()
+
+    def head_received(self, head: ResponseHead) -> None:
+        self._status = head.status
+
+    def data_received(self, data: bytes) -> None:
+        if self._exchange is not None:
+            self._exchange.consumed(len(data))
+        self._body = (self._body + data)[:MAX_ANSWER_BYTES]
+
+    def ended(self) -> None:
+        try:
+            text = msgspec.json.decode(self._body, type=_Answer).message
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            text = ""
+        self._done(self._status == 200, text or f"The agent answered {self._status}.")  # noqa: PLR2004
+
+    def failed(self, failure: ExchangeFailure) -> None:
+        self._done(False, failure.text or "The agent gave no answer.")

@@ -1,0 +1,65 @@
+"""Waiting, for a while, until what a user has is known.
+
+A client that connects right after an agent would be shown a partial list, and many clients never
+ask again.
+"""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
+
+from mcptunnel.model import Principal
+from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.hub.catalogue import Catalogue
+
+
+class Settling:
+    """Tells when the tools of a user's connected devices are known, or the time is over."""
+
+    def __init__(
+        self, reactor: Any, devices: Devices, catalogue: Catalogue, *, timeout_s: float
+    ) -> None:
+        self._reactor = reactor
+        self._devices = devices
+        self._catalogue = catalogue
+        self._timeout_s = timeout_s
+        self._waiting: dict[Principal, list[Deferred[None]]] = {}
+
+    def is_settled(self, principal: Principal) -> bool:
+        """Whether there is nothing to wait for."""
+        return not any(
+            self._is_becoming(device)
+            for device in self._devices.of(principal)
+            if device.is_connected
+        )
+
+    async def settled(self, principal: Principal) -> None:
+        """Wait until there is nothing to wait for, but not for ever."""
+        deadline_s = self._reactor.seconds() + self._timeout_s
+        while not self.is_settled(principal):
+            left_s = deadline_s - self._reactor.seconds()
+            if left_s <= 0:
+                return
+            change: Deferred[None] = Deferred()
+            self._waiting.setdefault(principal, []).append(change)
+            change.addTimeout(left_s, self._reactor)
+            try:
+                await change
+            except DeferredTimeoutError:
+                return
+
+    def changed(self, principal: Principal) -> None:
+        """Hear that something changed."""
+        for change in self._waiting.pop(principal, ()):
+            change.callback(None)
+
+    def _is_becoming(self, device: Device) -> bool:
+        now_s = self._reactor.seconds()
+        if device.connected_s is not None and now_s - device.connected_s > 2 * self._timeout_s:
+            # A server that starts, fails and starts again must not slow down every list.
+            return any(map(self._catalogue.is_fetching, device.servers.values()))
+        return not device.announced or any(
+            server.info.state == "starting" or self._catalogue.is_fetching(server)
+            for server in device.servers.values()
+        )

@@ -1,0 +1,84 @@
+"""A client's call of a tool: to the right device, and back with an honest outcome."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from mcptunnel.mcp import jsonrpc, meta
+from mcptunnel.mcp.calls import CallFailure
+from mcptunnel.mcp.jsonrpc import (
+    INTERNAL_ERROR,
+    JsonRpcError,
+    Members,
+    Notification,
+    Request,
+    Response,
+)
+from mcptunnel.mcp.meta import OUTCOME
+from mcptunnel.model import Outcome
+from mcptunnel.relay.access import Access
+from mcptunnel.relay.devices import Device
+from mcptunnel.relay.hub.meta_tools import text_result
+from mcptunnel.relay.hub.server_call import ServerCall
+
+if TYPE_CHECKING:
+    from mcptunnel.relay.hub.hub import Caller
+
+_MEANING = {
+    Outcome.NOT_DELIVERED: "The call did not reach the server: it is safe to try again.",
+    Outcome.UNKNOWN: "The call may have run, wholly or in part: check before trying again.",
+}
+
+
+class ToolCall:
+    """One call under way (`mcp.calls.CallReceiver`)."""
+
+    __slots__ = ("_call", "_caller", "_params", "cancel", "hold")
+
+    def __init__(self, server: str, caller: "Caller", max_result_bytes: int) -> None:
+        self._caller = caller
+        self._params: Members = {}
+        self._call = ServerCall(server, self, max_result_bytes)
+        self.cancel = self._call.cancel
+        self.hold = self._call.hold
+
+    def start(self, device: Device | None, request: Request, access: Access) -> None:
+        """Send the call; a device that is away is said to be so at once."""
+        if device is None or not device.is_connected:
+            self.call_failed(CallFailure(_away(device), Outcome.NOT_DELIVERED))
+            return
+        self._params = request.params
+        self._call.send(device, request, principal=str(access.principal), client=access.client)
+
+    def notification(self, message: Notification) -> None:
+        """Pass on what this call asked for, and nothing else that a server may say."""
+        asked = meta.read(self._params)
+        if message.method == "notifications/progress":
+            token = message.params.get("progressToken")
+            wanted = asked.progress_token
+            if wanted is not None and token is not None and jsonrpc.decode(token) == wanted:
+                self._caller.notification(message)
+        elif message.method == "notifications/message" and asked.log_level is not None:
+            self._caller.notification(message)
+
+    def response(self, message: Response) -> None:
+        if message.result is not None:
+            self._caller.result(message.result)
+        else:
+            error = jsonrpc.error_of(message)
+            self._caller.error(error or JsonRpcError(INTERNAL_ERROR, "The answer is empty"))
+
+    def call_failed(self, failure: CallFailure) -> None:
+        self._caller.result(
+            text_result(
+                f"{failure.text} {_MEANING[failure.outcome]}",
+                is_error=True,
+                meta={OUTCOME: failure.outcome.value},
+            )
+        )
+
+
+def _away(device: Device | None) -> str:
+    if device is None:
+        return "The device of this tool is no longer known."
+    seen = datetime.fromtimestamp(device.last_seen_s, UTC).isoformat(timespec="seconds")
+    return f"The device {device.name!r} is offline; it was last seen at {seen}."

@@ -1,0 +1,100 @@
+"""The relay: the public web site, the agents behind it, the store and the control socket."""
+
+import secrets
+from typing import Any
+
+from twisted.application.service import MultiService
+
+from mcptunnel.auth.keys import KeyId, Scope
+from mcptunnel.config.relay import RelayConfig
+from mcptunnel.model import Principal
+from mcptunnel.net.listen import ListeningService
+from mcptunnel.net.tunnel import settings_of
+from mcptunnel.net.websocket import upgrade
+from mcptunnel.relay.access import Access
+from mcptunnel.relay.agents import Agents
+from mcptunnel.relay.control import SOCKET_NAME, ControlSocket
+from mcptunnel.relay.credentials import Credentials
+from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.hub.hub import Hub
+from mcptunnel.relay.hub.sessions import McpSessions
+from mcptunnel.relay.web.bearer import BearerGate
+from mcptunnel.relay.web.guard import Guard
+from mcptunnel.relay.web.index import Health, Index
+from mcptunnel.relay.web.mcp import McpEndpoint
+from mcptunnel.relay.web.request import RelayRequest, RelaySite
+from mcptunnel.relay.web.root import TUNNEL_PATHS, Guarded, Root
+from mcptunnel.store.database import FILE_NAME, Database
+from mcptunnel.store.devices import Devices as DeviceTable
+from mcptunnel.store.directory import StoredKeys
+from mcptunnel.store.engine import Store
+
+
+class RelayService(MultiService):
+    """Everything that one relay process is."""
+
+    def __init__(self, reactor: Any, config: RelayConfig) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._path = config.state_dir / FILE_NAME
+        self._store = Store(self._path, reactor)
+        keys = StoredKeys(
+            self._store, random=secrets.token_bytes, now_s=reactor.seconds, revoked=self._revoked
+        )
+        self._credentials = Credentials(keys, reactor.seconds)
+        self.devices = Devices(self._changed)
+        self.hub = Hub(reactor, config, self.devices)
+        self._sessions = McpSessions(secrets.token_bytes, config.limits.max_sessions)
+        self._settings = settings_of(config.tunnel)
+        self.agents = Agents(reactor, self._settings, self.devices, self._store)
+        self.listening = ListeningService(
+            config.listen, RelaySite(self._root(config), config.limits.max_request_bytes), reactor
+        )
+        self.listening.setServiceParent(self)
+        ControlSocket(config.state_dir / SOCKET_NAME, keys, reactor, reactor).setServiceParent(self)
+
+    def startService(self) -> None:
+        """Open the store, then everything else. Raises `errors.McpTunnelError`."""
+        with Database(self._path) as database:
+            known = database.read(lambda connection: DeviceTable(connection).list())
+        self.devices.restore(
+            Device(
+                record.principal,
+                record.installation_id,
+                record.name,
+                record.first_seen_s,
+                record.last_seen_s,
+            )
+            for record in known
+        )
+        self._store.start()
+        super().startService()
+
+    async def stopService(self) -> None:
+        await MultiService.stopService(self)
+        self.hub.catalogue.stop()
+        await self.agents.stop()
+        self._store.stop()
+
+    def _root(self, config: RelayConfig) -> Root:
+        guard = Guard.of(config.public_url, config.allowed_hosts, config.allowed_origins)
+        health = Health(lambda: self.devices.connected_count)
+        root = Root(Index(config.public_url, health))
+        root.putChild(b"health", health)
+        endpoint = McpEndpoint(self.hub, self._sessions, self._reactor.seconds)
+        clients = BearerGate(self._credentials, Scope.MCP)
+        root.putChild(b"mcp", Guarded(guard, clients, endpoint.answer))
+        agents = BearerGate(self._credentials, Scope.AGENT)
+        for path in TUNNEL_PATHS:
+            root.putChild(path, Guarded(guard, agents, self._upgrade))
+        return root
+
+    def _upgrade(self, request: RelayRequest, access: Access) -> None:
+        upgrade(request, self.agents.receiver(access), reactor=self._reactor)
+
+    def _changed(self, principal: Principal) -> None:
+        self.hub.changed(principal)
+
+    def _revoked(self, key_id: KeyId) -> None:
+        self._credentials.revoked(key_id)
+        self.agents.revoked(key_id)

@@ -1,0 +1,109 @@
+"""Bearer tokens in requests (RFC 6750): from the header only, never from the URL."""
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from mcptunnel.auth.keys import Scope
+from mcptunnel.relay.access import Access
+from mcptunnel.relay.credentials import Credentials
+from mcptunnel.relay.web.answers import error_body, send_body
+from mcptunnel.relay.web.request import RelayRequest
+
+UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
+UNAVAILABLE: Final = 503
+ACCESS_DENIED: Final = -32600
+
+_log = Logger()
+
+
+class BearerGate:
+    """Lets a request pass whose token has the scope; answers all others itself."""
+
+    def __init__(self, credentials: Credentials, scope: Scope) -> None:
+        self._credentials = credentials
+        self._scope = scope
+
+    def admit(self, http: RelayRequest, passed: Callable[[RelayRequest, Access], object]) -> None:
+        """Call `passed`, now or once the store was asked, if the request may pass."""
+        token = _token(http)
+        if token is None:
+            _refuse(http, UNAUTHORIZED, b"Bearer", "A bearer token is needed")
+            return
+        access = self._credentials.cached(token)
+        if access is not None:
+            self._decide(http, access, passed)
+            return
+        gone = False
+
+        def note() -> None:
+            nonlocal gone
+            gone = True
+
+        def decide(found: Access | None) -> None:
+            http.when_gone = None
+            if not gone:
+                self._decide(http, found, passed)
+
+        http.when_gone = note
+        checking = Deferred.fromCoroutine(self._credentials.check(token))
+        checking.addCallback(decide)
+        checking.addErrback(lambda failure: _cannot_check(http, failure, gone=gone))
+
+    def _decide(
+        self,
+        http: RelayRequest,
+        access: Access | None,
+        passed: Callable[[RelayRequest, Access], object],
+    ) -> None:
+        if access is None:
+            _refuse(
+                http,
+                UNAUTHORIZED,
+                b'Bearer error="invalid_token"',
+                "This token is not known, or was revoked",
+            )
+        elif access.scope is not self._scope:
+            _refuse(
+                http,
+                FORBIDDEN,
+                b'Bearer error="insufficient_scope", scope="%b"' % self._scope.value.encode(),
+                f"This key has the scope {access.scope.value!r}; "
+                f"here one with {self._scope.value!r} is needed",
+            )
+        else:
+            passed(http, access)
+
+
+def _token(http: RelayRequest) -> str | None:
+    values = http.requestHeaders.getRawHeaders(b"authorization")
+    if values is None or len(values) != 1:
+        return None
+    scheme, _, token = values[0].partition(b" ")
+    if scheme.lower() != b"bearer":
+        return None
+    return token.strip().decode("ascii", "replace")
+
+
+def _refuse(http: RelayRequest, status: int, challenge: bytes, message: str) -> None:
+    send_body(
+        http,
+        status,
+        error_body(ACCESS_DENIED, message),
+        headers={b"www-authenticate": challenge, b"cache-control": b"no-store"},
+    )
+
+
+def _cannot_check(http: RelayRequest, failure: Failure, *, gone: bool) -> None:
+    _log.failure("cannot check a token", failure)
+    if not gone:
+        send_body(
+            http,
+            UNAVAILABLE,
+            error_body(-32603, "The relay cannot check tokens at the moment"),
+            headers={b"retry-after": b"5"},
+        )

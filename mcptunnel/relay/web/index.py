@@ -1,0 +1,102 @@
+"""`/` and `/health`: a page for people, JSON for programs."""
+
+from collections.abc import Callable
+from html import escape
+from typing import Any, Final
+
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+
+import mcptunnel
+from mcptunnel.relay.web.answers import send_body, send_json
+
+_POLICY: Final = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>mcptunnel relay</title>
+<style>
+body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem }}
+code {{ font: .95em ui-monospace, monospace; overflow-wrap: anywhere }}
+dt {{ font-weight: 600 }}
+</style>
+</head>
+<body>
+<h1>mcptunnel relay</h1>
+<p>This relay connects AI applications to MCP servers on their users' own machines.</p>
+<dl>
+<dt>MCP endpoint</dt><dd><code>{mcp_url}</code></dd>
+<dt>Tunnel</dt><dd>{tunnel}</dd>
+<dt>Version</dt><dd>{version}</dd>
+</dl>
+<p>An application needs the endpoint and a key in the header
+<code>Authorization: Bearer …</code>. Whoever runs this relay makes keys with
+<code>mcptunnel keys create --scope mcp</code>.</p>
+</body>
+</html>
+"""
+
+
+class Health(Resource):
+    """`/health`: alive, and whether an agent is connected."""
+
+    isLeaf = True
+
+    def __init__(self, connected_count: Callable[[], int]) -> None:
+        super().__init__()
+        self._connected_count = connected_count
+
+    def describe(self) -> dict[str, Any]:
+        """Return what `/health` says."""
+        connected = self._connected_count()
+        return {
+            "status": "ok",
+            "tunnel": "connected" if connected else "disconnected",
+            "devices": connected,
+            "version": mcptunnel.__version__,
+        }
+
+    def render_GET(self, request: Request) -> int:
+        return send_json(request, 200, self.describe(), headers={b"cache-control": b"no-store"})
+
+    render_HEAD = render_GET
+
+
+class Index(Resource):
+    """`/`: HTML if the client prefers it, JSON otherwise."""
+
+    isLeaf = True
+
+    def __init__(self, public_url: str, health: Health) -> None:
+        super().__init__()
+        self._mcp_url = f"{public_url}/mcp"
+        self._health = health
+
+    def render_GET(self, request: Request) -> int:
+        described = {"name": "mcptunnel", "mcp": self._mcp_url, **self._health.describe()}
+        accept = request.getHeader(b"accept") or b""
+        if b"text/html" not in accept:
+            return send_json(request, 200, described)
+        page = _PAGE.format(
+            mcp_url=escape(self._mcp_url),
+            tunnel=escape(described["tunnel"]),
+            version=escape(described["version"]),
+        )
+        return send_body(
+            request,
+            200,
+            page.encode(),
+            content_type=b"text/html; charset=utf-8",
+            headers={
+                b"content-security-policy": _POLICY,
+                b"x-frame-options": b"DENY",
+                b"referrer-policy": b"no-referrer",
+                b"vary": b"accept",
+            },
+        )
+
+    render_HEAD = render_GET

@@ -1,0 +1,84 @@
+"""The relay's resource tree."""
+
+from collections.abc import Callable
+from typing import Final
+
+from twisted.logger import Logger
+from twisted.web.http import Request
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from mcptunnel.relay.access import Access
+from mcptunnel.relay.web.answers import error_body, send_body, send_json
+from mcptunnel.relay.web.bearer import BearerGate
+from mcptunnel.relay.web.guard import Guard
+from mcptunnel.relay.web.request import RelayRequest
+
+Answer = Callable[[RelayRequest, Access], object]
+
+_log = Logger()
+
+
+class NotFound(Resource):
+    """JSON wherever there is nothing."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> int:
+        return send_json(
+            request,
+            404,
+            {"error": "not_found", "error_description": "There is nothing at this path"},
+        )
+
+
+class Guarded(Resource):
+    """One endpoint for programs: Host and Origin are checked, then the token, then it answers."""
+
+    isLeaf = True
+
+    def __init__(self, guard: Guard, gate: BearerGate, answer: Answer) -> None:
+        super().__init__()
+        self._guard = guard
+        self._gate = gate
+        self._answer = answer
+
+    def render(self, request: RelayRequest) -> int:
+        if request.postpath:
+            return NotFound().render(request)
+        refusal = self._guard.refusal(_single(request, b"host"), _single(request, b"origin"))
+        if refusal is not None:
+            status, message = refusal
+            return send_body(request, status, error_body(-32600, message))
+        self._gate.admit(request, self._safely)
+        return NOT_DONE_YET
+
+    def _safely(self, request: RelayRequest, access: Access) -> None:
+        try:
+            self._answer(request, access)
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
+            _log.failure("cannot answer {path}", path=request.path)
+            if not request.startedWriting:
+                send_body(request, 500, error_body(-32603, "Internal error"))
+            else:
+                request.loseConnection()
+
+
+class Root(Resource):
+    """Everything below the public URL."""
+
+    def __init__(self, index: Resource) -> None:
+        super().__init__()
+        self.putChild(b"", index)
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        return NotFound()
+
+
+def _single(request: Request, name: bytes) -> str | None:
+    """Return a header that may stand once; several together are a value that nobody allows."""
+    values = request.requestHeaders.getRawHeaders(name)
+    return None if not values else b",".join(values).decode("latin-1")
+
+
+TUNNEL_PATHS: Final = (b"tunnel", b"ws")
