@@ -5,13 +5,15 @@ other. Every field is checked on the way out as well: what we send by mistake mu
 end the session for everybody.
 """
 
+from typing import Any
+
 import msgpack
 
 from mcptunnel.wire.constants import (
     KIB,
     MAX_DATA_BYTES,
     MAX_HEADER_COUNT,
-    MAX_HEADER_VALUE_CHARS,
+    MAX_HEADERS_CHARS,
     MAX_MESSAGE_BYTES,
     ErrorCode,
     FrameType,
@@ -25,11 +27,15 @@ _UTF8_BYTES_PER_CHAR = 4
 _KEPT_BUFFER_BYTES = 16 * KIB
 _BIN_8_BYTES = 255
 
+_SENTINEL = b"\xc0"
+"""A nil, which is no frame, behind every message: if it does not come out last, the message was cut
+short. The unpacker itself does not tell."""
+
 _packer = msgpack.Packer()
 
 
 def encode(frame: Frame) -> bytes:
-    """Encode one frame.
+    """Encode one frame; the limits of its fields keep it under MAX_MESSAGE_BYTES.
 
     Raises LocalProtocolError if a field holds what the peer would refuse.
     """
@@ -39,8 +45,6 @@ def encode(frame: Frame) -> bytes:
         encoded: bytes = _packer.pack(fields)
     except ValueError as error:  # a lone surrogate in a text is one, too
         raise LocalProtocolError(f"{type(frame).__name__} cannot be sent: {error}") from None
-    if len(encoded) > MAX_MESSAGE_BYTES:
-        raise LocalProtocolError(f"{type(frame).__name__} is larger than {MAX_MESSAGE_BYTES} bytes")
     return encoded
 
 
@@ -63,22 +67,21 @@ def data_size(count_bytes: int) -> bytes:
 class Decoder:
     """Decodes messages. From one to the next it keeps nothing but a buffer to use again."""
 
-    __slots__ = ("_max_message_bytes", "_read_bytes", "_unpacker")
+    __slots__ = ("_max_message_bytes", "_unpacker")
 
     def __init__(self, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._max_message_bytes = max_message_bytes
         self._renew()
 
     def _renew(self) -> None:
-        self._read_bytes = 0
         self._unpacker = msgpack.Unpacker(
             read_size=min(4 * KIB, self._max_message_bytes),
-            max_buffer_size=self._max_message_bytes,
+            max_buffer_size=self._max_message_bytes + len(_SENTINEL),
             raw=False,
             use_list=False,
             strict_map_key=True,
             max_bin_len=MAX_DATA_BYTES,
-            max_str_len=_UTF8_BYTES_PER_CHAR * MAX_HEADER_VALUE_CHARS,
+            max_str_len=_UTF8_BYTES_PER_CHAR * MAX_HEADERS_CHARS,
             max_array_len=MAX_HEADER_COUNT,
             max_map_len=0,
             max_ext_len=0,
@@ -95,18 +98,22 @@ class Decoder:
                 ErrorCode.LIMIT_EXCEEDED, f"a message is at most {self._max_message_bytes} bytes"
             )
         try:
-            self._unpacker.feed(message)
-            frames = [frame_of(fields) for fields in self._unpacker]
+            frames = [frame_of(fields) for fields in self._arrays(message)]
         except FieldError as error:
             raise self._refusal(str(error)) from None
         except ValueError:
             raise self._refusal("a message must be msgpack within the limits") from None
-        self._read_bytes += len(message)
-        if not frames or self._unpacker.tell() != self._read_bytes:
-            raise self._refusal("a message must be one or more whole frames")
         if len(message) > _KEPT_BUFFER_BYTES:
             self._renew()  # an idle session should not hold the memory of its largest message
         return frames
+
+    def _arrays(self, message: bytes) -> list[Any]:
+        self._unpacker.feed(message)
+        self._unpacker.feed(_SENTINEL)
+        values = list(self._unpacker)
+        if not values or values.pop() is not None or not values:
+            raise FieldError("a message must be one or more whole frames")
+        return values
 
     def _refusal(self, text: str) -> RemoteProtocolError:
         self._renew()

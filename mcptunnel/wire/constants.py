@@ -1,7 +1,6 @@
 """The numbers of the tunnel protocol, version 1; docs/reference/protocol says the same in tables."""
 
 from enum import IntEnum, StrEnum
-from typing import Self
 
 KIB = 1024
 
@@ -25,8 +24,10 @@ MAX_WINDOW_BYTES = 2**31 - 1
 MAX_MESSAGE_BYTES = 256 * KIB
 MAX_DATA_BYTES = 32 * KIB
 MAX_HEADER_COUNT = 256
-MAX_HEADER_NAME_CHARS = 256
-MAX_HEADER_VALUE_CHARS = 32 * KIB
+MAX_HEADERS_CHARS = 56 * KIB
+"""All names and values of a head together, with a character between names. At four bytes for every
+character a head still fits into a message."""
+
 MAX_PATH_CHARS = 16 * KIB
 MAX_METHOD_CHARS = 32
 MAX_NAME_CHARS = 256
@@ -75,25 +76,40 @@ class FrameType(IntEnum):
 class ErrorCode(IntEnum):
     """Why a stream was dropped (RESET) or a session ends (GOAWAY)."""
 
-    sentence: str
+    NO_ERROR = 0
+    PROTOCOL_ERROR = 1
+    INTERNAL_ERROR = 2
+    FLOW_CONTROL_ERROR = 3
+    REFUSED_STREAM = 4
+    CANCEL = 5
+    UNREACHABLE = 6
+    LIMIT_EXCEEDED = 7
+    UNSUPPORTED_VERSION = 8
+    UNAUTHORIZED = 9
+    REPLACED = 10
+    REVOKED = 11
+    SHUTDOWN = 12
+    TIMEOUT = 13
 
-    def __new__(cls, value: int, sentence: str) -> Self:
-        member = int.__new__(cls, value)
-        member._value_ = value
-        member.sentence = sentence
-        return member
+    @property
+    def sentence(self) -> str:
+        """What the code means, for a person."""
+        return _SENTENCES[self]
 
-    NO_ERROR = 0, "Nothing went wrong."
-    PROTOCOL_ERROR = 1, "The peer broke the protocol."
-    INTERNAL_ERROR = 2, "The sender failed."
-    FLOW_CONTROL_ERROR = 3, "The peer sent without credit, or gave more credit than a window holds."
-    REFUSED_STREAM = 4, "The stream was refused before anything was started."
-    CANCEL = 5, "The stream is no longer wanted."
-    UNREACHABLE = 6, "The server behind cannot be used."
-    LIMIT_EXCEEDED = 7, "A limit was exceeded."
-    UNSUPPORTED_VERSION = 8, "The two sides have no protocol version in common."
-    UNAUTHORIZED = 9, "The credential or the request is not allowed."
-    REPLACED = 10, "Another link of the same installation took over."
-    REVOKED = 11, "Access was revoked."
-    SHUTDOWN = 12, "The sender is stopping."
-    TIMEOUT = 13, "Something took too long."
+
+_SENTENCES = {
+    ErrorCode.NO_ERROR: "Nothing went wrong.",
+    ErrorCode.PROTOCOL_ERROR: "The peer broke the protocol.",
+    ErrorCode.INTERNAL_ERROR: "The sender failed.",
+    ErrorCode.FLOW_CONTROL_ERROR: "The peer sent without credit, or gave more credit than a window holds.",
+    ErrorCode.REFUSED_STREAM: "The stream was refused before anything was started.",
+    ErrorCode.CANCEL: "The stream is no longer wanted.",
+    ErrorCode.UNREACHABLE: "The server behind cannot be used.",
+    ErrorCode.LIMIT_EXCEEDED: "A limit was exceeded.",
+    ErrorCode.UNSUPPORTED_VERSION: "The two sides have no protocol version in common.",
+    ErrorCode.UNAUTHORIZED: "The credential or the request is not allowed.",
+    ErrorCode.REPLACED: "Another link of the same installation took over.",
+    ErrorCode.REVOKED: "Access was revoked.",
+    ErrorCode.SHUTDOWN: "The sender is stopping.",
+    ErrorCode.TIMEOUT: "Something took too long.",
+}

@@ -28,9 +28,9 @@ class RemoteProtocolError(ProtocolError):
         self.text = text
 
 
-class TooManyStreams(ProtocolError):  # noqa: N818 - a refusal, not a failure
+class TooManyStreams(ProtocolError):
     """As many streams are open as the peer accepts; one must end first."""
 
 
-class GoingAway(ProtocolError):  # noqa: N818 - a refusal, not a failure
+class GoingAway(ProtocolError):
     """The session takes no new streams; use another one."""

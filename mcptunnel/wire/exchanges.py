@@ -120,10 +120,9 @@ class Exchanges:
 
     def lose_all(self) -> None:
         """Give up all streams: the session is over."""
-        for stream_id in self.table.live_ids():
-            stream = self._remove(stream_id)
-            if stream is not None:
-                self._emit(events.StreamLost(stream_id, _outcome(stream)))
+        for stream in self.table.live():
+            self._remove(stream.stream_id)
+            self._emit(events.StreamLost(stream.stream_id, _outcome(stream)))
 
     # What arrives.
 

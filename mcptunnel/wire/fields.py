@@ -11,8 +11,7 @@ from mcptunnel.model import ExchangeKind, Headers
 from mcptunnel.wire.constants import (
     MAX_DATA_BYTES,
     MAX_HEADER_COUNT,
-    MAX_HEADER_NAME_CHARS,
-    MAX_HEADER_VALUE_CHARS,
+    MAX_HEADERS_CHARS,
     MAX_METHOD_CHARS,
     MAX_NAME_CHARS,
     MAX_PATH_CHARS,
@@ -25,17 +24,17 @@ from mcptunnel.wire.constants import (
 from mcptunnel.wire.settings import Limits
 
 # RFC 9110, section 5.6.2, without upper case: names are lower case here, as in HTTP/2.
-_HEADER_NAMES = re.compile(r"(?:[!#$%&'*+.^_`|~0-9a-z-]+,?)*")
+_NAME = r"[!#$%&'*+.^_`|~0-9a-z-]++"
+_HEADER_NAMES = re.compile(rf"{_NAME}(?:,{_NAME})*+")
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # A request target in origin form, as far as it matters here: one visible word.
 _PATH = re.compile(r"[!-~]*")
-_NOT_IN_VALUES = re.compile(r"[\r\n\0]")
 _NOT_IN_NAMES = re.compile(r"[\0-\x1f\x7f]")
 
 _KINDS = {kind.value: kind for kind in ExchangeKind}
 _CODES = {int(code): code for code in ErrorCode}
 _MAX_NUMBER = 2**53 - 1
-_PAIR = 2
+_LIMITS = 2
 
 
 class FieldError(ValueError):
@@ -139,7 +138,7 @@ def code(value: Any) -> ErrorCode:
 
 def limits(value: Any) -> Limits:
     """Check `[window_bytes, max_streams, ...]`; what a later version adds is passed over."""
-    if type(value) is not tuple or len(value) < _PAIR:
+    if type(value) is not tuple or len(value) < _LIMITS:
         raise FieldError("limits must be an array of at least two integers")
     return Limits(
         number(value[0], "window_bytes", 1, MAX_WINDOW_BYTES),
@@ -162,26 +161,17 @@ def headers(value: Any) -> Headers:
         raise FieldError(f"headers must be an array of at most {MAX_HEADER_COUNT} fields")
     if not value:
         return ()
-    for field in value:
-        if type(field) is not tuple or len(field) != _PAIR:
-            raise FieldError("a header field must be an array of a name and a value")
-    names, values = zip(*value, strict=True)
-    _check_names(names)
-    _check_values(values)
-    return value
-
-
-def _check_names(names: tuple[Any, ...]) -> None:
-    for item in names:
-        if type(item) is not str or not 0 < len(item) <= MAX_HEADER_NAME_CHARS or "," in item:
-            raise FieldError("a header name must be a lower-case token")
-    if not _HEADER_NAMES.fullmatch(",".join(names)):
+    if set(map(type, value)) != {tuple}:
+        raise FieldError("a header field must be an array")
+    try:
+        names, values = zip(*value, strict=True)
+        all_names, all_values = ",".join(names), "".join(values)
+    except (TypeError, ValueError):
+        raise FieldError("a header field must be a name and a value, both text") from None
+    if all_names.count(",") != len(names) - 1 or not _HEADER_NAMES.fullmatch(all_names):
         raise FieldError("a header name must be a lower-case token")
-
-
-def _check_values(values: tuple[Any, ...]) -> None:
-    for item in values:
-        if type(item) is not str or len(item) > MAX_HEADER_VALUE_CHARS:
-            raise FieldError("a header value must be text, and not too long")
-    if _NOT_IN_VALUES.search("".join(values)):
+    if "\r" in all_values or "\n" in all_values or "\0" in all_values:
         raise FieldError("a header value must not contain CR, LF or NUL")
+    if len(all_names) + len(all_values) > MAX_HEADERS_CHARS:
+        raise FieldError(f"headers must be at most {MAX_HEADERS_CHARS} characters together")
+    return value

@@ -157,7 +157,7 @@ class Scheduler:
         if not self._link:
             room = self._fill(parts, self._control, room)
         changed: list[Outbox] = []
-        if self._turns and not self._control:
+        if self._turns and not self._control and not self._link:
             self._take_turns(parts, room, changed)
         if not parts:
             return None

@@ -147,5 +147,6 @@ class StreamTable:
             s.stream_id for s in self._live.values() if s.ours and s.stream_id > stream_id
         )
 
-    def live_ids(self) -> list[int]:
-        return sorted(self._live)
+    def live(self) -> list[Stream]:
+        """Return all live streams, by id."""
+        return [self._live[stream_id] for stream_id in sorted(self._live)]

@@ -1,0 +1,1 @@
+"""Tests of the tunnel protocol; none of them needs a reactor."""

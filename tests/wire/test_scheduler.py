@@ -1,0 +1,228 @@
+"""What goes out next: order, turns, sizes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcptunnel.wire.codec import Decoder, encode
+from mcptunnel.wire.constants import HIGH_WATER_BYTES, KIB, LOW_WATER_BYTES, ErrorCode
+from mcptunnel.wire.frames import Data, End, Frame, Ping, Reset
+from mcptunnel.wire.scheduler import Outbox, Scheduler
+from mcptunnel.wire.settings import Settings
+
+PLENTY = 2**30
+
+
+def scheduler_of(**settings: int) -> Scheduler:
+    return Scheduler(Settings(**settings))
+
+
+def sent(scheduler: Scheduler) -> list[list[Frame]]:
+    """Return the frames of all messages that can be sent now."""
+    messages = []
+    while (made := scheduler.next_message()) is not None:
+        messages.append(Decoder().decode(made[0]))
+    return messages
+
+
+def filled(stream_id: int, data: bytes, credit_bytes: int = PLENTY) -> Outbox:
+    outbox = Outbox(stream_id, credit_bytes)
+    outbox.put(data)
+    return outbox
+
+
+def test_nothing_to_say_is_none() -> None:
+    """An idle session sends nothing."""
+    assert scheduler_of().next_message() is None
+
+
+def test_link_frames_then_control_then_bodies() -> None:
+    """PING is never behind data, nor behind a queue of control frames."""
+    scheduler = scheduler_of()
+    scheduler.wake(filled(1, b"body"))
+    scheduler.put_control(encode(Reset(3, ErrorCode.CANCEL)))
+    scheduler.put_link(encode(Ping(1)))
+    assert sent(scheduler) == [[Ping(1), Reset(3, ErrorCode.CANCEL), Data(1, b"body")]]
+
+
+def test_streams_take_turns() -> None:
+    """A large body does not hold up a small one: one DATA each, in the order of waking."""
+    scheduler = scheduler_of(max_data_bytes=2)
+    for outbox in (filled(1, b"aaaaaa"), filled(3, b"bb"), filled(5, b"cccc")):
+        scheduler.wake(outbox)
+    (frames,) = sent(scheduler)
+    assert frames == [
+        *(Data(1, b"aa"), Data(3, b"bb"), Data(5, b"cc")),
+        *(Data(1, b"aa"), Data(5, b"cc"), Data(1, b"aa")),
+    ]
+
+
+def test_a_newcomer_gets_its_turn_next() -> None:
+    """A stream that wakes while another sends a flood waits for one turn at most."""
+    scheduler = scheduler_of(message_bytes=2 * KIB)
+    scheduler.wake(filled(1, bytes(50 * KIB)))
+    made = scheduler.next_message()
+    assert made is not None
+    scheduler.wake(filled(3, b"small"))
+    made = scheduler.next_message()
+    assert made is not None
+    made = scheduler.next_message()
+    assert made is not None
+    assert Data(3, b"small") in Decoder().decode(made[0])
+
+
+def test_waking_twice_gives_one_turn() -> None:
+    """A stream has one place in the round, however often it is woken."""
+    scheduler = scheduler_of(max_data_bytes=1)
+    first, second = filled(1, b"aa"), filled(3, b"bb")
+    for outbox in (first, first, second, first):
+        scheduler.wake(outbox)
+    assert [frame.stream_id for frame in sent(scheduler)[0] if isinstance(frame, Data)] == [
+        *(1, 3, 1, 3)
+    ]
+
+
+def test_data_is_cut_to_credit_and_goes_on_with_more() -> None:
+    """No byte is sent without credit; new credit wakes the stream."""
+    scheduler = scheduler_of()
+    outbox = filled(1, b"abcdef", credit_bytes=4)
+    outbox.put_end()
+    scheduler.wake(outbox)
+    assert sent(scheduler) == [[Data(1, b"abcd")]]
+    scheduler.wake(outbox)
+    assert sent(scheduler) == []
+    outbox.window.grant(10)
+    scheduler.wake(outbox)
+    assert sent(scheduler) == [[Data(1, b"ef"), End(1)]]
+
+
+def test_end_needs_no_credit_and_is_sent_once() -> None:
+    """A stream without credit can still end."""
+    scheduler = scheduler_of()
+    outbox = Outbox(1, 0)
+    outbox.put_end()
+    scheduler.wake(outbox)
+    made = scheduler.next_message()
+    assert made == (encode(End(1)), [outbox])
+    scheduler.wake(outbox)
+    assert scheduler.next_message() is None
+
+
+def test_small_pieces_leave_together() -> None:
+    """Cut late: what queued up in pieces goes out as one frame."""
+    scheduler = scheduler_of()
+    outbox = Outbox(1, PLENTY)
+    for piece in (b"one ", b"two ", b"three"):
+        outbox.put(piece)
+    scheduler.wake(outbox)
+    assert sent(scheduler) == [[Data(1, b"one two three")]]
+
+
+def test_a_dropped_stream_sends_no_more() -> None:
+    """After a RESET nothing of the stream may follow."""
+    scheduler = scheduler_of()
+    scheduler.wake(filled(1, b"gone"))
+    scheduler.wake(filled(3, b"here"))
+    scheduler.drop(1)
+    scheduler.drop(7)
+    assert sent(scheduler) == [[Data(3, b"here")]]
+
+
+def test_clear_forgets_all() -> None:
+    """A closed session has nothing more to say."""
+    scheduler = scheduler_of()
+    scheduler.wake(filled(1, b"x"))
+    scheduler.put_link(encode(Ping(1)))
+    scheduler.put_control(encode(Ping(2)))
+    scheduler.clear()
+    assert scheduler.next_message() is None
+
+
+def test_a_frame_over_the_message_size_travels_alone() -> None:
+    """A large head is sent whole, and does not drag others into a message that is too large."""
+    scheduler = scheduler_of(message_bytes=2000)
+    long, short = Reset(1, ErrorCode.CANCEL, "ü" * 1024), Reset(3, ErrorCode.CANCEL)
+    scheduler.wake(filled(5, b"body"))
+    for frame in (short, long, short, long):
+        scheduler.put_control(encode(frame))
+    scheduler.put_link(encode(Ping(1)))
+    assert sent(scheduler) == [[Ping(1), short], [long], [short], [long], [Data(5, b"body")]]
+
+
+def test_a_full_link_queue_comes_before_control() -> None:
+    """While link frames fill messages, control frames wait."""
+    scheduler = scheduler_of(message_bytes=4)
+    for token in (1, 2):
+        scheduler.put_link(encode(Ping(token)))
+    scheduler.put_control(encode(End(1)))
+    assert sent(scheduler) == [[Ping(1)], [Ping(2)], [End(1)]]
+
+
+def test_messages_of_bulk_data_are_full_but_not_over() -> None:
+    """Bulk data fills messages up to their size and never over it."""
+    scheduler = scheduler_of()
+    scheduler.wake(filled(2**50, bytes(1024 * KIB)))
+    sizes = []
+    while (made := scheduler.next_message()) is not None:
+        sizes.append(len(made[0]))
+    assert max(sizes) <= 64 * KIB
+    assert min(sizes[:-1]) > 63 * KIB
+
+
+def test_draining_is_noticed_once() -> None:
+    """Over the high-water mark and then under the low one: drained, once."""
+    scheduler = scheduler_of()
+    outbox = filled(1, bytes(HIGH_WATER_BYTES + 1))
+    scheduler.wake(outbox)
+    told = []
+    while (made := scheduler.next_message()) is not None:
+        told += [outbox.unsent_bytes for changed in made[1] if changed.drained]
+        outbox.drained = False
+    assert len(told) == 1
+    assert told[0] < LOW_WATER_BYTES
+
+
+@pytest.mark.parametrize("ending", [False, True])
+def test_what_was_never_over_or_is_ending_does_not_drain(ending: bool) -> None:
+    """Nobody waits for a stream at the mark, or for one whose body is complete."""
+    scheduler = scheduler_of()
+    outbox = filled(1, bytes(HIGH_WATER_BYTES + ending))
+    if ending:
+        outbox.put_end()
+    scheduler.wake(outbox)
+    while scheduler.next_message() is not None:
+        assert not outbox.drained
+    assert outbox.end_handed_out is ending
+
+
+@given(
+    st.lists(st.binary(max_size=3000), max_size=12),
+    st.integers(1, 4000),
+    st.integers(1, 5000),
+    st.lists(st.integers(1, 4000), max_size=20),
+)
+def test_bodies_arrive_whole_however_they_are_cut(
+    pieces: list[bytes], max_data_bytes: int, message_bytes: int, grants: list[int]
+) -> None:
+    """Bytes in are bytes out, in order, within credit, within sizes, and END comes last."""
+    scheduler = scheduler_of(max_data_bytes=max_data_bytes, message_bytes=message_bytes)
+    outbox = Outbox(1, 0)
+    for piece in pieces:
+        if piece:
+            outbox.put(piece)
+    outbox.put_end()
+    granted, received, ended = 0, b"", 0
+    for credit_bytes in [*grants, 40_000]:
+        outbox.window.grant(credit_bytes)
+        granted += credit_bytes
+        scheduler.wake(outbox)
+        for frame in (frame for message in sent(scheduler) for frame in message):
+            assert not ended
+            if isinstance(frame, Data):
+                assert len(frame.data) <= max_data_bytes
+                received += frame.data
+            else:
+                ended += 1
+        assert len(received) <= granted
+    assert received == b"".join(pieces)
+    assert ended == 1

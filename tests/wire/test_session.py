@@ -1,0 +1,369 @@
+"""The session itself: greeting, liveness, going away, errors, the end."""
+
+from math import inf
+
+import pytest
+
+from mcptunnel.model import Outcome, ResponseHead
+from mcptunnel.wire.constants import ErrorCode, Role
+from mcptunnel.wire.errors import GoingAway, LocalProtocolError, RemoteProtocolError
+from mcptunnel.wire.events import (
+    PeerGoingAway,
+    PeerHello,
+    PeerSilent,
+    PeerWelcome,
+    StreamLost,
+)
+from mcptunnel.wire.frames import (
+    FRAME_CLASSES,
+    Ack,
+    Data,
+    End,
+    Frame,
+    Goaway,
+    Head,
+    Hello,
+    Open,
+    Ping,
+    Pong,
+    Reset,
+    Unknown,
+    Welcome,
+    Window,
+)
+from mcptunnel.wire.lifecycle import SessionState
+from mcptunnel.wire.session import Session
+from mcptunnel.wire.settings import Limits, Settings
+from tests.wire.pairs import HELLO, REQUEST, WELCOME, carry, joined, message, said, stream_between
+from tests.wire.test_frames import SHOWN
+
+RESPONSE = ResponseHead(200)
+
+
+def fresh(role: Role) -> Session:
+    return Session(role, Settings(window_bytes=1000, max_streams=5), 0.0)
+
+
+def broken(session: Session, *frames: Frame) -> ErrorCode:
+    """Let a session receive what it must refuse; check how it ends, and return the code."""
+    with pytest.raises(RemoteProtocolError) as caught:
+        session.receive(message(*frames), 0.0)
+    (last,) = said(session)
+    assert isinstance(last, Goaway)
+    assert (last.code, last.text) == (caught.value.code, caught.value.text)
+    assert session.state is SessionState.CLOSED
+    return caught.value.code
+
+
+def states(*sessions: Session) -> list[str]:
+    return [session.state.value for session in sessions]
+
+
+def test_a_greeting() -> None:
+    """HELLO, WELCOME, and both are open; versions and limits are filled in from the settings."""
+    relay, agent = fresh(Role.RELAY), fresh(Role.AGENT)
+    agent.hello(Hello("i", "laptop", "1.0", Limits(7, 7), (9,), "token", 5))
+    assert states(relay, agent) == ["opening", "greeted"]
+    hello = Hello("i", "laptop", "1.0", Limits(1000, 5), (1,), "token", 5)
+    assert carry(agent, relay) == [PeerHello(hello)]
+    assert states(relay, agent) == ["greeted", "greeted"]
+    relay.welcome(Welcome("s", "laptop-2", "Hello.", Limits(7, 7), 9, True, "t", 3))
+    assert states(relay, agent) == ["open", "greeted"]
+    welcome = Welcome("s", "laptop-2", "Hello.", Limits(1000, 5), 1, True, "t", 3)
+    assert carry(relay, agent) == [PeerWelcome(welcome)]
+    assert states(relay, agent) == ["open", "open"]
+
+
+def test_the_peers_limits_count() -> None:
+    """A stream starts with the window that the receiver announced."""
+    relay, agent = joined(Settings(), Settings(window_bytes=3))
+    stream_id = relay.open(REQUEST)
+    relay.send_data(stream_id, b"abcdef")
+    assert said(relay) == [Open(stream_id, REQUEST), Data(stream_id, b"abc")]
+    assert agent.stream_count == 0
+
+
+def test_only_the_agent_says_hello_and_only_once() -> None:
+    """HELLO out of order is our own defect, and nothing is sent."""
+    relay, agent = fresh(Role.RELAY), fresh(Role.AGENT)
+    with pytest.raises(LocalProtocolError):
+        relay.hello(HELLO)
+    agent.hello(HELLO)
+    with pytest.raises(LocalProtocolError):
+        agent.hello(HELLO)
+    assert len(said(agent)) == 1
+    assert said(relay) == []
+
+
+def test_only_the_relay_says_welcome_and_only_after_hello() -> None:
+    """WELCOME out of order is our own defect, and nothing is sent."""
+    relay, agent = fresh(Role.RELAY), fresh(Role.AGENT)
+    for session in (relay, agent):
+        with pytest.raises(LocalProtocolError):
+            session.welcome(WELCOME)
+        assert said(session) == []
+
+
+def test_a_hello_that_cannot_be_sent_changes_nothing() -> None:
+    """After a refused HELLO a good one can follow."""
+    agent = fresh(Role.AGENT)
+    with pytest.raises(LocalProtocolError):
+        agent.hello(Hello("", "laptop", "1.0"))
+    agent.hello(HELLO)
+
+
+EARLY = [frame for frame, _ in SHOWN if not isinstance(frame, Goaway)]
+
+
+@pytest.mark.parametrize("frame", [f for f in EARLY if not isinstance(f, Hello)], ids=str)
+def test_a_relay_wants_hello_first(frame: Frame) -> None:
+    """Nothing but HELLO may come first from an agent."""
+    assert broken(fresh(Role.RELAY), frame) is ErrorCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("frame", EARLY, ids=str)
+def test_an_agent_that_said_nothing_wants_to_hear_nothing(frame: Frame) -> None:
+    """A relay does not speak first."""
+    assert broken(fresh(Role.AGENT), frame) is ErrorCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("frame", EARLY, ids=str)
+def test_after_hello_the_agent_waits(frame: Frame) -> None:
+    """Between HELLO and WELCOME an agent sends no other frame, and no second HELLO."""
+    relay = fresh(Role.RELAY)
+    relay.receive(message(HELLO), 0.0)
+    assert broken(relay, frame) is ErrorCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("frame", [f for f in EARLY if not isinstance(f, Welcome)], ids=str)
+def test_an_agent_wants_welcome_first(frame: Frame) -> None:
+    """Nothing but WELCOME answers HELLO, except GOAWAY."""
+    agent = fresh(Role.AGENT)
+    agent.hello(HELLO)
+    said(agent)
+    assert broken(agent, frame) is ErrorCode.PROTOCOL_ERROR
+
+
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("frame", [HELLO, WELCOME], ids=str)
+def test_a_second_greeting_is_refused(role: Role, frame: Frame) -> None:
+    """HELLO and WELCOME come once."""
+    session = joined()[role is Role.AGENT]
+    assert broken(session, frame) is ErrorCode.PROTOCOL_ERROR
+
+
+def test_versions_must_overlap() -> None:
+    """A peer that cannot speak our version is told so."""
+    relay = fresh(Role.RELAY)
+    relay.receive(message(Hello("i", "d", "1", versions=(2, 1))), 0.0)
+    assert broken(fresh(Role.RELAY), Hello("i", "d", "1", versions=(2, 3))) is (
+        ErrorCode.UNSUPPORTED_VERSION
+    )
+    agent = fresh(Role.AGENT)
+    agent.hello(HELLO)
+    said(agent)
+    assert broken(agent, Welcome("s", "d", version=2)) is ErrorCode.UNSUPPORTED_VERSION
+
+
+def test_a_relay_can_refuse_an_agent() -> None:
+    """GOAWAY instead of WELCOME says why."""
+    relay, agent = fresh(Role.RELAY), fresh(Role.AGENT)
+    agent.hello(HELLO)
+    carry(agent, relay)
+    relay.goaway(ErrorCode.REVOKED, "This device was removed.")
+    assert carry(relay, agent) == [
+        PeerGoingAway(0, ErrorCode.REVOKED, "This device was removed.", 0.0)
+    ]
+    assert agent.state is SessionState.GREETED
+    assert agent.going_away == Goaway(0, ErrorCode.REVOKED, "This device was removed.")
+
+
+def test_welcome_and_the_first_stream_may_travel_together() -> None:
+    """Frames after WELCOME in the same message find the session open."""
+    agent = fresh(Role.AGENT)
+    agent.hello(HELLO)
+    agent.receive(message(WELCOME, Open(1, REQUEST), Ping(5)), 0.0)
+    assert agent.stream_count == 1
+    assert Pong(5) in said(agent)
+
+
+def test_every_frame_class_has_a_step() -> None:
+    """An open session knows what to do with every frame that the decoder can give it."""
+    relay, _ = joined()
+    assert set(relay._steps) == set(FRAME_CLASSES)
+
+
+def test_a_quiet_session_pings_and_measures() -> None:
+    """PING after 20 s of silence; the answer gives the round-trip time."""
+    relay, agent = joined()
+    assert relay.next_tick_s == 20.0
+    relay.tick(19.0)
+    assert said(relay) == []
+    relay.tick(20.0)
+    assert carry(relay, agent, 20.1) == []
+    assert carry(agent, relay, 20.25) == []
+    assert relay.round_trip_s == 0.25
+    assert agent.round_trip_s is None
+    assert relay.next_tick_s == pytest.approx(40.25)
+
+
+def test_a_silent_peer_is_reported_once() -> None:
+    """After 45 s without a message the owner is told; the session itself stays open."""
+    relay, _ = joined()
+    for now_s in range(60):
+        relay.tick(float(now_s))
+    assert relay.take_events() == [PeerSilent()]
+    assert relay.state is SessionState.OPEN
+    assert [frame for frame in said(relay) if not isinstance(frame, Ping)] == []
+
+
+def test_a_peer_that_never_greets_is_silent_too() -> None:
+    """Before the session is open nothing is sent, but the patience is the same."""
+    relay = fresh(Role.RELAY)
+    relay.tick(20.0)
+    assert said(relay) == []
+    relay.tick(45.0)
+    assert relay.take_events() == [PeerSilent()]
+
+
+def test_frames_of_no_effect() -> None:
+    """ACK, a stray PONG and optional frames that we do not know are passed over."""
+    relay, _ = joined()
+    relay.receive(message(Ack(5), Pong(7), Unknown(64, 0), Unknown(127, 99)), 1.0)
+    assert relay.take_events() == []
+    assert said(relay) == []
+    assert relay.state is SessionState.OPEN
+
+
+def test_nobody_opens_streams_before_the_session_is_open() -> None:
+    """Before WELCOME there is nobody to open a stream to."""
+    agent = fresh(Role.AGENT)
+    with pytest.raises(LocalProtocolError):
+        agent.open(REQUEST)
+
+
+def test_after_our_goaway_no_stream_starts_and_open_ones_run_on() -> None:
+    """Draining: the peer's late OPEN is refused, and what runs may finish."""
+    relay, agent = joined()
+    first = stream_between(relay, agent)
+    agent.goaway(ErrorCode.SHUTDOWN, "restarting", 2.0)
+    with pytest.raises(GoingAway):
+        agent.open(REQUEST)
+    late = relay.open(REQUEST)
+    agent.receive(relay.message_to_send() or b"", 0.0)
+    assert carry(agent, relay) == [
+        PeerGoingAway(first, ErrorCode.SHUTDOWN, "restarting", 2.0),
+        StreamLost(late, Outcome.NOT_DELIVERED),
+    ]
+    with pytest.raises(GoingAway):
+        relay.open(REQUEST)
+    relay.send_end(first)
+    agent.send_head(first, RESPONSE)
+    agent.send_end(first)
+    carry(relay, agent)
+    carry(agent, relay)
+    assert (relay.stream_count, agent.stream_count) == (0, 0)
+
+
+def test_goaway_can_be_said_again() -> None:
+    """A drain may end with another code; the last one counts."""
+    relay, agent = joined()
+    relay.goaway(ErrorCode.NO_ERROR)
+    relay.goaway(ErrorCode.SHUTDOWN)
+    assert len(carry(relay, agent)) == 2
+    assert agent.going_away == Goaway(0, ErrorCode.SHUTDOWN)
+
+
+def test_going_away_of_the_peer_does_not_touch_its_own_streams() -> None:
+    """Only streams of ours that it never looked at are lost."""
+    relay, agent = joined()
+    theirs = agent.open(REQUEST)
+    carry(agent, relay)
+    relay.goaway(ErrorCode.SHUTDOWN)
+    carry(relay, agent)
+    agent.goaway(ErrorCode.SHUTDOWN)
+    assert [type(event) for event in carry(agent, relay)] == [PeerGoingAway]
+    assert (relay.stream_count, agent.stream_count) == (1, 1)
+    assert theirs == 2
+
+
+def test_text_of_any_kind_can_be_said() -> None:
+    """A text that comes from an exception is made to fit."""
+    relay, agent = joined()
+    relay.goaway(ErrorCode.INTERNAL_ERROR, "\ud800" * 5000)
+    (event,) = carry(relay, agent)
+    assert isinstance(event, PeerGoingAway)
+    assert event.text == "?" * 1024
+
+
+def test_what_breaks_the_protocol_ends_the_session() -> None:
+    """The GOAWAY is all that is sent; streams are lost; later bytes are ignored."""
+    relay, agent = joined()
+    stream_id = relay.open(REQUEST)
+    relay.send_data(stream_id, b"never sent")
+    relay.tick(20.0)
+    with pytest.raises(RemoteProtocolError):
+        relay.receive(b"\xc1", 21.0)
+    assert relay.take_events() == [StreamLost(stream_id, Outcome.NOT_DELIVERED)]
+    assert [type(frame) for frame in said(relay)] == [Goaway]
+    relay.receive(b"\xc1", 22.0)
+    relay.tick(1000.0)
+    relay.goaway(ErrorCode.SHUTDOWN)
+    relay.send_data(stream_id, b"x")
+    relay.send_end(stream_id)
+    relay.reset(stream_id, ErrorCode.CANCEL)
+    relay.consumed(stream_id, 1)
+    with pytest.raises(GoingAway):
+        relay.open(REQUEST)
+    assert (relay.take_events(), said(relay), relay.next_tick_s) == ([], [], inf)
+    assert agent.state is SessionState.OPEN
+
+
+def test_events_before_an_error_are_not_lost() -> None:
+    """A message of good frames and a forbidden one: the good ones happened."""
+    relay, _ = joined()
+    with pytest.raises(RemoteProtocolError):
+        relay.receive(message(Open(2, REQUEST), Open(2, REQUEST)), 0.0)
+    assert [type(event).__name__ for event in relay.take_events()] == ["StreamOpened", "StreamLost"]
+
+
+def test_a_lost_session() -> None:
+    """Each open stream is lost, once; nothing more is said."""
+    relay, agent = joined()
+    first, second = stream_between(relay, agent), stream_between(relay, agent)
+    relay.send_data(first, b"unsent")
+    relay.lost()
+    assert relay.take_events() == [
+        StreamLost(first, Outcome.NOT_DELIVERED),
+        StreamLost(second, Outcome.NOT_DELIVERED),
+    ]
+    assert relay.state is SessionState.CLOSED
+    assert said(relay) == []
+    relay.lost()
+    assert relay.take_events() == []
+    agent.lost()
+    assert agent.take_events() == [
+        StreamLost(first, Outcome.UNKNOWN),
+        StreamLost(second, Outcome.UNKNOWN),
+    ]
+
+
+def test_a_session_can_be_lost_at_any_time() -> None:
+    """Also before the greeting is over."""
+    relay = fresh(Role.RELAY)
+    relay.lost()
+    assert relay.state is SessionState.CLOSED
+    with pytest.raises(LocalProtocolError):
+        relay.welcome(WELCOME)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [Head(99, RESPONSE), Data(99, b"x"), End(99), Reset(99, ErrorCode.CANCEL), Window(99, 1)],
+    ids=str,
+)
+@pytest.mark.parametrize("role", Role)
+def test_frames_on_a_stream_that_never_was(role: Role, frame: Frame) -> None:
+    """An id that nobody opened is an error, whoever could have opened it."""
+    session = joined()[role is Role.AGENT]
+    assert broken(session, frame) is ErrorCode.PROTOCOL_ERROR

@@ -1,0 +1,200 @@
+"""Two joined sessions do whatever they like, and a plain model says what must come out."""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from mcptunnel.model import ResponseHead
+from mcptunnel.wire.constants import ErrorCode
+from mcptunnel.wire.errors import TooManyStreams
+from mcptunnel.wire.events import (
+    DataReceived,
+    EndReceived,
+    HeadReceived,
+    StreamDrained,
+    StreamOpened,
+    StreamReset,
+)
+from mcptunnel.wire.settings import Settings
+from mcptunnel.wire.streams import HalfState
+from tests.wire.pairs import REQUEST, joined
+
+if TYPE_CHECKING:
+    from mcptunnel.wire.session import Session
+
+OK = ResponseHead(200)
+
+
+class Way:
+    """One direction of a stream, as the model sees it."""
+
+    def __init__(self, *, has_head: bool) -> None:
+        self.head_sent = self.head_received = has_head
+        self.sent = b""
+        self.received = b""
+        self.unconsumed = 0
+        self.end_sent = False
+        self.end_received = False
+
+
+class TwoSessions(RuleBasedStateMachine):
+    """Side 0 is the relay, side 1 the agent; `ways[side, id]` is what that side sends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sides: tuple[Session, Session] = joined(
+            Settings(window_bytes=7, max_streams=3, max_data_bytes=5, message_bytes=40),
+            Settings(window_bytes=20, max_streams=2, max_data_bytes=9, message_bytes=25),
+        )
+        self.links: tuple[deque[bytes], deque[bytes]] = (deque(), deque())
+        self.ways: dict[tuple[int, int], Way] = {}
+        self.dropped: set[tuple[int, int]] = set()
+
+    def knows(self, side: int, stream_id: int) -> bool:
+        opener = 1 - stream_id % 2
+        return side == opener or self.ways[opener, stream_id].head_received
+
+    @rule(side=st.integers(0, 1))
+    def open(self, side: int) -> None:
+        try:
+            stream_id = self.sides[side].open(REQUEST)
+        except TooManyStreams:
+            return
+        self.ways[side, stream_id] = Way(has_head=True)
+        self.ways[side, stream_id].head_received = False
+        self.ways[1 - side, stream_id] = Way(has_head=False)
+
+    @precondition(lambda self: self.ways)
+    @rule(data=st.data(), opener=st.integers(0, 1), body=st.binary(max_size=30))
+    def send(self, data: st.DataObject, opener: int, body: bytes) -> None:
+        usable = [key for key in sorted(self.ways) if self.knows(*key)]
+        side, stream_id = data.draw(st.sampled_from(usable))
+        way, session = self.ways[side, stream_id], self.sides[side]
+        if way.end_sent:
+            return
+        if not way.head_sent:
+            session.send_head(stream_id, OK)
+            way.head_sent = True
+        session.send_data(stream_id, body)
+        way.sent += body
+        if opener:
+            session.send_end(stream_id)
+            way.end_sent = True
+
+    @precondition(lambda self: self.ways)
+    @rule(data=st.data(), rarely=st.integers(0, 3))
+    def reset(self, data: st.DataObject, rarely: int) -> None:
+        usable = [key for key in sorted(self.ways) if self.knows(*key)]
+        side, stream_id = data.draw(st.sampled_from(usable))
+        if not rarely:
+            self.sides[side].reset(stream_id, ErrorCode.CANCEL)
+            self.dropped.add((side, stream_id))
+
+    @precondition(lambda self: self.ways)
+    @rule(data=st.data())
+    def consume(self, data: st.DataObject) -> None:
+        side, stream_id = data.draw(st.sampled_from(sorted(self.ways)))
+        way = self.ways[1 - side, stream_id]
+        count = data.draw(st.integers(0, way.unconsumed))
+        self.sides[side].consumed(stream_id, count)
+        way.unconsumed -= count
+
+    @rule(side=st.integers(0, 1))
+    def transmit(self, side: int) -> None:
+        message = self.sides[side].message_to_send()
+        if message is not None:
+            self.links[side].append(message)
+
+    @rule(side=st.integers(0, 1))
+    def deliver(self, side: int) -> None:
+        if self.links[side]:
+            self.sides[1 - side].receive(self.links[side].popleft(), 0.0)
+        self.observe(0)
+        self.observe(1)
+
+    def observe(self, side: int) -> None:
+        """Compare what a side is told with what the other did."""
+        for event in self.sides[side].take_events():
+            assert isinstance(
+                event,
+                StreamOpened
+                | HeadReceived
+                | DataReceived
+                | EndReceived
+                | StreamReset
+                | StreamDrained,
+            )
+            key = (side, event.stream_id)
+            assert key not in self.dropped, "no event after a RESET, in either direction"
+            way = self.ways[1 - side, event.stream_id]
+            match event:
+                case StreamOpened() | HeadReceived():
+                    assert not way.head_received
+                    way.head_received = True
+                case DataReceived(data=data):
+                    assert way.head_received
+                    assert not way.end_received
+                    way.received += data
+                    way.unconsumed += len(data)
+                    assert way.sent.startswith(way.received)
+                case EndReceived():
+                    assert not way.end_received, "END arrives once"
+                    assert way.end_sent
+                    assert way.received == way.sent
+                    way.end_received = True
+                case StreamReset():
+                    self.dropped.add(key)
+                    assert (1 - side, event.stream_id) in self.dropped
+
+    @invariant()
+    def memory_is_bounded(self) -> None:
+        """A side holds at most one window of unconsumed bytes per stream."""
+        for (side, _), way in self.ways.items():
+            assert way.unconsumed <= (20, 7)[side]
+
+    @invariant()
+    def credit_is_conserved(self) -> None:
+        """When nothing is under way, the sender's credit is what the receiver still allows."""
+        if any(self.links) or any(s._scheduler._control for s in self.sides):
+            return
+        for (side, stream_id), way in self.ways.items():
+            sender = self.sides[side]._exchanges.table.get(stream_id)
+            receiver = self.sides[1 - side]._exchanges.table.get(stream_id)
+            if sender and receiver and receiver.receiving is not HalfState.ENDED:
+                assert sender.outbox.window.credit_bytes == receiver.window.credit_bytes
+                assert way.unconsumed == receiver.window.unconsumed_bytes
+
+    def wind_up(self) -> None:
+        """Complete every body, and consume all that came."""
+        for (side, stream_id), way in self.ways.items():
+            if not self.knows(side, stream_id):
+                continue
+            if not way.head_sent:
+                self.sides[side].send_head(stream_id, OK)
+                way.head_sent = True
+            if not way.end_sent:
+                self.sides[side].send_end(stream_id)
+                way.end_sent = True
+            self.sides[1 - side].consumed(stream_id, way.unconsumed)
+            way.unconsumed = 0
+
+    def teardown(self) -> None:
+        """Let everything end: all bytes arrive, and nobody remembers a stream."""
+        for _ in range(400):
+            for side in (0, 1):
+                self.transmit(side)
+                self.deliver(side)
+            self.wind_up()
+        assert [session.stream_count for session in self.sides] == [0, 0]
+        for (side, stream_id), way in self.ways.items():
+            if not {(0, stream_id), (1, stream_id)} & self.dropped:
+                assert way.end_received
+                assert way.received == way.sent
+            assert self.sides[side].unsent_bytes(stream_id) == 0
+
+
+TwoSessions.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTwoSessions = TwoSessions.TestCase
