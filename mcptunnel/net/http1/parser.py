@@ -23,7 +23,7 @@ MAX_HEADERS = 200
 MAX_CHUNK_LINE_BYTES = 1024
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n")
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*+;[\t\x20-\x7e\x80-\xff]*+)?")
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*+;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _START = b"HTTP/1."
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -167,17 +167,27 @@ class ResponseParser:
         return at + len(piece)
 
     def _read_chunk_size(self, data: bytes, at: int) -> int | None:
-        end = data.find(b"\r\n", at, at + MAX_CHUNK_LINE_BYTES + 2)
-        if end < 0:
-            if len(data) - at > MAX_CHUNK_LINE_BYTES + 1:
-                raise ResponseError("The line before a chunk is too long")
-            return None
-        line = _CHUNK_LINE.fullmatch(data, at, end)
-        if line is None:
+        """Read the line before a chunk, and whole chunks as long as there are any."""
+        first = at
+        while line := _CHUNK_LINE.match(data, at):
+            start = line.end()
+            if start - at > MAX_CHUNK_LINE_BYTES:
+                break
+            size_bytes = int(line[1], 16)
+            end = start + size_bytes
+            if not size_bytes or not data.startswith(b"\r\n", end):
+                self._left_bytes = size_bytes
+                self._state = _State.CHUNK_DATA if size_bytes else _State.TRAILER
+                return start
+            self._pieces.append(data[start:end])
+            at = end + 2
+        if at > first:
+            return at
+        if b"\r\n" in data[at : at + MAX_CHUNK_LINE_BYTES]:
             raise ResponseError("The line before a chunk is malformed")
-        self._left_bytes = int(line[1], 16)
-        self._state = _State.CHUNK_DATA if self._left_bytes else _State.TRAILER
-        return end + 2
+        if len(data) - at >= MAX_CHUNK_LINE_BYTES:
+            raise ResponseError("The line before a chunk is too long")
+        return None
 
     def _read_chunk_end(self, data: bytes, at: int) -> int | None:
         if not data.startswith(b"\r\n", at):

@@ -1,10 +1,9 @@
 """The HTTP/1.1 client; what its tests share: a scripted server and a recording receiver."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import pytest_twisted
-from twisted.internet import reactor as _reactor
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
@@ -18,12 +17,19 @@ _Test: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
 in_reactor: Callable[[_Test], _Test] = pytest_twisted.ensureDeferred
 """Run a test as a coroutine in the reactor; pytest-twisted has no types."""
 
-reactor = cast("Any", _reactor)
 TIMEOUT_S = 20.0
+
+
+def the_reactor() -> Any:
+    """Return the global reactor; not before pytest-twisted has chosen it."""
+    from twisted.internet import reactor  # noqa: PLC0415  an import installs the default one
+
+    return reactor
 
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the reactor turn until a condition holds."""
+    reactor = the_reactor()
     deadline_s = reactor.seconds() + TIMEOUT_S
     while not condition():
         assert reactor.seconds() < deadline_s, "it never came"
@@ -33,7 +39,7 @@ async def until(condition: Callable[[], object]) -> None:
 async def turns(count: int = 20) -> None:
     """Let the reactor turn a few times."""
     for _ in range(count):
-        await deferLater(reactor, 0)
+        await deferLater(the_reactor(), 0)
 
 
 class Visit(Protocol):

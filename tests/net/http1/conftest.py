@@ -8,7 +8,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from mcptunnel.net.http1 import Client
-from tests.net.http1 import Server, reactor, until
+from tests.net.http1 import Server, until
 
 Serve: TypeAlias = Callable[..., Server]
 Connect: TypeAlias = Callable[..., Client]
@@ -17,7 +17,6 @@ Connect: TypeAlias = Callable[..., Client]
 @pytest.fixture
 def serve(running_reactor: Any, free_ports: Callable[[int], list[int]]) -> Iterator[Serve]:
     """Return a function that starts a server: `serve(answer)`, or `serve(answer, ssl=options)`."""
-    assert running_reactor
     listening: list[tuple[Server, Any]] = []
 
     def start(answer: bytes | None = None, ssl: Any = None, port: int | None = None) -> Server:
@@ -25,9 +24,9 @@ def serve(running_reactor: Any, free_ports: Callable[[int], list[int]]) -> Itera
         server.port = port or free_ports(1)[0]
         where = {"interface": "127.0.0.1"}
         if ssl is None:
-            listening.append((server, reactor.listenTCP(server.port, server, **where)))
+            listening.append((server, running_reactor.listenTCP(server.port, server, **where)))
         else:
-            listening.append((server, reactor.listenSSL(server.port, server, ssl, **where)))
+            listening.append((server, running_reactor.listenSSL(server.port, server, ssl, **where)))
         return server
 
     yield start
@@ -44,13 +43,13 @@ async def _stop(server: Server, port: Any) -> None:
 
 
 @pytest.fixture
-def connect() -> Iterator[Connect]:
+def connect(running_reactor: Any) -> Iterator[Connect]:
     """Return a function that makes a client of a scripted server."""
     clients: list[Client] = []
 
     def make(server: Server | int, url: str = "http://127.0.0.1:{}", **options: Any) -> Client:
         port = server if isinstance(server, int) else server.port
-        client = Client(reactor, url.format(port), **options)
+        client = Client(running_reactor, url.format(port), **options)
         clients.append(client)
         return client
 

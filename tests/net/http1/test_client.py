@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from mcptunnel.model import ResponseHead
 from mcptunnel.net.http1 import Client, RequestError
 from mcptunnel.net.http1.client import IDLE_TIMEOUT_S
-from tests.net.http1 import Recorder, in_reactor, reactor, turns, until
+from tests.net.http1 import Recorder, in_reactor, turns, until
 from tests.net.http1.conftest import Connect, Serve
 
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -281,4 +281,3 @@ async def test_a_request_that_cannot_be_written_is_refused(serve: Serve, connect
         client.request("GET", "/", (("a", "b\r\nc: d"),), b"", Recorder())
     await turns()
     assert server.visits == []
-    assert reactor.running
