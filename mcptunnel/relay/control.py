@@ -4,9 +4,6 @@ Whoever can open the socket may make keys, so it is the owner's alone: mode 0600
 directory, and the peer's user id is checked where the system tells it.
 """
 
-# Much of twisted.web and twisted.application has no annotations.
-# mypy: disable-error-code="no-untyped-call"
-
 import errno
 import os
 import socket
