@@ -5,7 +5,7 @@ other. Every field is checked on the way out as well: what we send by mistake mu
 end the session for everybody.
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 import msgpack
 
@@ -64,6 +64,10 @@ def data_size(count_bytes: int) -> bytes:
     return b"\xc5" + count_bytes.to_bytes(2, "big")
 
 
+def _refuse(*_: object) -> NoReturn:
+    raise FieldError("maps and extension values are not used")
+
+
 class Decoder:
     """Decodes messages. From one to the next it keeps nothing but a buffer to use again."""
 
@@ -85,6 +89,8 @@ class Decoder:
             max_array_len=MAX_HEADER_COUNT,
             max_map_len=0,
             max_ext_len=0,
+            object_hook=_refuse,  # the limits of 0 let empty ones pass
+            ext_hook=_refuse,
         )
 
     def decode(self, message: bytes) -> list[Frame]:
