@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 import pytest_twisted
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import deferLater
@@ -159,3 +160,10 @@ class Recorder:
         await until(lambda: self.outcome)
         assert isinstance(self.outcome, RequestFailed)
         return self.outcome
+
+
+class Silence:
+    """An endpoint that never connects."""
+
+    def connect(self, _factory: object) -> Deferred[None]:
+        return Deferred()

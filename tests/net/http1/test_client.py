@@ -174,50 +174,6 @@ async def test_a_slow_stream_arrives_event_by_event(serve: Serve, connect: Conne
 
 
 @in_reactor
-async def test_a_pause_reaches_the_server_and_the_connection_is_used_again(
-    serve: Serve, connect: Connect
-) -> None:
-    server = serve()
-    client = connect(server)
-    call, got = get(client)
-    call.pause()
-    await until(lambda: server.visits and server.visits[0].requests)
-    size = 30_000_000
-    server.visits[0].send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
-    await turns()
-    assert got.head is None
-    call.resume()
-    await until(lambda: len(got.body) > 0)
-    call.pause()
-    await turns()
-    held = len(got.body)
-    await turns()
-    assert len(got.body) == held < size
-    call.resume()
-    await got.end()
-    assert len(got.body) == size
-    server.answer = HELLO
-    _, again = get(client)
-    await again.end()
-    assert len(server.visits) == 1
-
-
-@in_reactor
-async def test_a_response_that_ends_while_paused_leaves_no_paused_connection(
-    serve: Serve, connect: Connect
-) -> None:
-    server = serve(HELLO)
-    client = connect(server)
-    call, got = get(client)
-    got.at_head = call.pause
-    await until(lambda: got.outcome)
-    call.resume()
-    _, again = get(client)
-    await again.end()
-    assert len(server.visits) == 1
-
-
-@in_reactor
 async def test_a_large_body_arrives_whole(serve: Serve, connect: Connect) -> None:
     server = serve(HELLO)
     body = b"0123456789" * 800_000

@@ -4,10 +4,9 @@ import struct
 from socket import SO_LINGER, SOL_SOCKET
 
 import pytest
-from twisted.internet.defer import Deferred
 
 from tests.conftest import LoggedFailures
-from tests.net.http1 import Recorder, Server, in_reactor, turns, until
+from tests.net.http1 import Recorder, Silence, in_reactor, turns, until
 from tests.net.http1.conftest import Connect, Serve
 from tests.net.http1.test_client import HELLO, STREAM, get, post
 
@@ -29,13 +28,6 @@ async def test_a_name_that_cannot_be(connect: Connect) -> None:
     assert not (await got.failure()).may_have_run
 
 
-class Silence:
-    """An endpoint that never connects."""
-
-    def connect(self, _factory: object) -> Deferred[None]:
-        return Deferred()
-
-
 @in_reactor
 async def test_no_connection_in_time(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     client = connect(80, connect_timeout_s=0.02)
@@ -44,20 +36,6 @@ async def test_no_connection_in_time(connect: Connect, monkeypatch: pytest.Monke
     failure = await got.failure()
     assert not failure.may_have_run
     assert failure.text == "http://127.0.0.1: no answer in time"
-
-
-@in_reactor
-async def test_abort_while_connecting(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = connect(80)
-    monkeypatch.setattr(client, "_endpoint", Silence())
-    call, got = post(client)
-    await turns()
-    assert client._opening
-    call.abort()
-    call.abort()
-    await turns()
-    assert got.untouched
-    assert not client._opening
 
 
 @in_reactor
@@ -204,32 +182,6 @@ async def test_garbage_between_requests_is_no_answer_to_the_next(
 
 
 @in_reactor
-async def test_the_server_learns_of_an_abort_in_mid_stream(serve: Serve, connect: Connect) -> None:
-    server = serve(STREAM + b"5\r\nhello\r\n")
-    client = connect(server)
-    call, got = get(client)
-    await until(lambda: got.body)
-    call.abort()
-    await until(lambda: server.visits[0].lost)
-    call.pause()
-    call.resume()
-    assert got.outcome is None
-    assert not client._connections
-
-
-@in_reactor
-async def test_abort_from_within_a_callback_silences_the_rest(
-    serve: Serve, connect: Connect
-) -> None:
-    server = serve(HELLO)
-    client = connect(server)
-    call, got = get(client)
-    got.at_head = call.abort
-    await until(lambda: server.visits and server.visits[0].lost)
-    assert (got.pieces, got.outcome) == ([], None)
-
-
-@in_reactor
 async def test_an_early_answer_to_a_large_body_does_not_leave_the_connection_in_use(
     serve: Serve, connect: Connect
 ) -> None:
@@ -257,20 +209,4 @@ async def test_a_receiver_that_raises_costs_its_connection_only(
     await until(lambda: server.visits and server.visits[0].lost)
     _, got = get(client)
     await got.end()
-    assert len(logged_failures.take(ValueError)) == 1
-
-
-@in_reactor
-async def test_a_receiver_that_raises_when_told_of_a_failure(
-    connect: Connect, serve: Serve, logged_failures: LoggedFailures
-) -> None:
-    class Broken(Recorder):
-        def failed(self, reason: object) -> None:
-            raise ValueError(reason)
-
-    server: Server = serve(b"garbage")
-    client = connect(server)
-    client.request("GET", "/", (), b"", Broken())
-    await until(lambda: server.visits and server.visits[0].lost)
-    await until(lambda: not client._connections)
     assert len(logged_failures.take(ValueError)) == 1
