@@ -7,7 +7,7 @@ what a later version appends to those two is passed over.
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from mcptunnel.model import RequestHead, ResponseHead
+from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
 from mcptunnel.wire import fields as check
 from mcptunnel.wire.constants import (
     MAX_STREAM_ID,
@@ -37,6 +37,21 @@ from mcptunnel.wire.frames import (
 Fields: TypeAlias = tuple[Any, ...]
 
 _LEAST_FIELDS = 2
+
+# As plain values: reading `.value` of an enumeration costs as much as packing a small frame.
+_HELLO = FrameType.HELLO.value
+_WELCOME = FrameType.WELCOME.value
+_OPEN = FrameType.OPEN.value
+_HEAD = FrameType.HEAD.value
+_DATA = FrameType.DATA.value
+_END = FrameType.END.value
+_RESET = FrameType.RESET.value
+_WINDOW = FrameType.WINDOW.value
+_PING = FrameType.PING.value
+_PONG = FrameType.PONG.value
+_ACK = FrameType.ACK.value
+_GOAWAY = FrameType.GOAWAY.value
+_KIND_TEXTS = {kind: kind.value for kind in ExchangeKind}
 
 
 def frame_of(fields: Any) -> Frame:
@@ -107,8 +122,8 @@ def _open(  # noqa: PLR0913, PLR0917 - the fields of the frame
 def _open_fields(frame: Open) -> Fields:
     head = frame.head
     return (
-        *(FrameType.OPEN.value, frame.stream_id, head.target, head.method, head.path),
-        *(head.headers, head.principal, head.client, head.kind.value),
+        *(_OPEN, frame.stream_id, head.target, head.method, head.path),
+        *(head.headers, head.principal, head.client, _KIND_TEXTS[head.kind]),
     )
 
 
@@ -175,7 +190,7 @@ def _hello(  # noqa: PLR0913, PLR0917 - the fields of the frame
 def _hello_fields(frame: Hello) -> Fields:
     limits = (frame.limits.window_bytes, frame.limits.max_streams)
     return (
-        *(FrameType.HELLO.value, SESSION_ID, frame.versions, frame.installation_id),
+        *(_HELLO, SESSION_ID, frame.versions, frame.installation_id),
         *(frame.device_name, frame.software_version, limits),
         *(frame.resume_token, frame.last_received),
     )
@@ -210,41 +225,41 @@ def _welcome(  # noqa: PLR0913, PLR0917 - the fields of the frame
 def _welcome_fields(frame: Welcome) -> Fields:
     limits = (frame.limits.window_bytes, frame.limits.max_streams)
     return (
-        *(FrameType.WELCOME.value, SESSION_ID, frame.version, frame.session_id),
+        *(_WELCOME, SESSION_ID, frame.version, frame.session_id),
         *(frame.device_name, frame.notice, limits),
         *(frame.resumed, frame.resume_token, frame.last_received),
     )
 
 
 _READ: dict[int, Callable[..., Frame]] = {
-    FrameType.HELLO: _hello,
-    FrameType.WELCOME: _welcome,
-    FrameType.OPEN: _open,
-    FrameType.HEAD: _head,
-    FrameType.DATA: _data,
-    FrameType.END: _end,
-    FrameType.RESET: _reset,
-    FrameType.WINDOW: _window,
-    FrameType.PING: _ping,
-    FrameType.PONG: _pong,
-    FrameType.ACK: _ack,
-    FrameType.GOAWAY: _goaway,
+    _HELLO: _hello,
+    _WELCOME: _welcome,
+    _OPEN: _open,
+    _HEAD: _head,
+    _DATA: _data,
+    _END: _end,
+    _RESET: _reset,
+    _WINDOW: _window,
+    _PING: _ping,
+    _PONG: _pong,
+    _ACK: _ack,
+    _GOAWAY: _goaway,
 }
 
 _FIELDS: dict[type[Any], Callable[[Any], Fields]] = {
     Hello: _hello_fields,
     Welcome: _welcome_fields,
     Open: _open_fields,
-    Head: lambda f: (FrameType.HEAD.value, f.stream_id, f.head.status, f.head.headers),
-    Data: lambda f: (FrameType.DATA.value, f.stream_id, f.data),
-    End: lambda f: (FrameType.END.value, f.stream_id),
-    Reset: lambda f: (FrameType.RESET.value, f.stream_id, int(f.code), f.text),
-    Window: lambda f: (FrameType.WINDOW.value, f.stream_id, f.credit_bytes),
-    Ping: lambda f: (FrameType.PING.value, SESSION_ID, f.token),
-    Pong: lambda f: (FrameType.PONG.value, SESSION_ID, f.token),
-    Ack: lambda f: (FrameType.ACK.value, SESSION_ID, f.received_count),
+    Head: lambda f: (_HEAD, f.stream_id, f.head.status, f.head.headers),
+    Data: lambda f: (_DATA, f.stream_id, f.data),
+    End: lambda f: (_END, f.stream_id),
+    Reset: lambda f: (_RESET, f.stream_id, int(f.code), f.text),
+    Window: lambda f: (_WINDOW, f.stream_id, f.credit_bytes),
+    Ping: lambda f: (_PING, SESSION_ID, f.token),
+    Pong: lambda f: (_PONG, SESSION_ID, f.token),
+    Ack: lambda f: (_ACK, SESSION_ID, f.received_count),
     Goaway: lambda f: (
-        *(FrameType.GOAWAY.value, SESSION_ID, f.last_stream_id, int(f.code)),
+        *(_GOAWAY, SESSION_ID, f.last_stream_id, int(f.code)),
         *(f.text, f.retry_after_s),
     ),
     Unknown: lambda f: (f.frame_type, f.stream_id),
