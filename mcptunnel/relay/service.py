@@ -7,6 +7,7 @@ from twisted.application.service import MultiService
 
 from mcptunnel.auth.keys import KeyId, Scope
 from mcptunnel.config.relay import RelayConfig
+from mcptunnel.errors import McpTunnelError
 from mcptunnel.model import Principal
 from mcptunnel.net.listen import ListeningService
 from mcptunnel.net.tunnel import settings_of
@@ -68,7 +69,11 @@ class RelayService(MultiService):
             for record in known
         )
         self._store.start()
-        super().startService()
+        try:
+            super().startService()
+        except McpTunnelError:
+            self._store.stop()  # its threads would keep the program from ending
+            raise
 
     async def stopService(self) -> None:
         await MultiService.stopService(self)

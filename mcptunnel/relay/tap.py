@@ -1,6 +1,8 @@
 """The `twistd mcptunnel-relay` command."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 from twisted.application.service import IService
@@ -31,8 +33,25 @@ def makeService(options: Options) -> IService:
 
     from mcptunnel.relay.service import RelayService  # noqa: PLC0415 - after the reactor
 
+    class Program(RelayService):
+        """Tells what stops the start in one line, where a traceback would say less."""
+
+        def privilegedStartService(self) -> None:
+            with _told():
+                super().privilegedStartService()
+
+        def startService(self) -> None:
+            with _told():
+                super().startService()
+
     raise_file_limit()
+    with _told():
+        return Program(reactor, options.config)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
     try:
-        return RelayService(reactor, options.config)
+        yield
     except McpTunnelError as error:
         sys.exit(str(error))
