@@ -26,7 +26,7 @@ class LinkError(McpTunnelError):
     """A link that could not be made."""
 
 
-class ConnectFailed(LinkError):  # noqa: N818 - it is an event that is expected, not a mistake
+class ConnectFailed(LinkError):
     """No link could be made, but a later attempt may succeed; `str()` says what was wrong."""
 
     @classmethod
@@ -35,7 +35,7 @@ class ConnectFailed(LinkError):  # noqa: N818 - it is an event that is expected,
         return cls(f"{where}: {_sentence(reason)}")
 
 
-class UpgradeRefused(LinkError):  # noqa: N818 - the same
+class UpgradeRefused(LinkError):
     """The server answered, but not with a WebSocket.
 
     `retry_after_s` is its Retry-After in seconds, or None. `body_text` is the start of its answer,
@@ -57,7 +57,7 @@ class UpgradeRefused(LinkError):  # noqa: N818 - the same
         return self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
-class BadHandshake(LinkError):  # noqa: N818 - the same
+class BadHandshake(LinkError):
     """A request that is no opening handshake of ours.
 
     `status` and `headers` are for the answer, `code` is a word for programs, `str()` for people.
@@ -72,7 +72,7 @@ class BadHandshake(LinkError):  # noqa: N818 - the same
         self.headers = headers or {}
 
 
-class ListenFailed(McpTunnelError):  # noqa: N818 - the same
+class ListenFailed(McpTunnelError):
     """A port or socket path cannot be listened on; `str()` says which, why, and what to do."""
 
     @classmethod
@@ -109,7 +109,7 @@ class RefusalReader:
     def error(self) -> UpgradeRefused:
         """Return what has been read, to be raised."""
         body = _dechunked(self._body) if self._is_chunked else self._body
-        text = printable(body[:MAX_REFUSAL_BYTES].decode(errors="replace"))
+        text = printable(body[: self._wanted_bytes].decode(errors="replace"))
         return UpgradeRefused(self._status, self._retry_after_s(), text)
 
     def _retry_after_s(self) -> float | None:

@@ -43,7 +43,7 @@ class ListeningService(Service):
         self._listening: Deferred[Any] | None = None
         self._port: IListeningPort | None = None
         try:
-            self._endpoint = serverFromString(reactor, description)  # type: ignore[no-untyped-call]  # Twisted's
+            self._endpoint = serverFromString(reactor, description)
         except Exception as error:
             raise ListenFailed.because(description, error) from error
 
@@ -53,7 +53,7 @@ class ListeningService(Service):
         return None if self._port is None else self._port.getHost()
 
     def privilegedStartService(self) -> None:
-        super().privilegedStartService()  # type: ignore[no-untyped-call]  # Twisted's
+        super().privilegedStartService()
         starting = True
         at_once: list[Failure] = []
 
@@ -73,10 +73,10 @@ class ListeningService(Service):
     def startService(self) -> None:
         if self._listening is None:
             self.privilegedStartService()
-        super().startService()  # type: ignore[no-untyped-call]  # Twisted's
+        super().startService()
 
     async def stopService(self) -> None:
-        super().stopService()  # type: ignore[no-untyped-call]  # Twisted's
+        super().stopService()
         listening, self._listening = self._listening, None
         if listening is not None:
             listening.cancel()
@@ -191,7 +191,6 @@ def take_over(request: Any, channel: Any) -> tuple[Any, bytes]:
     transport, channel.transport = channel.transport, None
     transport.unregisterProducer()
     channel.setTimeout(None)
-    channel.requests.clear()
     request.setResponseCode(HTTPStatus.SWITCHING_PROTOCOLS)
     request.finished = 1
     request.channel = None

@@ -1,8 +1,7 @@
 """Links over WebSocket (RFC 6455), by Autobahn: the relay takes them in, the agent dials them.
 
-`upgrade` turns a request of twisted.web's into a link, `connect` makes one. Autobahn frames, masks
-and checks. Its timers, its log and its own HTTP errors are replaced: only the given reactor is
-used, and no credential can reach a log.
+`upgrade` turns a request of twisted.web's into a link, `connect` makes one. Autobahn's timers, log
+and HTTP errors are replaced: only the given reactor is used, and no credential can reach a log.
 """
 
 import re
@@ -235,6 +234,23 @@ class _LinkProtocol(WebSocketProtocol):
                 self._fail_connection(CLOSE_INTERNAL_ERROR, "internal error")
 
 
+@cache
+def _shared_factory(protocol: Any, factory: Any) -> Any:
+    """Make the one factory for all protocols of a class; it holds nothing of a link's.
+
+    The class gets its options, or Autobahn would copy them into each instance and format them for
+    its log: most of the cost of a connection. (Each factory also reseeds `random`.)
+    """
+    made = factory(reactor=object(), protocols=[SUBPROTOCOL])
+    made.server = ""
+    for name in protocol.CONFIG_ATTRS:
+        if not hasattr(protocol, name):
+            option = getattr(made, name)
+            setattr(protocol, name, staticmethod(option) if callable(option) else option)
+    protocol.CONFIG_ATTRS = ()
+    return made
+
+
 # The relay's side.
 
 
@@ -243,13 +259,6 @@ class _ServerProtocol(_LinkProtocol, WebSocketServerProtocol):  # type: ignore[m
 
     def onConnect(self, _request: object) -> str:
         return SUBPROTOCOL
-
-
-@cache
-def _server_factory() -> Any:
-    # One for all: it holds nothing of a link's, and making one reseeds Python's random numbers.
-    factory: Any = WebSocketServerFactory
-    return factory(reactor=object(), protocols=[SUBPROTOCOL], server="")
 
 
 def upgrade(
@@ -275,7 +284,7 @@ def upgrade(
         refuse(request, error)
         return
     protocol: Any = _ServerProtocol(receiver, reactor, max_message_bytes)
-    protocol.factory = _server_factory()
+    protocol.factory = _shared_factory(_ServerProtocol, WebSocketServerFactory)
     transport, rest = take_over(request, channel)
     if isinstance(transport, ProtocolWrapper):  # TLS
         transport.wrappedProtocol = protocol
@@ -413,12 +422,6 @@ class _ClientProtocol(_LinkProtocol, WebSocketClientProtocol):  # type: ignore[m
             self._give_up(self._refusal.error())
 
 
-@cache
-def _client_factory() -> Any:
-    factory: Any = WebSocketClientFactory
-    return factory(reactor=object(), protocols=[SUBPROTOCOL])
-
-
 class _Dialling(Factory):
     """Makes a protocol for each TCP connection: the addresses of a host race."""
 
@@ -426,10 +429,12 @@ class _Dialling(Factory):
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
+        self.reached = "no connection"
 
     def buildProtocol(self, _address: object) -> Any:
+        self.reached = "connected, but no answer"
         protocol = self._make()
-        protocol.factory = _client_factory()
+        protocol.factory = _shared_factory(_ClientProtocol, WebSocketClientFactory)
         return protocol
 
 
@@ -459,13 +464,14 @@ async def connect(
 
     def timed_out(result: Any, _timeout_s: float) -> Any:
         if isinstance(result, Failure) and isinstance(result.value, CancelledError):
-            raise ConnectFailed(f"{address}: no answer within {timeout_s:g} s")
+            raise ConnectFailed(f"{address}: {dialling.reached} within {timeout_s:g} s")
         return result
 
     endpoint: Any = HostnameEndpoint(reactor, address.host, address.port, timeout=timeout_s)
     if address.is_secure:
         endpoint = wrapClientTLS(tls_options or optionsForClientTLS(address.host), endpoint)
-    attempt = Deferred.fromCoroutine(_attempt(endpoint, _Dialling(make), address))
+    dialling = _Dialling(make)
+    attempt = Deferred.fromCoroutine(_attempt(endpoint, dialling, address))
     attempt.addTimeout(timeout_s, reactor, timed_out)
     return await attempt
 
