@@ -2,12 +2,12 @@
 
 import http.client
 import json
-import os
 import socket
 from pathlib import Path
 from typing import Any
 
 from mcptunnel.errors import McpTunnelError
+from mcptunnel.net.unix_path import UnixPath
 
 _TIMEOUT_S = 10.0
 _MAX_REPLY_BYTES = 64 * 1024 * 1024
@@ -72,7 +72,8 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(_TIMEOUT_S)
-        self.sock.connect(os.fspath(self._path))
+        with UnixPath(self._path) as name:
+            self.sock.connect(name.text)
 
     def probe(self) -> None:
         try:

@@ -2,10 +2,11 @@
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
+from urllib.parse import quote
 
 from mcptunnel.auth.keys import (
     RANDOM_BYTES,
@@ -49,16 +50,18 @@ class RunningKeys:
 
     def create(self, *, user: str, scope: Scope, name: str) -> IssuedKey:
         order = {"user": user, "scope": scope.value, "name": name}
-        members = self._client.request("POST", "/api/v1/keys", order)
-        return IssuedKey(record=_record(members), text=members["key"])
+        with _understood():
+            members = self._client.request("POST", "/api/v1/keys", order)
+            return IssuedKey(record=record_from_json(members), text=members["key"])
 
     def list(self) -> Sequence[KeyRecord]:
-        answer = self._client.request("GET", "/api/v1/keys")
-        return [_record(members) for members in answer["keys"]]
+        with _understood():
+            answer = self._client.request("GET", "/api/v1/keys")
+            return [record_from_json(members) for members in answer["keys"]]
 
     def revoke(self, key_id: str) -> bool:
         try:
-            self._client.request("DELETE", f"/api/v1/keys/{key_id}")
+            self._client.request("DELETE", f"/api/v1/keys/{quote(key_id, safe='')}")
         except ControlError as error:
             if error.status == _NOT_FOUND:
                 return False
@@ -109,8 +112,9 @@ class StoredKeyRing:
         self._database.close()
 
 
-def _record(members: Any) -> KeyRecord:
+@contextmanager
+def _understood() -> Iterator[None]:
     try:
-        return record_from_json(members)
+        yield
     except (KeyError, TypeError, ValueError) as error:
         raise ControlError("the running relay is of another version") from error

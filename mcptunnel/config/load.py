@@ -16,7 +16,7 @@ from mcptunnel.config.errors import Findings, InvalidValueError
 from mcptunnel.config.expand import LooseText, expand
 from mcptunnel.config.listen import loopback_url
 from mcptunnel.config.names import default_device_name
-from mcptunnel.config.reader import Reader
+from mcptunnel.config.reader import Reader, read_text
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.config.schema import fields_of
 from mcptunnel.config.source import Source, find_source
@@ -113,7 +113,7 @@ def _override(tree: dict[str, Any], section: type, key: str, text: str) -> bool:
 def _default_public_url(tree: dict[str, Any]) -> None:
     listen = tree.get("listen", fields_of(RelayConfig)[0].default)
     try:
-        url = loopback_url(listen) if isinstance(listen, str) else None
+        url = loopback_url(read_text(listen))
     except InvalidValueError:
         # The reader will say it; that the URL does not follow from `listen` then is no news.
         url = "http://localhost"

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUNIX, ISystemHandle
 from twisted.logger import Logger
 from twisted.web import http
@@ -33,12 +34,10 @@ from mcptunnel.auth.keys import (
     record_to_json,
 )
 from mcptunnel.errors import McpTunnelError
+from mcptunnel.net.unix_path import UnixPath
 
 SOCKET_NAME = "control.sock"
 """The socket's name in a `state_dir`."""
-
-MAX_SOCKET_PATH_BYTES = 100
-"""What every system's `sockaddr_un` holds, with room for its end."""
 
 _MAX_BODY_BYTES = 16 * 1024
 
@@ -82,33 +81,48 @@ class ControlSocket(Service):
         self._path = path
         self._site: Any = control_site(keys, clock)
         self._reactor = reactor
+        self._name: UnixPath | None = None
         self._port: IListeningPort | None = None
 
     def startService(self) -> None:
         """Open the socket. Raises `ControlSocketError`."""
-        remove_stale_socket(self._path)
-        self._port = self._reactor.listenUNIX(
-            os.fspath(self._path), self._site, mode=0o600, wantPID=False
-        )
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._name = UnixPath(self._path)
+            remove_stale_socket(self._path, self._name.text)
+            self._port = self._reactor.listenUNIX(
+                self._name.text, self._site, mode=0o600, wantPID=False
+            )
+        except (OSError, CannotListenError) as error:
+            self._close_name()
+            raise ControlSocketError(f"{self._path} cannot be opened: {error}") from error
+        except ControlSocketError:
+            self._close_name()
+            raise
         super().startService()
 
     def stopService(self) -> Deferred[None] | None:
         """Close the socket and remove it."""
         super().stopService()
         port, self._port = self._port, None
-        return None if port is None else port.stopListening()
+        stopped = None if port is None else port.stopListening()
+        if stopped is None:
+            self._close_name()
+            return None
+        # The port removes its file by that name.
+        return stopped.addBoth(self._close_name)
+
+    def _close_name(self, result: Any = None) -> Any:
+        if self._name is not None:
+            self._name.close()
+        return result
 
 
-def remove_stale_socket(path: Path) -> None:
-    """Remove what a relay that was killed left at `path`.
+def remove_stale_socket(path: Path, name: str) -> None:
+    """Remove what a relay that was killed left at `path`, which the system knows as `name`.
 
-    Raises `ControlSocketError` when a relay is listening there, or the path cannot be a socket's.
+    Raises `ControlSocketError` when a relay is listening there, or it is no socket.
     """
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
-        raise ControlSocketError(
-            f"{path} is longer than {MAX_SOCKET_PATH_BYTES} bytes, too long for a socket."
-            " Choose a shorter state_dir."
-        )
     try:
         is_socket = stat.S_ISSOCK(path.lstat().st_mode)
     except FileNotFoundError:
@@ -118,7 +132,7 @@ def remove_stale_socket(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as probe:
         # A live relay's backlog takes the connection at once; this never waits.
         probe.setblocking(False)
-        if probe.connect_ex(os.fspath(path)) != errno.ECONNREFUSED:
+        if probe.connect_ex(name) != errno.ECONNREFUSED:
             raise ControlSocketError(
                 f"another relay is running with {path.parent}."
                 " Stop it, or give this one another state_dir."
@@ -170,7 +184,10 @@ class OwnerOnly(Resource):
 
 
 class Forbidden(NotFound):
-    """The answer to another user."""
+    """The answer to another user, wherever they look."""
+
+    def getChild(self, _path: bytes, _request: Request) -> Resource:
+        return self
 
     def render(self, request: Request) -> bytes:
         message = "only the user who runs the relay may use its control socket"

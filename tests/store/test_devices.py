@@ -40,6 +40,7 @@ def test_the_same_installation_of_two_users_is_two_devices(database: Database) -
     theirs = _do(database, lambda devices: devices.seen(_BOB, "i1", "b", 2.0))
     assert _do(database, lambda devices: devices.list(_ALICE)) == [mine]
     assert _do(database, lambda devices: devices.list(_BOB)) == [theirs]
+    assert _do(database, lambda devices: devices.list()) == [mine, theirs]
 
 
 def test_the_list_is_in_order_of_first_coming(database: Database) -> None:
