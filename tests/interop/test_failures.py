@@ -2,6 +2,8 @@
 
 import json
 import re
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -95,9 +97,20 @@ def test_an_error_of_the_tool_is_the_tools_own(tunnel: Tunnel, driver: Driver) -
 def test_a_wrong_key_is_refused(tunnel: Tunnel, driver: Driver) -> None:
     """The client fails to connect, and nothing of the key is in the logs."""
     wrong = "mcpt_ak_" + "a" * 40
-    with pytest.raises(AssertionError, match=r"401|[Uu]nauthorized"):
+    with pytest.raises(AssertionError, match=r"401|[Uu]nauthorized|not known"):
         driver.run(Endpoint(tunnel.url, wrong), call("demo__add", a=1, b=1))
     assert wrong not in tunnel.logs()
+
+
+def test_a_wrong_key_is_answered_with_a_challenge(tunnel: Tunnel) -> None:
+    """The status is 401 and the challenge a bare Bearer: in this mode there is nothing to discover."""
+    request = urllib.request.Request(tunnel.url, b"{}", {"Authorization": "Bearer wrong"})
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=10)
+    with caught.value as answer:
+        assert answer.code == 401
+        assert answer.headers["WWW-Authenticate"].split()[0].rstrip(",") == "Bearer"
+        assert "resource_metadata" not in answer.headers["WWW-Authenticate"]
 
 
 def test_no_key_is_in_any_log(tunnel: Tunnel) -> None:
