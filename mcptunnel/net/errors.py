@@ -80,7 +80,9 @@ class ListenFailed(McpTunnelError):
         """Tell why the endpoint `description` cannot be had."""
         if not isinstance(reason, error.CannotListenError):
             return cls(f"Cannot listen on {description!r}: {reason}")
-        remedy = _REMEDIES.get(getattr(reason.socketError, "errno", 0), "{cause}.")
+        remedy = "{cause}."
+        if isinstance(reason.port, int):  # it may be a socket path
+            remedy = _REMEDIES.get(getattr(reason.socketError, "errno", 0), remedy)
         told = remedy.format(
             port=reason.port, interface=reason.interface or "any address", cause=reason.socketError
         )

@@ -273,7 +273,7 @@ def upgrade(
     From here on the request is finished; do not touch it (in a resource, return NOT_DONE_YET). If
     it is no good handshake it is answered with 400, 403, 405 or 426 and JSON, and the receiver
     hears nothing; nor does it if the client is gone already. What the client sent after its
-    request is not lost.
+    request is not lost. `max_message_bytes` holds both ways: to send more raises.
     """
     channel: Any = request.channel
     if not channel or request.finished:
