@@ -33,10 +33,12 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor  # noqa: PLC0415 - so that --reactor is obeyed
 
     from mcptunnel.agent.service import AgentService  # noqa: PLC0415 - after the reactor
+    from mcptunnel.net.collector import spare_what_is_here  # noqa: PLC0415 - the same
     from mcptunnel.net.link import Link, LinkReceiver  # noqa: PLC0415 - the same
     from mcptunnel.net.websocket import connect  # noqa: PLC0415 - the same
 
     config: AgentConfig = options.config
+    spare_what_is_here(reactor)
 
     async def dial(receiver: LinkReceiver) -> Link:
         return await connect(

@@ -11,6 +11,7 @@ from mcptunnel.config.load import load_relay
 from mcptunnel.config.options import ConfigOptions
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.errors import McpTunnelError
+from mcptunnel.net.collector import spare_what_is_here
 from mcptunnel.net.listen import raise_file_limit
 
 
@@ -45,6 +46,7 @@ def makeService(options: Options) -> IService:
                 super().startService()
 
     raise_file_limit()
+    spare_what_is_here(reactor)
     with _told():
         return Program(reactor, options.config)
 

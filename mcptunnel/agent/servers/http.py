@@ -26,6 +26,8 @@ from mcptunnel.net.http1 import Client
 HANDSHAKE_TIMEOUT_S: Final = 30.0
 SWEEP_INTERVAL_S: Final = 1.0
 MAX_WAITING: Final = 256
+MAX_IDLE: Final = 256
+"""As many connections as streams: with fewer, a busy server is connected to anew for every call."""
 
 
 class HttpServer:
@@ -68,7 +70,7 @@ class HttpServer:
     # What the agent does.
 
     def start(self) -> None:
-        self._client = Client(self._reactor, self._config.url or "")
+        self._client = Client(self._reactor, self._config.url or "", max_idle=MAX_IDLE)
         self._agree()
         self._sweep()
 
