@@ -41,7 +41,7 @@ def load_relay(
     """
     source = find_source(path, environ, cwd)
     findings = Findings(source.label)
-    tree = _tree(source, RelayConfig, environ, overrides or {}, findings)
+    tree = _tree(source, RelayConfig, environ, overrides or {}, cwd, findings)
     if "listen" in (overrides or {}):
         tree = {name: value for name, value in tree.items() if name not in ("host", "port")}
     has_mode = compat.check_mode(tree, "relay", findings)
@@ -65,7 +65,7 @@ def load_agent(
     """
     source = find_source(path, environ, cwd)
     findings = Findings(source.label)
-    tree = _tree(source, AgentConfig, environ, overrides or {}, findings)
+    tree = _tree(source, AgentConfig, environ, overrides or {}, cwd, findings)
     compat.check_mode(tree, "agent", findings)
     compat.rewrite_servers(tree, findings)
     tree.setdefault("name", default_device_name())
@@ -84,17 +84,18 @@ def _tree(
     section: type,
     environ: Mapping[str, str],
     overrides: Mapping[str, str],
+    cwd: Path,
     findings: Findings,
 ) -> dict[str, Any]:
     tree = canonical(expand(source.data, environ, findings), section, findings)
     for key, text in overrides.items():
         findings.came_from(key, _OVERRIDE_SOURCE)
-        if not _override(tree, section, key, LooseText(text)):
+        if not _override(tree, section, key, text, cwd):
             findings.add(key, "is not a key that can be given here", "Write it in the file.")
     return tree
 
 
-def _override(tree: dict[str, Any], section: type, key: str, text: str) -> bool:
+def _override(tree: dict[str, Any], section: type, key: str, text: str, cwd: Path) -> bool:
     name, _, rest = key.partition(".")
     spec = next((spec for spec in fields_of(section) if spec.name == name), None)
     if spec is None:
@@ -102,11 +103,15 @@ def _override(tree: dict[str, Any], section: type, key: str, text: str) -> bool:
     if rest:
         inner = tree.setdefault(name, {})
         return (
-            spec.is_section and isinstance(inner, dict) and _override(inner, spec.kind, rest, text)
+            spec.is_section
+            and isinstance(inner, dict)
+            and _override(inner, spec.kind, rest, text, cwd)
         )
     if spec.kind not in _SCALARS:
         return False
-    tree[name] = text
+    # What is typed at a prompt is relative to where it is typed, not to the file.
+    is_relative = spec.kind is Path and text and not text.startswith("~")
+    tree[name] = LooseText(cwd / text if is_relative else text)
     return True
 
 

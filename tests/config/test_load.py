@@ -169,10 +169,22 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
     assert config.limits.max_sessions == 6
 
 
+def test_a_path_on_the_command_line_is_relative_to_the_working_directory(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "relay.toml").write_text('state_dir = "a"')
+    path = Path("etc/relay.toml")
+    assert load_relay(path, {}, tmp_path).state_dir == tmp_path / "etc" / "a"
+    config = load_relay(path, {}, tmp_path, {"state_dir": "b"})
+    assert config.state_dir == tmp_path / "b"
+    config = load_relay(path, {}, tmp_path, {"state_dir": "~/b"})
+    assert config.state_dir == Path.home() / "b"
+
+
 @pytest.mark.parametrize(
     ("key", "text"),
     [
         ("limits.max_sessions", "many"),
+        ("state_dir", ""),
         ("nonsense", "x"),
         ("limits", "x"),
         ("limits.nonsense", "x"),

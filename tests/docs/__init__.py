@@ -1,0 +1,1 @@
+"""Tests that pages say what the code does."""
