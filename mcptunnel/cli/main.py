@@ -11,6 +11,7 @@ from mcptunnel.errors import McpTunnelError
 
 COMMANDS = {
     "check-config": "mcptunnel.cli.check_config:check_config",
+    "demo": "mcptunnel.cli.demo:demo",
     "keys": "mcptunnel.cli.keys:keys",
 }
 """Where each command is; a module is only imported when its command is used."""
