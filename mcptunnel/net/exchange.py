@@ -17,15 +17,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeFailure:
-    """Why an exchange ended without its END: the peer reset it, or the session was lost."""
+    """Why an exchange ended without its END.
 
-    code: ErrorCode
+    `code` is what the peer said when it dropped the exchange, or None if the tunnel was lost or the
+    peer never looked at it. `text` is for people, and may be empty.
+    """
+
+    code: ErrorCode | None
     text: str
     outcome: Outcome
 
 
 class ExchangeReceiver:
-    """Whoever takes what the peer sends on an exchange; override what matters."""
+    """Whoever takes what the peer sends on an exchange; override what matters.
+
+    An exception out of any of these is logged and drops the exchange, with `failed`.
+    """
 
     def head_received(self, head: ResponseHead) -> None:
         """Take the response's head: only at the opener, once, before any data."""

@@ -1,9 +1,11 @@
 """A tunnel: one `wire.Session` on one link, with the reactor's time, for the programs above.
 
 Everything that is written during a reactor turn leaves in as few messages as possible at the start
-of the next one; nothing is written while the transport's buffer is full.
+of the next one; nothing is written while the transport's buffer is full. A mistake of a receiver
+costs its own stream and no other.
 """
 
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -37,7 +39,11 @@ def settings_of(config: TunnelConfig) -> Settings:
 
 
 class TunnelOwner(Protocol):
-    """The program at one end of a tunnel."""
+    """The program at one end of a tunnel.
+
+    An exception out of `exchange_opened` is logged and drops that exchange; out of any other it is
+    logged and ends the tunnel.
+    """
 
     def link_made(self, tunnel: "Tunnel") -> None:
         """The link is up; the agent says HELLO now."""
@@ -73,6 +79,7 @@ class Tunnel:
         self._flush_call: IDelayedCall | None = None
         self._tick_call: IDelayedCall | None = None
         self._exchanges: dict[int, Exchange] = {}
+        self._events: deque[events.Event] = deque()
         self._reason: LinkLost | None = None
         self._dispatch: dict[type, Callable[..., None]] = {
             events.DataReceived: self._data_received,
@@ -82,8 +89,8 @@ class Tunnel:
             events.StreamReset: self._stream_reset,
             events.StreamLost: self._stream_lost,
             events.StreamDrained: self._stream_drained,
-            events.PeerHello: lambda event: self._owner.peer_hello(self, event.hello),
-            events.PeerWelcome: lambda event: self._owner.peer_welcome(self, event.welcome),
+            events.PeerHello: self._peer_hello,
+            events.PeerWelcome: self._peer_welcome,
             events.PeerGoingAway: lambda event: self._owner.peer_going_away(self, event),
             events.PeerSilent: self._peer_silent,
         }
@@ -131,8 +138,6 @@ class Tunnel:
         if self._over:
             return
         self.session.goaway(code, text, retry_after_s)
-        self._paused = False
-        self._flush()
         self._finish(LinkLost(clean=True, code=CLOSE_NORMAL, text=text), CLOSE_NORMAL)
 
     def flush_soon(self) -> None:
@@ -167,9 +172,6 @@ class Tunnel:
                 peer=self.peer,
                 error=str(error),
             )
-            self._perform()
-            self._paused = False
-            self._flush()
             self._finish(
                 LinkLost(clean=False, code=CLOSE_PROTOCOL_ERROR, text=str(error)),
                 CLOSE_PROTOCOL_ERROR,
@@ -196,6 +198,10 @@ class Tunnel:
         self._flush()
 
     def _flush(self) -> None:
+        self._send()
+        self._perform()
+
+    def _send(self) -> None:
         link = self._link
         while link is not None and not self._paused:
             message = self.session.message_to_send()
@@ -203,11 +209,40 @@ class Tunnel:
                 break
             link.send_message(message)
             link = self._link
-        self._perform()
+
+    def _close_link(self, link: Link, code: int, text: str) -> None:
+        """Send what can be sent; the first message, with the GOAWAY, even into a full buffer."""
+        message = self.session.message_to_send()
+        if message is not None:
+            link.send_message(message)
+        self._send()
+        link.close(code, text[:100])
 
     def _perform(self) -> None:
-        for event in self.session.take_events():
-            self._dispatch[type(event)](event)
+        # One queue, because whoever is told may call us: what came first is told first even then.
+        pending = self._events
+        pending.extend(self.session.take_events())
+        while pending:
+            event = pending.popleft()
+            try:
+                self._dispatch[type(event)](event)
+            except Exception:  # noqa: BLE001 - the other streams must not suffer from it
+                self._log.failure("tunnel with {peer}: internal error", peer=self.peer)
+                self._drop_after_mistake(event)
+
+    def _drop_after_mistake(self, event: events.Event) -> None:
+        """Drop the stream of an event that somebody could not take; without one, the tunnel."""
+        stream_id: int | None = getattr(event, "stream_id", None)
+        if stream_id is None:
+            self.close(ErrorCode.INTERNAL_ERROR, "internal error")
+            return
+        self.session.reset(stream_id, ErrorCode.INTERNAL_ERROR, "internal error")
+        self.flush_soon()
+        failure = ExchangeFailure(ErrorCode.INTERNAL_ERROR, "internal error", Outcome.UNKNOWN)
+        try:
+            self._fail(stream_id, failure)
+        except Exception:  # noqa: BLE001 - the same
+            self._log.failure("tunnel with {peer}: internal error", peer=self.peer)
 
     def _arm_tick(self) -> None:
         delay_s = max(0.0, self.session.next_tick_s - self._reactor.seconds())
@@ -228,15 +263,26 @@ class Tunnel:
             if call is not None:
                 call.cancel()
         self._flush_call = self._tick_call = None
-        link, self._link = self._link, None
-        if link is not None and close_code is not None:
-            link.close(close_code, reason.text[:100])
         self._reason = reason
+        if self._link is not None and close_code is not None:
+            self._close_link(self._link, close_code, reason.text)
+        self._link = None
         self.session.lost()
         self._perform()
-        self._owner.tunnel_lost(self, reason)
+        try:
+            self._owner.tunnel_lost(self, reason)
+        except Exception:  # noqa: BLE001 - whoever closed the tunnel has other things to do
+            self._log.failure("tunnel with {peer}: internal error", peer=self.peer)
 
-    # Events of the session.
+    # Events of the session. Greetings before a protocol error in the same message count for nothing.
+
+    def _peer_hello(self, event: events.PeerHello) -> None:
+        if not self._over:
+            self._owner.peer_hello(self, event.hello)
+
+    def _peer_welcome(self, event: events.PeerWelcome) -> None:
+        if not self._over:
+            self._owner.peer_welcome(self, event.welcome)
 
     def _data_received(self, event: events.DataReceived) -> None:
         exchange = self._exchanges.get(event.stream_id)
@@ -265,8 +311,9 @@ class Tunnel:
         self._fail(event.stream_id, ExchangeFailure(event.code, event.text, outcome))
 
     def _stream_lost(self, event: events.StreamLost) -> None:
-        text = "" if self._reason is None else self._reason.text
-        self._fail(event.stream_id, ExchangeFailure(ErrorCode.UNREACHABLE, text, event.outcome))
+        why = self._reason or self.session.going_away
+        text = "" if why is None else why.text
+        self._fail(event.stream_id, ExchangeFailure(None, text, event.outcome))
 
     def _stream_drained(self, event: events.StreamDrained) -> None:
         exchange = self._exchanges.get(event.stream_id)
