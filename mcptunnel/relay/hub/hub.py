@@ -128,7 +128,10 @@ class Hub:
             return method(access, request, caller)
         except JsonRpcError as error:
             caller.error(error)
-            return None
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
+            self._log.failure("cannot answer {method}", method=request.method)
+            caller.error(JsonRpcError(INTERNAL_ERROR, "Internal error"))
+        return None
 
     def changed(self, principal: Principal) -> None:
         """Hear that something about a user's devices changed."""
@@ -172,7 +175,7 @@ class Hub:
 
     def _answer_list(self, principal: Principal, caller: Caller) -> None:
         tools = self.listing.tools(principal, self._reactor.seconds())
-        caller.result(list_result(tools, LIST_TTL_MS))
+        caller.result(list_result(tools, LIST_TTL_MS, self.server_info))
 
     def _call(self, access: Access, request: Request, caller: Caller) -> Running | None:
         name = jsonrpc.text(request.params.get("name"))
@@ -185,8 +188,7 @@ class Hub:
                 caller.result(status_result(self._devices.of(access.principal), now_s))
                 return None
             if name == RESTART:
-                self._restart(access, request, caller)
-                return None
+                return self._restart(access, request, caller)
             raise JsonRpcError(INVALID_PARAMS, f"Unknown tool: {name}")
         call = ToolCall(target.server, caller, self._max_result_bytes)
         call.start(
@@ -200,21 +202,22 @@ class Hub:
         )
         return call
 
-    def _restart(self, access: Access, request: Request, caller: Caller) -> None:
+    def _restart(self, access: Access, request: Request, caller: Caller) -> Running | None:
         try:
             arguments = msgspec.json.decode(
                 request.params.get("arguments", Raw(b"{}")), type=RestartArguments
             )
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             caller.result(text_result(f"restart: {error}", is_error=True))
-            return
+            return None
         try:
             device = self._device_to_restart(access.principal, arguments.device)
         except LookupError as error:
             caller.result(text_result(str(error.args[0]), is_error=True))
-            return
+            return None
         order = RestartOrder(lambda ok, text: caller.result(text_result(text, is_error=not ok)))
         order.send(device, arguments.server, str(access.principal))
+        return order
 
     def _device_to_restart(self, principal: Principal, name: str | None) -> Device:
         """Return the device that is meant. Raises LookupError with a sentence."""

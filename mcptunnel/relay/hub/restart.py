@@ -8,6 +8,7 @@ import msgspec
 from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.relay.devices import Device
+from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.errors import GoingAway, TooManyStreams
 
 AGENT_TARGET: Final = "@agent"
@@ -22,7 +23,10 @@ class _Answer(msgspec.Struct):
 
 
 class RestartOrder(ExchangeReceiver):
-    """Sends the order; `done(ok, text)` is called once with what the agent said."""
+    """Sends the order; `done(ok, text)` is called once with what the agent said.
+
+    After `cancel` nobody is told; the agent may carry the order out all the same.
+    """
 
     def __init__(self, done: Callable[[bool, str], None]) -> None:
         self._done = done
@@ -51,6 +55,14 @@ class RestartOrder(ExchangeReceiver):
         exchange.write(msgspec.json.encode({"server": server}))
         exchange.end()
 
+    def cancel(self, reason: str) -> None:
+        """Give up waiting for the answer."""
+        if self._exchange is not None:
+            self._exchange.reset(ErrorCode.CANCEL, reason)
+
+    def hold(self, holding: bool) -> None:
+        """Nothing to do: the answer comes in one piece."""
+
     def head_received(self, head: ResponseHead) -> None:
         self._status = head.status
 
@@ -67,4 +79,4 @@ class RestartOrder(ExchangeReceiver):
         self._done(self._status == 200, text or f"The agent answered {self._status}.")  # noqa: PLR2004
 
     def failed(self, failure: ExchangeFailure) -> None:
-        self._done(False, failure.text or "The agent gave no answer.")
+        self._done(False, f"The agent gave no answer. {failure.text}".rstrip())

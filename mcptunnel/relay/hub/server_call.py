@@ -24,6 +24,7 @@ class ServerCall(ExchangeReceiver):
 
     __slots__ = (
         "_body",
+        "_device",
         "_exchange",
         "_held_bytes",
         "_holding",
@@ -36,6 +37,7 @@ class ServerCall(ExchangeReceiver):
 
     def __init__(self, server: str, receiver: CallReceiver, max_result_bytes: int) -> None:
         self._server = server
+        self._device = ""
         self._receiver = receiver
         self._max_bytes = max_result_bytes
         self._exchange: Exchange | None = None
@@ -50,6 +52,7 @@ class ServerCall(ExchangeReceiver):
         head = RequestHead(
             self._server, "POST", PATH, _HEADERS, principal, client, ExchangeKind.HUB
         )
+        self._device = device.name
         tunnel = device.tunnel
         try:
             if tunnel is None:
@@ -118,8 +121,16 @@ class ServerCall(ExchangeReceiver):
     def failed(self, failure: ExchangeFailure) -> None:
         if self._exchange is not None:
             self._exchange = None
-            text = failure.text or f"The server {self._server!r} gave no answer."
-            self._receiver.call_failed(CallFailure(text, failure.outcome))
+            self._receiver.call_failed(CallFailure(self._sentence(failure), failure.outcome))
+
+    def _sentence(self, failure: ExchangeFailure) -> str:
+        if failure.code is None:
+            why = failure.text or "closed"
+            return (
+                f"The tunnel to the device {self._device!r} was lost before the server "
+                f"{self._server!r} had answered ({why})."
+            )
+        return failure.text or f"The server {self._server!r} gave no answer."
 
     def _message(self, body: bytes) -> None:
         if self._exchange is None or not body:

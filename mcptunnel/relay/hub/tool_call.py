@@ -3,17 +3,18 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.calls import CallFailure
 from mcptunnel.mcp.jsonrpc import (
     INTERNAL_ERROR,
     JsonRpcError,
-    Members,
     Notification,
     Request,
     Response,
 )
-from mcptunnel.mcp.meta import OUTCOME
+from mcptunnel.mcp.meta import OUTCOME, ProgressToken, RequestMeta
 from mcptunnel.model import Outcome
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
@@ -22,6 +23,8 @@ from mcptunnel.relay.hub.server_call import ServerCall
 
 if TYPE_CHECKING:
     from mcptunnel.relay.hub.hub import Caller
+
+_tokens: msgspec.json.Decoder[ProgressToken | None] = msgspec.json.Decoder(ProgressToken | None)
 
 _MEANING = {
     Outcome.NOT_DELIVERED: "The call did not reach the server: it is safe to try again.",
@@ -32,11 +35,11 @@ _MEANING = {
 class ToolCall:
     """One call under way (`mcp.calls.CallReceiver`)."""
 
-    __slots__ = ("_call", "_caller", "_params", "cancel", "hold")
+    __slots__ = ("_asked", "_call", "_caller", "cancel", "hold")
 
     def __init__(self, server: str, caller: "Caller", max_result_bytes: int) -> None:
         self._caller = caller
-        self._params: Members = {}
+        self._asked = RequestMeta()
         self._call = ServerCall(server, self, max_result_bytes)
         self.cancel = self._call.cancel
         self.hold = self._call.hold
@@ -46,16 +49,15 @@ class ToolCall:
         if device is None or not device.is_connected:
             self.call_failed(CallFailure(_away(device), Outcome.NOT_DELIVERED))
             return
-        self._params = request.params
+        self._asked = meta.read(request.params)
         self._call.send(device, request, principal=str(access.principal), client=access.client)
 
     def notification(self, message: Notification) -> None:
         """Pass on what this call asked for, and nothing else that a server may say."""
-        asked = meta.read(self._params)
+        asked = self._asked
         if message.method == "notifications/progress":
-            token = message.params.get("progressToken")
             wanted = asked.progress_token
-            if wanted is not None and token is not None and jsonrpc.decode(token) == wanted:
+            if wanted is not None and _token(message) == wanted:
                 self._caller.notification(message)
         elif message.method == "notifications/message" and asked.log_level is not None:
             self._caller.notification(message)
@@ -75,6 +77,13 @@ class ToolCall:
                 meta={OUTCOME: failure.outcome.value},
             )
         )
+
+
+def _token(progress: Notification) -> ProgressToken | None:
+    try:
+        return _tokens.decode(progress.params.get("progressToken", b"null"))
+    except msgspec.MsgspecError:
+        return None
 
 
 def _away(device: Device | None) -> str:

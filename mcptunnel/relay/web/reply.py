@@ -60,7 +60,7 @@ class Reply:
 
     def run(self, running: Running | None) -> None:
         """Note what is answering, if that takes longer."""
-        if self._state is _State.OPEN and running is not None:
+        if self._state is _State.OPEN:
             self._running = running
             self._http.when_gone = self._client_gone
 
