@@ -17,8 +17,6 @@ from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.announcement import MAX_ANNOUNCEMENT_BYTES, BadAnnouncement, read
 from mcptunnel.relay.devices import Device, Devices
-from mcptunnel.store.devices import Devices as DeviceTable
-from mcptunnel.store.engine import Store
 from mcptunnel.wire.constants import PROTOCOL_VERSION, ErrorCode, Role
 from mcptunnel.wire.events import PeerGoingAway
 from mcptunnel.wire.frames import Hello, Welcome
@@ -33,16 +31,22 @@ _INSTALLATION_ID = re.compile(r"[0-9A-Za-z_-]{16,64}")
 _UNUSABLE = re.compile(r"[^0-9A-Za-z_.-]+")
 
 
+Remember = Callable[[Device, float], Deferred[Any]]
+"""Writes down, for the next start, that a device was there at a time."""
+
+
 class Agents:
     """Takes agents in. Every link gets an `AgentTunnel`."""
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, settings: Settings, devices: Devices, store: Store) -> None:
+    def __init__(
+        self, reactor: Any, settings: Settings, devices: Devices, remember: Remember
+    ) -> None:
         self._reactor = reactor
         self._settings = settings
         self._devices = devices
-        self._store = store
+        self._write = remember
         self._tunnels: dict[Tunnel, AgentTunnel] = {}
         self._writes: set[Deferred[Any]] = set()
         self._stopping = False
@@ -82,7 +86,10 @@ class Agents:
         name = self._devices.grant_name(access.principal, hello.installation_id, wanted)
         notice = ""
         if name != hello.device_name:
-            notice = f"The name {hello.device_name!r} is taken; this device is called {name!r}."
+            why = "cannot be used" if name == wanted else "belongs to another device"
+            notice = f"The name {hello.device_name[:64]!r} {why}; this device is called {name!r}."
+        limits, session_id = self._settings.limits, secrets.token_hex(8)
+        tunnel.welcome(Welcome(session_id, device_name=name, notice=notice, limits=limits))
         device = self._devices.connect(
             access.principal,
             hello.installation_id,
@@ -92,13 +99,12 @@ class Agents:
             key_id=access.key_id,
             agent_version=hello.software_version[:40],
         )
-        limits, session_id = self._settings.limits, secrets.token_hex(8)
-        tunnel.welcome(Welcome(session_id, device_name=name, notice=notice, limits=limits))
         self._log.info(
-            "device {name} of {principal} connected from {peer}",
+            "device {name} of {principal} connected from {peer}. {notice}",
             name=name,
             principal=str(access.principal),
             peer=tunnel.peer,
+            notice=notice,
         )
         self._remember(device)
         return device
@@ -141,12 +147,7 @@ class Agents:
 
     def _remember(self, device: Device) -> None:
         """Write a device into the store; a failure is logged, the device works all the same."""
-        now_s = self._reactor.seconds()
-        writing = self._store.write(
-            lambda connection: DeviceTable(connection).seen(
-                device.principal, device.installation_id, device.name, now_s
-            )
-        )
+        writing = self._write(device, self._reactor.seconds())
         self._writes.add(writing)
 
         def written(result: object) -> None:

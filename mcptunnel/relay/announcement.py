@@ -11,6 +11,7 @@ import msgspec
 MAX_ANNOUNCEMENT_BYTES: Final = 1024 * 1024
 MAX_SERVERS: Final = 256
 MAX_TEXT_CHARACTERS: Final = 500
+MAX_WORD_CHARACTERS: Final = 40
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -58,6 +59,11 @@ def read(body: bytes) -> dict[str, ServerInfo]:
         if server.prefix and _NAME.fullmatch(server.prefix) is None:
             raise BadAnnouncement(f"unusable prefix of server {server.name!r}")
         found[server.name] = msgspec.structs.replace(
-            server, detail=server.detail[:MAX_TEXT_CHARACTERS], version=server.version[:40]
+            server,
+            kind=server.kind[:MAX_WORD_CHARACTERS],
+            state=server.state[:MAX_WORD_CHARACTERS],
+            detail=server.detail[:MAX_TEXT_CHARACTERS],
+            era=server.era[:MAX_WORD_CHARACTERS],
+            version=server.version[:MAX_WORD_CHARACTERS],
         )
     return found

@@ -8,14 +8,15 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from math import inf
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mcptunnel.auth.keys import KeyId, matches, parse
 from mcptunnel.relay.access import Access
-from mcptunnel.store.directory import StoredKeys
+from mcptunnel.store.keys import StoredKey
 
 CACHE_S: Final = 5.0
 CACHE_ENTRIES: Final = 10_000
@@ -28,16 +29,25 @@ class _Known:
     until_s: float
 
 
+class KeyBook(Protocol):
+    """Where the keys are (`store.directory.StoredKeys`)."""
+
+    async def find(self, key_id: KeyId) -> StoredKey | None: ...
+
+    async def touch(self, key_id: KeyId) -> None: ...
+
+
 class Credentials:
     """Answers whose a token is. An unknown, mistyped or revoked one is nobody's."""
 
     _log = Logger()
 
-    def __init__(self, keys: StoredKeys, now_s: Callable[[], float]) -> None:
+    def __init__(self, keys: KeyBook, now_s: Callable[[], float]) -> None:
         self._keys = keys
         self._now_s = now_s
         self._cache: OrderedDict[bytes, _Known] = OrderedDict()
         self._touched_s: dict[KeyId, float] = {}
+        self._revocations = 0
 
     def cached(self, token: str) -> Access | None:
         """Return what a token gives if it was checked a moment ago."""
@@ -49,7 +59,7 @@ class Credentials:
         parsed = parse(token)
         if parsed is None:
             return None
-        stored = await self._keys.find(parsed.id)
+        stored = await self._find(parsed.id)
         if stored is None or not matches(parsed, stored.secret_hash):
             return None
         record = stored.record
@@ -62,8 +72,17 @@ class Credentials:
         self._touch(record.id)
         return access
 
+    async def _find(self, key_id: KeyId) -> StoredKey | None:
+        """Return a key as it is now: what was read before a revocation is read again."""
+        while True:
+            revocations = self._revocations
+            stored = await self._keys.find(key_id)
+            if revocations == self._revocations:
+                return stored
+
     def revoked(self, key_id: KeyId) -> None:
         """Forget a key at once."""
+        self._revocations += 1
         for digest, known in list(self._cache.items()):
             if known.access.key_id == key_id:
                 del self._cache[digest]
@@ -72,7 +91,7 @@ class Credentials:
     def _touch(self, key_id: KeyId) -> None:
         """Remember the use of a key, now and then."""
         now_s = self._now_s()
-        if now_s - self._touched_s.get(key_id, 0.0) >= TOUCH_EVERY_S:
+        if now_s - self._touched_s.get(key_id, -inf) >= TOUCH_EVERY_S:
             self._touched_s[key_id] = now_s
             touching = Deferred.fromCoroutine(self._keys.touch(key_id))
             touching.addErrback(lambda failure: self._log.failure("cannot note a use", failure))

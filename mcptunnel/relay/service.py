@@ -4,6 +4,7 @@ import secrets
 from typing import Any
 
 from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
 
 from mcptunnel.auth.keys import KeyId, Scope
 from mcptunnel.config.relay import RelayConfig
@@ -26,6 +27,7 @@ from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.root import TUNNEL_PATHS, Guarded, Root
 from mcptunnel.store.database import FILE_NAME, Database
+from mcptunnel.store.devices import DeviceRecord
 from mcptunnel.store.devices import Devices as DeviceTable
 from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.engine import Store
@@ -47,10 +49,9 @@ class RelayService(MultiService):
         self.hub = Hub(reactor, config, self.devices)
         self._sessions = McpSessions(secrets.token_bytes, config.limits.max_sessions)
         self._settings = settings_of(config.tunnel)
-        self.agents = Agents(reactor, self._settings, self.devices, self._store)
-        self.listening = ListeningService(
-            config.listen, RelaySite(self._root(config), config.limits.max_request_bytes), reactor
-        )
+        self.agents = Agents(reactor, self._settings, self.devices, self._remember)
+        site = RelaySite(self._root(config), config.limits.max_request_bytes, reactor)
+        self.listening = ListeningService(config.listen, site, reactor)
         self.listening.setServiceParent(self)
         ControlSocket(config.state_dir / SOCKET_NAME, keys, reactor, reactor).setServiceParent(self)
 
@@ -96,6 +97,13 @@ class RelayService(MultiService):
 
     def _upgrade(self, request: RelayRequest, access: Access) -> None:
         upgrade(request, self.agents.receiver(access), reactor=self._reactor)
+
+    def _remember(self, device: Device, now_s: float) -> Deferred[DeviceRecord]:
+        return self._store.write(
+            lambda connection: DeviceTable(connection).seen(
+                device.principal, device.installation_id, device.name, now_s
+            )
+        )
 
     def _changed(self, principal: Principal) -> None:
         self.hub.changed(principal)

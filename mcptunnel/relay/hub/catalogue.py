@@ -71,10 +71,12 @@ class Catalogue:
         """Fetch the tools of every ready server of a device whose catalogue may have changed."""
         for server in device.servers.values():
             ready = server.info.state == "ready" and not server.fresh
-            if ready and server not in self._fetching and device.is_connected:
+            known = device.is_connected and device.announced
+            if ready and known and server not in self._fetching:
                 fetching = Deferred.fromCoroutine(self._fetch(device, server))
                 if not fetching.called:
                     self._fetching[server] = fetching
+                fetching.addErrback(self._cannot_fetch)
 
     def is_fetching(self, server: RemoteServer) -> bool:
         """Whether an answer about a server's tools is under way."""
@@ -83,7 +85,6 @@ class Catalogue:
     def stop(self) -> None:
         """Give up what is under way."""
         for fetching in list(self._fetching.values()):
-            fetching.addErrback(_pass_over_cancel)
             fetching.cancel()
         for retry in self._retries.values():
             retry.cancel()
@@ -110,6 +111,10 @@ class Catalogue:
             self._fetching.pop(server, None)
         self._changed(device.principal)
 
+    def _cannot_fetch(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("cannot list tools", failure)
+
     def _retry_later(self, device: Device, server: RemoteServer) -> None:
         def retry() -> None:
             del self._retries[server]
@@ -120,10 +125,14 @@ class Catalogue:
         self._retries[server] = self._reactor.callLater(RETRY_S, retry)
 
     async def _all_pages(self, device: Device, name: str) -> list[Tool]:
-        """Follow the pages to the end; a server that never ends is cut off."""
+        """Follow the pages to the end; a server that never ends is cut off.
+
+        Raises FetchFailed, and JsonRpcError for a page that is no list of tools.
+        """
         deadline_s = self._reactor.seconds() + self._timeout_s
         tools: list[Tool] = []
         cursor: str | None = None
+        size = 0
         for _page in range(MAX_PAGES):
             params: Members = {meta.META: self._meta}
             if cursor is not None:
@@ -135,6 +144,9 @@ class Catalogue:
                 raise FetchFailed(error.message)
             if response.result is None:
                 raise FetchFailed("no result")
+            size += memoryview(response.result).nbytes
+            if size > self._max_bytes:
+                raise FetchFailed(f"they take more than {self._max_bytes} bytes")
             page = parse_page(response.result)
             tools.extend(page.tools)
             cursor = page.next_cursor
@@ -153,7 +165,3 @@ class Catalogue:
             raise FetchFailed(f"no answer within {self._timeout_s:g} s") from None
         finally:
             call.cancel("no longer wanted")
-
-
-def _pass_over_cancel(failure: Failure) -> None:
-    failure.trap(CancelledError)

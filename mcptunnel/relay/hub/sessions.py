@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mcptunnel.mcp.client_half.session import McpSession, new_session_id
 from mcptunnel.mcp.jsonrpc import RequestId
+from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
 
 IDLE_S = 24 * 3600.0
@@ -37,10 +38,15 @@ class McpSessions:
         return new_session_id(self._random(ID_BYTES))
 
     def add(self, session: McpSession, now_s: float) -> None:
-        """Keep a session; those that were idle the longest go when there are too many."""
+        """Keep a session; those that were idle the longest go when there are too many.
+
+        A user's own go first, so that nobody can drive out the others.
+        """
         self._expire(now_s)
-        while len(self._sessions) >= self._max_sessions:
-            self._sessions.popitem(last=False)
+        if len(self._sessions) >= self._max_sessions:
+            oldest = next(iter(self._sessions))
+            owned = (i for i, live in self._sessions.items() if _is_of(session.principal, live))
+            del self._sessions[next(owned, oldest)]
         self._sessions[session.id] = LiveSession(session, now_s)
 
     def get(self, session_id: str, access: Access, now_s: float) -> LiveSession | None:
@@ -68,6 +74,10 @@ class McpSessions:
             if now_s - live.used_s <= IDLE_S:
                 return
             self.end(session_id)
+
+
+def _is_of(principal: Principal, live: LiveSession) -> bool:
+    return live.session.principal == principal
 
 
 def _owns(access: Access, session: McpSession) -> bool:

@@ -24,7 +24,7 @@ class Settling:
         self._devices = devices
         self._catalogue = catalogue
         self._timeout_s = timeout_s
-        self._waiting: dict[Principal, list[Deferred[None]]] = {}
+        self._waiting: dict[Principal, set[Deferred[None]]] = {}
 
     def is_settled(self, principal: Principal) -> bool:
         """Whether there is nothing to wait for."""
@@ -42,16 +42,19 @@ class Settling:
             if left_s <= 0:
                 return
             change: Deferred[None] = Deferred()
-            self._waiting.setdefault(principal, []).append(change)
+            waiting = self._waiting.setdefault(principal, set())
+            waiting.add(change)
             change.addTimeout(left_s, self._reactor)
             try:
                 await change
             except DeferredTimeoutError:
                 return
+            finally:
+                waiting.discard(change)
 
     def changed(self, principal: Principal) -> None:
         """Hear that something changed."""
-        for change in self._waiting.pop(principal, ()):
+        for change in tuple(self._waiting.pop(principal, ())):
             change.callback(None)
 
     def _is_becoming(self, device: Device) -> bool:

@@ -1,11 +1,13 @@
 """Short answers: JSON for programs, errors included."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from twisted.web.http import Request
 from twisted.web.server import NOT_DONE_YET
+
+NO_CONTENT: Final = 204
 
 _encoder = msgspec.json.Encoder()
 
@@ -28,8 +30,9 @@ def send_body(
 ) -> int:
     """Answer with a body and finish. Returns what `render` must return."""
     request.setResponseCode(status)
-    request.setHeader(b"content-type", content_type)
-    request.setHeader(b"content-length", b"%d" % len(body))
+    if status != NO_CONTENT:  # which has neither (RFC 9110, section 8.6)
+        request.setHeader(b"content-type", content_type)
+        request.setHeader(b"content-length", b"%d" % len(body))
     request.setHeader(b"x-content-type-options", b"nosniff")
     if headers:
         for name, value in headers.items():

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from html import escape
 from typing import Any, Final
 
-from twisted.web.http import Request
 from twisted.web.resource import Resource
+from twisted.web.server import Request
 
 import mcptunnel
 from mcptunnel.relay.web.answers import send_body, send_json
+from mcptunnel.relay.web.not_found import NotFound
 
 _POLICY: Final = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
@@ -41,10 +42,30 @@ dt {{ font-weight: 600 }}
 """
 
 
-class Health(Resource):
-    """`/health`: alive, and whether an agent is connected."""
+class _Page(Resource):
+    """A page that can only be read, and nothing below it."""
 
     isLeaf = True
+
+    def render(self, request: Request) -> int:
+        if request.postpath:
+            return NotFound().render(request)
+        if request.method not in (b"GET", b"HEAD"):
+            return send_json(
+                request,
+                405,
+                {"error": "method_not_allowed", "error_description": "This can only be read"},
+                headers={b"allow": b"GET, HEAD"},
+            )
+        return self.answer(request)
+
+    def answer(self, request: Request) -> int:
+        """Answer GET or HEAD."""
+        raise NotImplementedError
+
+
+class Health(_Page):
+    """`/health`: alive, and whether an agent is connected."""
 
     def __init__(self, connected_count: Callable[[], int]) -> None:
         super().__init__()
@@ -60,23 +81,19 @@ class Health(Resource):
             "version": mcptunnel.__version__,
         }
 
-    def render_GET(self, request: Request) -> int:
+    def answer(self, request: Request) -> int:
         return send_json(request, 200, self.describe(), headers={b"cache-control": b"no-store"})
 
-    render_HEAD = render_GET
 
-
-class Index(Resource):
+class Index(_Page):
     """`/`: HTML if the client prefers it, JSON otherwise."""
-
-    isLeaf = True
 
     def __init__(self, public_url: str, health: Health) -> None:
         super().__init__()
         self._mcp_url = f"{public_url}/mcp"
         self._health = health
 
-    def render_GET(self, request: Request) -> int:
+    def answer(self, request: Request) -> int:
         described = {"name": "mcptunnel", "mcp": self._mcp_url, **self._health.describe()}
         accept = request.getHeader(b"accept") or b""
         if b"text/html" not in accept:
@@ -98,5 +115,3 @@ class Index(Resource):
                 b"vary": b"accept",
             },
         )
-
-    render_HEAD = render_GET

@@ -1,7 +1,9 @@
 """`/mcp`: the hub over Streamable HTTP, for clients of both eras."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from mcptunnel.mcp import headers as fields
 from mcptunnel.mcp import jsonrpc
@@ -13,6 +15,7 @@ from mcptunnel.mcp.jsonrpc import (
     JsonRpcError,
     Notification,
     Request,
+    RequestId,
     Response,
 )
 from mcptunnel.mcp.versions import STREAMABLE_LEGACY, Era
@@ -20,7 +23,7 @@ from mcptunnel.model import Headers, header
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.hub.hub import INSTRUCTIONS, Hub
 from mcptunnel.relay.hub.sessions import LiveSession, McpSessions
-from mcptunnel.relay.web.answers import error_body, send_body
+from mcptunnel.relay.web.answers import NO_CONTENT, error_body, send_body
 from mcptunnel.relay.web.reply import ACCEPTED, Reply
 from mcptunnel.relay.web.request import RelayRequest
 
@@ -32,6 +35,8 @@ UNSUPPORTED_MEDIA_TYPE: Final = 415
 
 SESSION_NOT_FOUND: Final = -32001
 """What clients know as "session not found", with 404 (2025-11-25, "Session Management")."""
+
+_ids: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(RequestId)
 
 
 class McpEndpoint:
@@ -177,7 +182,7 @@ class McpEndpoint:
             _send_error(http, NOT_FOUND, _unknown_session(None))
             return
         self._sessions.end(session_id)
-        send_body(http, 204, b"")
+        send_body(http, NO_CONTENT, b"")
 
 
 def _unknown_session(message: jsonrpc.Message | None) -> JsonRpcError:
@@ -189,14 +194,13 @@ def _unknown_session(message: jsonrpc.Message | None) -> JsonRpcError:
 
 def _cancel(live: LiveSession, message: Notification) -> None:
     """Cancel a call of this session; one that is over, or was never made, is passed over."""
-    value = message.params.get("requestId")
-    if value is None:
+    try:
+        request_id = _ids.decode(message.params.get("requestId", b""))
+    except msgspec.MsgspecError:
         return
-    request_id: Any = jsonrpc.decode(value)
-    if isinstance(request_id, str | int):
-        cancel = live.calls.get(request_id)
-        if cancel is not None:
-            cancel(jsonrpc.text(message.params.get("reason")) or "cancelled by the client")
+    cancel = live.calls.get(request_id)
+    if cancel is not None:
+        cancel(jsonrpc.text(message.params.get("reason")) or "cancelled by the client")
 
 
 def _accept(http: RelayRequest) -> None:

@@ -5,6 +5,7 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 from twisted.web.http import Request as HTTPRequest
 from twisted.web.resource import IResource
@@ -89,8 +90,8 @@ class RelayRequest(Request):
 class RelaySite(Site):
     """A site without form parsing and access log, whose bodies stay in memory."""
 
-    def __init__(self, resource: IResource, max_body_bytes: int) -> None:
-        super().__init__(resource, parsePOSTFormSubmission=False)
+    def __init__(self, resource: IResource, max_body_bytes: int, reactor: IReactorTime) -> None:
+        super().__init__(resource, reactor=reactor, parsePOSTFormSubmission=False)
         factory: Any = partial(RelayRequest, max_body_bytes=max_body_bytes)
         self.requestFactory = factory
 

@@ -9,27 +9,15 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from mcptunnel.relay.access import Access
-from mcptunnel.relay.web.answers import error_body, send_body, send_json
+from mcptunnel.relay.web.answers import error_body, send_body
 from mcptunnel.relay.web.bearer import BearerGate
 from mcptunnel.relay.web.guard import Guard
+from mcptunnel.relay.web.not_found import NotFound
 from mcptunnel.relay.web.request import RelayRequest
 
 Answer = Callable[[RelayRequest, Access], object]
 
 _log = Logger()
-
-
-class NotFound(Resource):
-    """JSON wherever there is nothing."""
-
-    isLeaf = True
-
-    def render(self, request: Request) -> int:
-        return send_json(
-            request,
-            404,
-            {"error": "not_found", "error_description": "There is nothing at this path"},
-        )
 
 
 class Guarded(Resource):
