@@ -1,0 +1,312 @@
+"""A relay's hub and any number of agents, joined in memory: the whole tunnel without a socket.
+
+    joined = Joined()
+    joined.agent(MemoryServer("files", {"read": lambda arguments: "text"}))
+    answer = joined.client().call("files__read", {"path": "a"})
+    assert answer.text == "text"
+
+Everything runs on `Joined.clock`. What the test does is carried to its end at once; time passes only
+when the test says so. Programs are the real ones from the hub's requests to the agent's endpoint;
+only links, local servers and the store are made of memory.
+"""
+
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from msgspec import Raw
+from twisted.internet.defer import succeed
+from twisted.internet.task import Clock
+
+import mcptunnel
+from mcptunnel.agent.control import AGENT_TARGET, Announcer, ControlCall
+from mcptunnel.agent.endpoint import HubCall
+from mcptunnel.agent.servers.interfaces import LocalServer
+from mcptunnel.auth.keys import Scope
+from mcptunnel.config.relay import HubConfig, LimitsConfig, RelayConfig
+from mcptunnel.config.tunnel import TunnelConfig
+from mcptunnel.mcp import jsonrpc, meta
+from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
+from mcptunnel.mcp.meta import ProgressToken
+from mcptunnel.model import LOCAL_ISSUER, Principal
+from mcptunnel.net.exchange import Exchange
+from mcptunnel.net.link import LinkLost
+from mcptunnel.net.memory import MemoryPair
+from mcptunnel.net.tunnel import Tunnel, settings_of
+from mcptunnel.relay.access import Access
+from mcptunnel.relay.agents import Agents
+from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.hub.hub import Hub, Running
+from mcptunnel.testing.local_server import MemoryServer
+from mcptunnel.wire.constants import ErrorCode, Role
+from mcptunnel.wire.events import PeerGoingAway
+from mcptunnel.wire.frames import Hello, Welcome
+from mcptunnel.wire.session import Session
+from mcptunnel.wire.settings import Settings
+
+START_S = 1_800_000_000.0
+"""What the clock says at first."""
+
+MOST_ROUNDS = 100_000
+
+
+class Answer:
+    """What a client hears of one request (`relay.hub.hub.Caller`)."""
+
+    def __init__(self, joined: "Joined") -> None:
+        self._joined = joined
+        self.notifications: list[Notification] = []
+        self.failure: JsonRpcError | None = None
+        self.running: Running | None = None
+        self._result: Raw | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self._result is not None or self.failure is not None
+
+    @property
+    def value(self) -> Any:
+        """The result, decoded. Raises the error that came instead, LookupError if nothing came."""
+        if self.failure is not None:
+            raise self.failure
+        if self._result is None:
+            raise LookupError("there is no answer yet")
+        return jsonrpc.decode(self._result)
+
+    @property
+    def text(self) -> str:
+        """The text of a tool's result. Raises as `value` does."""
+        return "\n".join(part["text"] for part in self.value["content"])
+
+    def cancel(self, reason: str = "the test gives up") -> None:
+        """Give up, as a client that closes its stream."""
+        if self.running is not None:
+            self.running.cancel(reason)
+        self._joined.settle()
+
+    def hold(self, holding: bool) -> None:
+        """Be a slow client (True), or one that reads again."""
+        if self.running is not None:
+            self.running.hold(holding)
+        self._joined.settle()
+
+    # The hub calls these.
+
+    def result(self, result: Raw) -> None:
+        assert not self.is_over, "a second answer"  # noqa: S101 - this is a test kit
+        self._result = result
+
+    def error(self, error: JsonRpcError) -> None:
+        assert not self.is_over, "a second answer"  # noqa: S101 - the same
+        self.failure = error
+
+    def notification(self, message: Notification) -> None:
+        assert not self.is_over, "news after the answer"  # noqa: S101 - the same
+        self.notifications.append(message)
+
+
+class MemoryClient:
+    """A client of the hub that speaks the modern dialect."""
+
+    def __init__(self, joined: "Joined", access: Access) -> None:
+        self._joined = joined
+        self.access = access
+
+    def request(
+        self,
+        method: str,
+        params: dict[str, Any] | None = None,
+        *,
+        request_id: jsonrpc.RequestId = 1,
+        progress_token: ProgressToken | None = None,
+    ) -> Answer:
+        """Send a request, and let everything happen that follows from it."""
+        members = {name: jsonrpc.raw(value) for name, value in (params or {}).items()}
+        members[meta.META] = jsonrpc.raw(meta.modern_meta(progress_token=progress_token))
+        answer = Answer(self._joined)
+        request = Request(request_id, method, members)
+        answer.running = self._joined.hub.request(self.access, request, answer)
+        self._joined.settle()
+        return answer
+
+    def call(
+        self,
+        tool: str,
+        arguments: Any = None,
+        *,
+        request_id: jsonrpc.RequestId = 1,
+        progress_token: ProgressToken | None = None,
+    ) -> Answer:
+        """Call a tool by the name that the hub gives it."""
+        return self.request(
+            "tools/call",
+            {"name": tool, "arguments": arguments or {}},
+            request_id=request_id,
+            progress_token=progress_token,
+        )
+
+    def tools(self) -> list[str]:
+        """Return the names of all tools but the hub's own, in their order."""
+        listed = self.request("tools/list").value["tools"]
+        return [tool["name"] for tool in listed if tool["name"] not in ("status", "restart")]
+
+
+class MemoryAgent:
+    """An agent in memory (`net.tunnel.TunnelOwner`); `Joined.agent` makes and connects it.
+
+    `welcome` is the relay's greeting, `notices` what it said when it went away, `lost` how the
+    tunnel ended; `opened` are all exchanges that the relay opened.
+    """
+
+    def __init__(
+        self, reactor: Any, servers: dict[str, LocalServer], settings: Settings, hello: Hello
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._hello = hello
+        self.servers = servers
+        self.announcer = Announcer(lambda: [server.status for server in servers.values()])
+        self.tunnel: Tunnel | None = None
+        self.pair: MemoryPair | None = None
+        self.welcome: Welcome | None = None
+        self.lost: LinkLost | None = None
+        self.notices: list[PeerGoingAway] = []
+        self.opened: list[Exchange] = []
+
+    def receiver(self) -> Tunnel:
+        """Return the receiver for a new link to the relay."""
+        session = Session(Role.AGENT, self._settings, self._reactor.seconds())
+        self.welcome = self.lost = None
+        self.notices.clear()
+        self.tunnel = Tunnel(self._reactor, session, self)
+        return self.tunnel
+
+    # What the tunnel tells us.
+
+    def link_made(self, tunnel: Tunnel) -> None:
+        tunnel.hello(self._hello)
+
+    def peer_hello(self, tunnel: Tunnel, hello: Hello) -> None:
+        """Never comes: the session refuses a HELLO from a relay."""
+
+    def peer_welcome(self, tunnel: Tunnel, welcome: Welcome) -> None:
+        self.welcome = welcome
+        self.announcer.attach(tunnel)
+
+    def exchange_opened(self, exchange: Exchange) -> None:
+        self.opened.append(exchange)
+        target = exchange.request.target
+        if target == AGENT_TARGET:
+            exchange.receiver = ControlCall(exchange, self.servers)
+        elif target in self.servers:
+            exchange.receiver = HubCall(exchange, self.servers[target])
+        else:
+            exchange.reset(ErrorCode.REFUSED_STREAM, f"No server is called {target!r}.")
+
+    def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
+        self.notices.append(notice)
+
+    def tunnel_lost(self, tunnel: Tunnel, reason: LinkLost) -> None:
+        self.lost = reason
+        self.announcer.detach()
+
+
+class Joined:
+    """The relay's half in memory; `agent` and `client` add to it."""
+
+    def __init__(
+        self,
+        *,
+        hub: HubConfig | None = None,
+        limits: LimitsConfig | None = None,
+        tunnel: TunnelConfig | None = None,
+    ) -> None:
+        self.clock = Clock()
+        self.clock.advance(START_S)
+        self.config = RelayConfig(
+            public_url="http://relay.test",
+            state_dir=Path("unused"),
+            hub=hub or HubConfig(),
+            limits=limits or LimitsConfig(),
+            tunnel=tunnel or TunnelConfig(),
+        )
+        self.devices = Devices(self._changed)
+        self.hub = Hub(self.clock, self.config, self.devices)
+        self.remembered: list[tuple[Device, float]] = []
+        self._settings = settings_of(self.config.tunnel)
+        self.agents = Agents(self.clock, self._settings, self.devices, self._remember)
+        self._numbers = count(1)
+
+    def _changed(self, principal: Principal) -> None:
+        self.hub.changed(principal)
+
+    def _remember(self, device: Device, now_s: float) -> Any:
+        self.remembered.append((device, now_s))
+        return succeed(None)
+
+    def access(self, user: str, scope: Scope, key_id: str = "") -> Access:
+        """Return what a valid key of a user gives."""
+        key_id = key_id or f"{user}-{scope.value}"
+        return Access(Principal(LOCAL_ISSUER, user), f"key:{key_id}", key_id, scope)
+
+    def client(self, user: str = "alice", key_id: str = "") -> MemoryClient:
+        """Return a client of a user's."""
+        return MemoryClient(self, self.access(user, Scope.MCP, key_id))
+
+    def agent(
+        self,
+        *servers: MemoryServer,
+        user: str = "alice",
+        name: str = "laptop",
+        installation_id: str = "",
+        key_id: str = "",
+        delay_s: float = 0.0,
+    ) -> MemoryAgent:
+        """Make an agent with these servers and connect it; without an id it is a new installation."""
+        installation_id = installation_id or f"installation-{next(self._numbers):04}"
+        agent = MemoryAgent(
+            self.clock,
+            {server.status.name: server for server in servers},
+            self._settings,
+            Hello(installation_id, name, mcptunnel.__version__),
+        )
+        for server in servers:
+            server.changed = agent.announcer.announce
+        self.connect(agent, user=user, key_id=key_id, delay_s=delay_s)
+        return agent
+
+    def connect(
+        self, agent: MemoryAgent, *, user: str = "alice", key_id: str = "", delay_s: float = 0.0
+    ) -> None:
+        """Connect an agent, for the first time or again; messages take `delay_s` each way."""
+        relay = self.agents.receiver(self.access(user, Scope.AGENT, key_id))
+        agent.pair = MemoryPair(relay, agent.receiver(), reactor=self.clock, delay_s=delay_s)
+        agent.pair.open()
+        self.settle()
+
+    def cut(self, agent: MemoryAgent) -> None:
+        """Break the agent's link: both sides hear of it."""
+        if agent.pair is not None:
+            agent.pair.cut()
+        self.settle()
+
+    def settle(self) -> None:
+        """Let everything happen that is due now. Raises RuntimeError if it never ends."""
+        for _ in range(MOST_ROUNDS):
+            due = self.clock.getDelayedCalls()
+            if not due or due[0].getTime() > self.clock.seconds():
+                return
+            self.clock.advance(0)
+        raise RuntimeError("something is always due")
+
+    def wait_s(self, seconds: float) -> None:
+        """Let time pass, stopping wherever something is due."""
+        end_s = self.clock.seconds() + seconds
+        for _ in range(MOST_ROUNDS):
+            self.settle()
+            due = self.clock.getDelayedCalls()
+            next_s = min(end_s, due[0].getTime()) if due else end_s
+            if next_s <= self.clock.seconds():
+                return
+            self.clock.advance(next_s - self.clock.seconds())
+        raise RuntimeError("something is always due")

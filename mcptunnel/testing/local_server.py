@@ -1,0 +1,184 @@
+"""A local server without a process: its tools are functions of the test, or wait for the test."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from msgspec import Raw
+
+from mcptunnel.agent.servers.interfaces import Cancel, ServerState, ServerStatus
+from mcptunnel.mcp import jsonrpc, meta
+from mcptunnel.mcp.calls import CallFailure, CallReceiver
+from mcptunnel.mcp.jsonrpc import METHOD_NOT_FOUND, JsonRpcError, Notification, Request, Response
+from mcptunnel.mcp.versions import LATEST_MODERN, Era
+from mcptunnel.model import Outcome
+
+Tool: TypeAlias = Callable[[Any], str] | None
+"""Makes the text of a result out of the arguments; None leaves the answer to the test."""
+
+
+def text_result(text: str) -> dict[str, Any]:
+    """Return the result of a tool that says `text`."""
+    return {"resultType": "complete", "content": [{"type": "text", "text": text}]}
+
+
+class WaitingCall:
+    """A call that the test answers. What it does after the end of the call is passed over.
+
+    `cancelled` is the reason for which the caller gave up, None until then.
+    """
+
+    def __init__(self, request: Request, receiver: CallReceiver) -> None:
+        self.request = request
+        self.cancelled: str | None = None
+        self._receiver: CallReceiver | None = receiver
+
+    @property
+    def is_over(self) -> bool:
+        return self._receiver is None
+
+    @property
+    def arguments(self) -> Any:
+        """The arguments of the call, decoded."""
+        return jsonrpc.decode(self.request.params.get("arguments", b"null"))
+
+    def answer(self, result: str | dict[str, Any]) -> None:
+        """Answer with a result, or with the text of one."""
+        value = text_result(result) if isinstance(result, str) else result
+        self._end(lambda receiver: receiver.response(Response(self.request.id, jsonrpc.raw(value))))
+
+    def error(self, code: int, message: str) -> None:
+        """Answer with a JSON-RPC error."""
+        response = JsonRpcError(code, message).response(self.request.id)
+        self._end(lambda receiver: receiver.response(response))
+
+    def fail(self, text: str, outcome: Outcome = Outcome.UNKNOWN) -> None:
+        """End without an answer, as when the server crashes."""
+        self._end(lambda receiver: receiver.call_failed(CallFailure(text, outcome)))
+
+    def progress(self, progress: float, message: str = "") -> None:
+        """Tell how far the call is, with the caller's token."""
+        token = meta.read(self.request.params).progress_token
+        params = {"progressToken": token, "progress": progress, "message": message}
+        self.notify("notifications/progress", params)
+
+    def notify(self, method: str, params: Mapping[str, Any]) -> None:
+        """Send a notification that belongs to the call."""
+        if self._receiver is not None:
+            encoded = {name: jsonrpc.raw(value) for name, value in params.items()}
+            self._receiver.notification(Notification(method, encoded))
+
+    def cancel(self, reason: str) -> None:
+        """Give up on the caller's word (`agent.servers.interfaces.Cancel`)."""
+        if self._receiver is not None:
+            self.cancelled = reason
+            self._receiver = None
+
+    def _end(self, tell: Callable[[CallReceiver], None]) -> None:
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            tell(receiver)
+
+
+class MemoryServer:
+    """A local server in memory (`agent.servers.interfaces.LocalServer`).
+
+    Calls of tools without a function wait in `calls`, and so do requests for lists while
+    `holds_lists` is set. `changed` is called when the status has changed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tools: Mapping[str, Tool] | None = None,
+        *,
+        prefix: str | None = None,
+        page_size: int = 100,
+    ) -> None:
+        self.calls: list[WaitingCall] = []
+        self.requests: list[Request] = []
+        self.holds_lists = False
+        self.changed: Callable[[], None] = lambda: None
+        self._name = name
+        self._tools = dict(tools or {})
+        self._prefix = prefix
+        self._page_size = page_size
+        self._state = ServerState.READY
+        self._detail = ""
+        self._revision = 1
+        self._restarts = 0
+
+    @property
+    def status(self) -> ServerStatus:
+        return ServerStatus(
+            self._name,
+            "memory",
+            self._state,
+            self._revision,
+            self._prefix,
+            self._detail,
+            Era.MODERN.value,
+            LATEST_MODERN,
+            self._restarts,
+        )
+
+    def start(self) -> None:
+        """Be ready."""
+        self.become(ServerState.READY)
+
+    async def stop(self) -> None:
+        """Fail all calls."""
+        self.become(ServerState.STOPPED)
+        for call in self.calls:
+            call.fail(f"The server {self._name!r} was stopped.")
+
+    async def restart(self) -> None:
+        """Stop, and be ready again."""
+        await self.stop()
+        self._restarts += 1
+        self.start()
+
+    def offer(self, tools: Mapping[str, Tool]) -> None:
+        """Offer other tools from now on."""
+        self._tools = dict(tools)
+        self.become(self._state)
+
+    def become(self, state: ServerState, detail: str = "") -> None:
+        """Change the state; the tools may have changed as well."""
+        self._state, self._detail = state, detail
+        self._revision += 1
+        self.changed()
+
+    def call(self, request: Request, receiver: CallReceiver) -> Cancel:
+        """Answer now if the answer is known, else let the call wait in `calls`."""
+        self.requests.append(request)
+        call = WaitingCall(request, receiver)
+        if request.method == "tools/list" and not self.holds_lists:
+            call.answer(self.page(request.params.get("cursor")))
+        elif request.method == "tools/call":
+            self._call_tool(call, jsonrpc.text(request.params.get("name")) or "")
+        elif request.method != "tools/list":
+            call.error(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+        else:
+            self.calls.append(call)
+        return call.cancel
+
+    def page(self, cursor: Raw | None = None) -> dict[str, Any]:
+        """Return the page of the list of tools at a cursor."""
+        start = int(jsonrpc.text(cursor) or "0")
+        end = start + self._page_size
+        listed = [
+            {"name": name, "description": f"Tool {name}.", "inputSchema": {"type": "object"}}
+            for name in list(self._tools)[start:end]
+        ]
+        more = {"nextCursor": str(end)} if end < len(self._tools) else {}
+        return {"resultType": "complete", "tools": listed, **more}
+
+    def _call_tool(self, call: WaitingCall, name: str) -> None:
+        if name not in self._tools:
+            call.error(jsonrpc.INVALID_PARAMS, f"Unknown tool: {name}")
+            return
+        tool = self._tools[name]
+        if tool is None:
+            self.calls.append(call)
+        else:
+            call.answer(tool(call.arguments))
