@@ -1,0 +1,205 @@
+"""Two tunnels joined in memory, owners and receivers that remember, and a link that is no link."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from mcptunnel.model import RequestHead, ResponseHead
+from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
+from mcptunnel.net.link import LinkLost
+from mcptunnel.net.memory import MemoryPair
+from mcptunnel.net.tunnel import Tunnel
+from mcptunnel.wire.codec import Decoder, encode
+from mcptunnel.wire.constants import Role
+from mcptunnel.wire.events import PeerGoingAway
+from mcptunnel.wire.frames import Frame, Hello, Welcome
+from mcptunnel.wire.session import Session
+from mcptunnel.wire.settings import Settings
+
+REQUEST = RequestHead("files", "POST", "/mcp")
+RESPONSE = ResponseHead(200)
+HELLO = Hello("installation-0001", "laptop", "1.0")
+
+
+class Boom(Exception):
+    """A mistake in somebody's code."""
+
+
+class Receiver(ExchangeReceiver):
+    """Remembers what came; `on` says what else to do at an event, for example fail."""
+
+    def __init__(self, **on: Callable[[], object]) -> None:
+        self.events: list[Any] = []
+        self._on = on
+
+    def _note(self, name: str, *values: Any) -> None:
+        self.events.append((name, *values))
+        self._on.get(name, lambda: None)()
+
+    @property
+    def names(self) -> list[str]:
+        return [event[0] for event in self.events]
+
+    @property
+    def failure(self) -> ExchangeFailure:
+        (found,) = [event[1] for event in self.events if event[0] == "failed"]
+        assert isinstance(found, ExchangeFailure)
+        return found
+
+    def head_received(self, head: ResponseHead) -> None:
+        self._note("head", head)
+
+    def data_received(self, data: bytes) -> None:
+        self._note("data", data)
+
+    def ended(self) -> None:
+        self._note("ended")
+
+    def failed(self, failure: ExchangeFailure) -> None:
+        self._note("failed", failure)
+
+    def drained(self) -> None:
+        self._note("drained")
+
+
+class Owner:
+    """Remembers what the tunnel told; greets like a program, and sets receivers on exchanges."""
+
+    def __init__(self, role: Role, **on: Callable[..., object]) -> None:
+        self.events: list[str] = []
+        self.opened: list[Exchange] = []
+        self.notices: list[PeerGoingAway] = []
+        self.lost: list[LinkLost] = []
+        self.role = role
+        self._on = on
+
+    def _note(self, name: str, *values: Any) -> None:
+        self.events.append(name)
+        self._on.get(name, lambda *_values: None)(*values)
+
+    def link_made(self, tunnel: Tunnel) -> None:
+        if self.role is Role.AGENT:
+            tunnel.hello(HELLO)
+        self._note("made", tunnel)
+
+    def peer_hello(self, tunnel: Tunnel, hello: Hello) -> None:
+        self._note("hello", tunnel)
+        tunnel.welcome(Welcome("session", hello.device_name))
+
+    def peer_welcome(self, tunnel: Tunnel, welcome: Welcome) -> None:
+        self._note("welcome", tunnel)
+
+    def exchange_opened(self, exchange: Exchange) -> None:
+        exchange.receiver = Receiver()
+        self.opened.append(exchange)
+        self._note("opened", exchange)
+
+    def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
+        self.notices.append(notice)
+        self._note("going_away", tunnel)
+
+    def tunnel_lost(self, tunnel: Tunnel, reason: LinkLost) -> None:
+        self.lost.append(reason)
+        self._note("lost", tunnel)
+
+
+def receiver_of(exchange: Exchange) -> Receiver:
+    assert isinstance(exchange.receiver, Receiver)
+    return exchange.receiver
+
+
+class FakeLink:
+    """A link that keeps what is sent (`net.link.Link`)."""
+
+    peer = "test"
+
+    def __init__(self, *, pauses_after: int = 10**9) -> None:
+        self.messages: list[bytes] = []
+        self.closed: list[tuple[int, str]] = []
+        self.aborted = False
+        self.tunnel: Tunnel | None = None
+        self._pauses_after = pauses_after
+
+    def send_message(self, message: bytes) -> None:
+        self.messages.append(message)
+        if len(self.messages) == self._pauses_after and self.tunnel is not None:
+            self.tunnel.link_paused()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        self.closed.append((code, reason))
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def take(self) -> list[list[Frame]]:
+        """Return the frames of each message sent since the last call."""
+        taken, self.messages = self.messages, []
+        return [list(Decoder().decode(message)) for message in taken]
+
+
+@dataclass
+class Lone:
+    """A tunnel on a fake link, a relay's unless the owner is another; the test plays the peer."""
+
+    owner: Owner = field(default_factory=lambda: Owner(Role.RELAY))
+    settings: Settings = field(default_factory=Settings)
+    link: FakeLink = field(default_factory=FakeLink)
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        session = Session(self.owner.role, self.settings, self.clock.seconds())
+        self.tunnel = Tunnel(self.clock, session, self.owner)
+        self.link.tunnel = self.tunnel
+        self.tunnel.link_made(self.link)
+
+    def greeted(self) -> "Lone":
+        """Let the agent say HELLO and the relay answer."""
+        self.receive(HELLO)
+        self.turn()
+        self.link.take()
+        return self
+
+    def receive(self, *frames: Frame) -> None:
+        """Let a message with these frames arrive."""
+        self.tunnel.message_received(b"".join(map(encode, frames)))
+
+    def turn(self) -> None:
+        self.clock.advance(0)
+
+    def open(self, **on: Callable[[], object]) -> tuple[Exchange, Receiver]:
+        receiver = Receiver(**on)
+        return self.tunnel.open(REQUEST, receiver), receiver
+
+
+class Joint:
+    """Relay and agent on a memory link."""
+
+    def __init__(
+        self,
+        relay: Owner | None = None,
+        agent: Owner | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.clock = Clock()
+        self.relay_owner = relay or Owner(Role.RELAY)
+        self.agent_owner = agent or Owner(Role.AGENT)
+        settings = settings or Settings()
+        self.relay = Tunnel(self.clock, Session(Role.RELAY, settings, 0.0), self.relay_owner)
+        self.agent = Tunnel(self.clock, Session(Role.AGENT, settings, 0.0), self.agent_owner)
+        self.pair = MemoryPair(self.relay, self.agent, reactor=self.clock)
+        self.pair.open()
+        self.settle()
+
+    def settle(self) -> None:
+        while (due := self.clock.getDelayedCalls()) and due[0].getTime() <= self.clock.seconds():
+            self.clock.advance(0)
+
+    def open(self, **on: Callable[[], object]) -> tuple[Exchange, Receiver, Exchange, Receiver]:
+        """Open an exchange from the relay; return its two ends with their receivers."""
+        receiver = Receiver(**on)
+        exchange = self.relay.open(REQUEST, receiver)
+        self.settle()
+        accepted = self.agent_owner.opened[-1]
+        return exchange, receiver, accepted, receiver_of(accepted)
