@@ -22,6 +22,8 @@ from mcptunnel.model import Outcome
 from mcptunnel.net.process import ChildProcess, ChildStartError, ExitStatus, child_environment
 
 SWEEP_INTERVAL_S = 1.0
+STOP_GRACE_S = 1.0
+"""Twice this, for the end of stdin and then for SIGTERM: an agent that is stopped ends within 3 s."""
 
 
 class StdioServer:
@@ -47,15 +49,16 @@ class StdioServer:
         self._process: ChildProcess | None = None
         self._child: Child | None = None
         self._calls = OpenCalls(config.timeout_s)
-        self._running = False
+        self._orders = 0
         self._probe = True
         self._probe_killed_it = False
-        self._handed_on: tuple[tuple[int, Request], ...] = ()
+        self._handed_on: dict[int, Request] = {}
+        self._exit_text = ""
         self._restarts = RestartPolicy()
         self._restart_call: IDelayedCall | None = None
         self._tick_call: IDelayedCall | None = None
         self.status = ServerStatus(
-            config.name, config.kind, ServerState.STOPPED, 0, prefix=config.prefix
+            config.name, config.kind, ServerState.STOPPED, 0, config.prefix, "is stopped"
         )
         self._perform: dict[type, Callable[[Any], None]] = {
             core.Write: self._write,
@@ -71,41 +74,58 @@ class StdioServer:
     # What the agent does.
 
     def start(self) -> None:
-        self._running = True
         self._probe = True
         self._spawn()
+        self._tick()
 
     async def stop(self) -> None:
-        self._running = False
-        self._cancel_timers()
-        process, self._process, self._child = self._process, None, None
-        self._calls.fail_all(self._failure("was stopped", Outcome.UNKNOWN))
-        self._handed_on = ()
-        self._set(state=ServerState.STOPPED)
-        if process is not None:
-            await process.stop()
+        self._orders += 1
+        await self._end()
 
     async def restart(self) -> None:
-        await self.stop()
-        self._restarts = RestartPolicy()
-        self.start()
+        self._orders += 1
+        order = self._orders
+        await self._end()
+        if order == self._orders:  # else a later order, to stop or to restart, decides
+            self._restarts = RestartPolicy()
+            self.start()
+
+    async def _end(self) -> None:
+        """End the conversation and the process; return when nothing is left of it."""
+        self._probe_killed_it = False
+        self._cancel_timers()
+        self._child = None
+        self._handed_on.clear()
+        self._calls.fail_all(self._failure("was stopped", Outcome.UNKNOWN))
+        self._set(state=ServerState.STOPPED, detail="is stopped")
+        if self._process is not None:
+            await self._process.stop(STOP_GRACE_S)
 
     def call(self, request: Request, receiver: CallReceiver) -> Cancel:
         child = self._child
         if child is None:
-            detail = self.status.detail or "is not running"
-            receiver.call_failed(self._failure(detail, Outcome.NOT_DELIVERED))
+            receiver.call_failed(self._failure(self.status.detail, Outcome.NOT_DELIVERED))
             return _already_over
         key = self._calls.add(receiver, self._reactor.seconds())
-        child.call(key, request)
-        self._perform_all(child)
+        if self._probe_killed_it:
+            self._handed_on[key] = request
+        else:
+            child.call(key, request)
+            self._perform_all(child)
 
         def cancel(reason: str) -> None:
-            if self._calls.pop(key) is not None and self._child is child:
-                child.cancel(key, reason)
-                self._perform_all(child)
+            if self._calls.pop(key) is not None:
+                self._drop(key, reason)
 
         return cancel
+
+    def _drop(self, key: int, reason: str) -> None:
+        """Ask it no more, or tell the server that nobody waits for it."""
+        self._handed_on.pop(key, None)
+        child = self._child
+        if child is not None:
+            child.cancel(key, reason)
+            self._perform_all(child)
 
     # What the child process tells us.
 
@@ -125,21 +145,22 @@ class StdioServer:
         """Nothing to do, as above."""
 
     def exited(self, status: ExitStatus) -> None:
-        child = self._child
+        self._process = None
+        child, self._child = self._child, None
         if child is None:
             return
-        if self.status.state is not ServerState.FAILED:
-            self._set(state=ServerState.FAILED, detail=f"exited ({status})")
+        self._exit_text = f"exited ({status})"
         self._log.warn(
             "server {server} exited ({status})", server=self._config.name, status=str(status)
         )
         child.exited()
         self._perform_all(child)
-        self._child = self._process = None
-        if self._running and self._probe_killed_it:
+        if self._probe_killed_it:
             self._spawn()
-        else:
-            self._restart_later()
+            return
+        if self.status.state is not ServerState.FAILED:
+            self._set(state=ServerState.FAILED, detail=self._exit_text)
+        self._restart_later()
 
     # The life of the process.
 
@@ -155,26 +176,29 @@ class StdioServer:
             env=child_environment(os.environ, config.env),
             cwd=None if config.cwd is None else str(config.cwd),
         )
+        self._probe_killed_it = False
+        handed_on, self._handed_on = self._handed_on, {}
         try:
             process.start()
         except ChildStartError as error:
-            self._log.error("server {server}: {error}", server=config.name, error=str(error))
-            self._set(state=ServerState.FAILED, detail=f"cannot be started: {error}")
-            self._restart_later()
+            self._not_started(error, handed_on)
             return
         self._process = process
         self._child = child = Child(client_info=self._client_info, now_s=now_s, probe=self._probe)
         child.start()
-        self._probe_killed_it = False
-        handed_on, self._handed_on = self._handed_on, ()
-        for key, request in handed_on:
+        for key, request in handed_on.items():
             child.call(key, request)
         self._perform_all(child)
-        self._tick()
+
+    def _not_started(self, error: ChildStartError, handed_on: dict[int, Request]) -> None:
+        self._log.error("server {server}: {error}", server=self._config.name, error=str(error))
+        detail = f"cannot be started: {error}"
+        self._set(state=ServerState.FAILED, detail=detail)
+        for key in handed_on:
+            self._fail(key, detail, Outcome.NOT_DELIVERED)
+        self._restart_later()
 
     def _restart_later(self) -> None:
-        if not self._running or self._restart_call is not None:
-            return
         delay_s = self._restarts.ended(self._reactor.seconds())
         self._restart_call = self._reactor.callLater(delay_s, self._restart_now)
 
@@ -185,28 +209,21 @@ class StdioServer:
 
     def _cancel_timers(self) -> None:
         for call in (self._restart_call, self._tick_call):
-            if call is not None and call.active():
+            if call is not None:
                 call.cancel()
         self._restart_call = self._tick_call = None
 
     def _tick(self) -> None:
-        if self._tick_call is not None and self._tick_call.active():
-            self._tick_call.cancel()
-        self._tick_call = None
-        child = self._child
-        if child is None:
-            return
+        """Let time pass: once every second, from the start to the stop."""
         now_s = self._reactor.seconds()
-        child.tick(now_s)
+        if self._child is not None:
+            self._child.tick(now_s)
+            self._perform_all(self._child)
         for key in self._calls.late(now_s):
-            receiver = self._calls.pop(key)
-            child.cancel(key, "timeout")
-            if receiver is not None:
-                text = f"gave no answer within {self._calls.timeout_s:g} s"
-                receiver.call_failed(self._failure(text, Outcome.UNKNOWN))
-        self._perform_all(child)
-        if self._child is child:
-            self._tick_call = self._reactor.callLater(SWEEP_INTERVAL_S, self._tick)
+            text = f"gave no answer within {self._calls.timeout_s:g} s"
+            self._fail(key, text, Outcome.UNKNOWN)
+            self._drop(key, "timeout")
+        self._tick_call = self._reactor.callLater(SWEEP_INTERVAL_S, self._tick)
 
     def _set(self, **changes: Any) -> None:
         self.status = replace(self.status, **changes)
@@ -237,15 +254,19 @@ class StdioServer:
             receiver.response(message)
 
     def _lost(self, action: core.Lost) -> None:
-        receiver = self._calls.pop(action.key)
-        if receiver is not None:
-            receiver.call_failed(self._failure(self._words(action.cause), action.outcome))
+        match action.cause:
+            case core.LostCause.EXITED:
+                detail = f"{self._exit_text} while it was answering"
+            case core.LostCause.BUSY:
+                detail = "is starting, and too many calls wait for it already"
+            case core.LostCause.FAILED:
+                detail = self.status.detail
+        self._fail(action.key, detail, action.outcome)
 
-    def _words(self, cause: core.LostCause) -> str:
-        if cause is core.LostCause.BUSY:
-            return "is starting, and too many calls wait for it already"
-        detail = self.status.detail or "is not running"
-        return f"{detail} while it was answering" if detail.startswith("exited") else detail
+    def _fail(self, key: int, detail: str, outcome: Outcome) -> None:
+        receiver = self._calls.pop(key)
+        if receiver is not None:
+            receiver.call_failed(self._failure(detail, outcome))
 
     def _ready(self, action: core.Ready) -> None:
         info = action.info
@@ -268,20 +289,23 @@ class StdioServer:
 
     def _probe_killed(self, action: core.ProbeKilled) -> None:
         """Start again for a server that does not bear to be asked which era it speaks."""
+        self._log.info("server {server} is started again, unasked", server=self._config.name)
         self._probe = False
         self._probe_killed_it = True
-        self._handed_on = action.waiting
+        self._handed_on.update(action.waiting)
         self._end_process()
 
     def _failed(self, action: core.Failed) -> None:
         self._log.error("server {server}: {reason}", server=self._config.name, reason=action.reason)
-        self._set(state=ServerState.FAILED, detail=f"failed: {action.reason}")
+        exited = self._process is None
+        detail = f"{self._exit_text} while starting" if exited else f"failed: {action.reason}"
+        self._set(state=ServerState.FAILED, detail=detail)
         self._end_process()
 
     def _end_process(self) -> None:
         """Stop a process that is of no use; the next one starts once it is gone."""
         if self._process is not None:
-            ending = Deferred.fromCoroutine(self._process.stop())
+            ending = Deferred.fromCoroutine(self._process.stop(STOP_GRACE_S))
             ending.addErrback(lambda failure: self._log.failure("cannot stop a child", failure))
 
     def _junk(self, action: core.Junk) -> None:
