@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 from mcptunnel.agent.servers.http_handshake import Agreed
@@ -9,24 +10,34 @@ from mcptunnel.agent.servers.http_response import MessageResponse
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Message, Notification, Request, Response
 from mcptunnel.mcp.server_half import http as rules
+from mcptunnel.mcp.server_half import translate
 from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.mcp.server_half.calls import OpenCalls as OwnIds
+from mcptunnel.mcp.server_half.handshake import DISCOVER, shown
 from mcptunnel.model import Headers, Outcome, ResponseHead
 from mcptunnel.net.http1 import Call, Client, RequestError, RequestFailed
 
-NOT_FOUND: Final = 404
+# Statuses of a bad moment: how to talk to the server is still the same.
+_PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+
+# What servers of the official SDKs say of an unknown session, with 400 where 404 is meant.
+_UNKNOWN_SESSION: Final = -32000
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A call that will not be answered; `session_lost` if the server no longer knows ours."""
+    """A call that will not be answered.
+
+    `ask_again` if it must be found out afresh how to talk to the server; `session_lost` if it does
+    not know our session any more and so did not look at the call.
+    """
 
     key: int
     request: Request
     detail: str
     outcome: Outcome
+    ask_again: bool = False
     session_lost: bool = False
-    unreachable: bool = False
 
 
 class Calls:
@@ -51,7 +62,11 @@ class Calls:
         self._posts: dict[int, Call] = {}
 
     def call(self, key: int, request: Request) -> None:
-        """POST a request."""
+        """POST a request; a legacy server is not asked what it said already in its handshake."""
+        if request.method == DISCOVER and self.agreed.session is not None:
+            known = Response(request.id, translate.discover_result(self.agreed.info))
+            self._deliver(Deliver(key, known))
+            return
         try:
             body = self._ids.open(key, request, self.agreed.info.era)
             fields = self._fields(request)
@@ -121,37 +136,39 @@ class Calls:
     ) -> None:
         """The response ended; if the call was not answered in it, it never will be."""
         self._posts.pop(key, None)
-        if failure is None and rest:
-            self._read(rest)
+        status = 0 if head is None else head.status
+        answer = None if failure is not None else _response(rest)
+        session_lost = failure is None and self._is_session_lost(status, answer)
+        if answer is not None and not session_lost:
+            self._message(answer)
         if self._ids.forget(key) is None:
             return
         if failure is not None:
-            self._ended(
-                Ended(
-                    key,
-                    request,
-                    failure.text if failure.may_have_run else f"cannot be reached: {failure.text}",
-                    Outcome.UNKNOWN if failure.may_have_run else Outcome.NOT_DELIVERED,
-                    unreachable=True,
-                )
-            )
+            ran = failure.may_have_run
+            detail = f"{'gave no whole answer' if ran else 'cannot be reached'}: {failure.text}"
+            outcome = Outcome.UNKNOWN if ran else Outcome.NOT_DELIVERED
+            self._ended(Ended(key, request, detail, outcome, ask_again=True))
             return
-        status = 0 if head is None else head.status
-        gone = status == NOT_FOUND and self.agreed.session is not None
-        self._ended(
-            Ended(
-                key,
-                request,
-                f"answered with HTTP {status} and no result",
-                Outcome.NOT_DELIVERED if gone else Outcome.UNKNOWN,
-                session_lost=gone and self.agreed.session is not None,
-            )
-        )
+        error = None if answer is None else jsonrpc.error_of(answer)
+        said = "" if error is None else f" ({shown(error.message)})"
+        detail = f"answered with HTTP {status} and no result{said}"
+        outcome = Outcome.NOT_DELIVERED if session_lost else Outcome.UNKNOWN
+        ask_again = status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
+        self._ended(Ended(key, request, detail, outcome, ask_again, session_lost))
 
-    def _read(self, body: bytes) -> None:
-        try:
-            message = jsonrpc.parse(body)
-        except JsonRpcError:
-            return
-        if isinstance(message, Response | Notification):
-            self._message(message)
+    def _is_session_lost(self, status: int, answer: Response | None) -> bool:
+        if self.agreed.session is None:
+            return False
+        if status == HTTPStatus.BAD_REQUEST and answer is not None:
+            error = jsonrpc.error_of(answer)
+            return error is not None and error.code == _UNKNOWN_SESSION
+        return status == HTTPStatus.NOT_FOUND
+
+
+def _response(body: bytes) -> Response | None:
+    """Read a body that should be the answer; None if it is something else."""
+    try:
+        message = jsonrpc.parse(body)
+    except JsonRpcError:
+        return None
+    return message if isinstance(message, Response) else None

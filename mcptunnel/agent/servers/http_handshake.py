@@ -67,21 +67,18 @@ async def _begin_session(client: Client, headers: Headers, client_info: Raw) -> 
 async def post(client: Client, headers: Headers, body: bytes) -> Answer:
     """POST one message and wait for the answer to it. Raises Unusable."""
     answered: Deferred[Answer] = Deferred(lambda _deferred: call.abort())
-    messages: list[Response] = []
 
     def message(found: Message) -> None:
-        if isinstance(found, Response):
-            messages.append(found)
+        # At once: some servers never end the event stream.
+        if isinstance(found, Response) and not answered.called and receiver.head is not None:
+            answered.callback(Answer(receiver.head, jsonrpc.encode(found)))
 
     def over(head: ResponseHead | None, rest: bytes, failure: RequestFailed | None) -> None:
         if answered.called:
             return
-        if messages and head is not None:
-            answered.callback(Answer(head, jsonrpc.encode(messages[0])))
-        elif failure is not None or head is None:
-            text = "the connection was lost" if failure is None else failure.text
-            answered.errback(Unusable(f"cannot be reached: {text}"))
-        else:
+        if failure is not None:
+            answered.errback(Unusable(f"cannot be reached: {failure.text}"))
+        elif head is not None:
             answered.callback(Answer(head, rest))
 
     receiver = MessageResponse(message, over)

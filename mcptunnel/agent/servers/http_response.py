@@ -14,8 +14,9 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 class MessageResponse:
     """Takes the response to a POST (`net.http1.ResponseReceiver`).
 
-    `message(message)` is called for every message in it; then `over(head, body, failure)` once:
-    `body` is what was no event stream, `failure` is set if the response is not whole.
+    `message(message)` is called for every message of an event stream; then
+    `over(head, body, failure)` once: `body` is what was no event stream, `failure` is set if the
+    response is not whole.
     """
 
     def __init__(
@@ -25,14 +26,14 @@ class MessageResponse:
     ) -> None:
         self._message = message
         self._over = over
-        self._head: ResponseHead | None = None
+        self.head: ResponseHead | None = None
         self._parser: sse.Parser | None = None
         self._body: list[bytes] = []
         self._size = 0
         self.call: Call | None = None
 
     def head_received(self, head: ResponseHead) -> None:
-        self._head = head
+        self.head = head
         if media_type(header(head.headers, "content-type")) == EVENT_STREAM:
             self._parser = sse.Parser(MAX_MESSAGE_BYTES)
 
@@ -40,23 +41,25 @@ class MessageResponse:
         if self._parser is None:
             self._size += len(data)
             if self._size > MAX_MESSAGE_BYTES:
-                self._abort(f"sent a body of more than {MAX_MESSAGE_BYTES} bytes")
+                self._abort(f"the body has more than {MAX_MESSAGE_BYTES} bytes")
             else:
                 self._body.append(data)
             return
         try:
             events = self._parser.feed(data)
-        except sse.EventTooLarge:
-            self._abort(f"sent an event of more than {MAX_MESSAGE_BYTES} bytes")
+        except sse.EventTooLarge as error:
+            for event in error.events:
+                self._read(event.data)
+            self._abort(f"an event has more than {MAX_MESSAGE_BYTES} bytes")
             return
         for event in events:
             self._read(event.data)
 
     def ended(self) -> None:
-        self._over(self._head, b"".join(self._body), None)
+        self._over(self.head, b"".join(self._body), None)
 
     def failed(self, reason: RequestFailed) -> None:
-        self._over(self._head, b"".join(self._body), reason)
+        self._over(self.head, b"".join(self._body), reason)
 
     def _read(self, data: bytes) -> None:
         if not data:  # priming events of 2025-11-25 carry only an id
@@ -71,4 +74,4 @@ class MessageResponse:
     def _abort(self, text: str) -> None:
         if self.call is not None:
             self.call.abort()
-        self._over(self._head, b"", RequestFailed(text, may_have_run=True))
+        self._over(self.head, b"", RequestFailed(text, may_have_run=True))
