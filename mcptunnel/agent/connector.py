@@ -13,9 +13,9 @@ from twisted.logger import Logger
 
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.net.backoff import Backoff
-from mcptunnel.net.errors import ConnectFailed, UpgradeRefused
+from mcptunnel.net.errors import ConnectFailed, UpgradeRefused, printable
 from mcptunnel.net.exchange import Exchange
-from mcptunnel.net.link import Link, LinkLost, LinkReceiver
+from mcptunnel.net.link import CLOSE_NORMAL, Link, LinkLost, LinkReceiver
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.events import PeerGoingAway
@@ -34,8 +34,9 @@ _FINAL = {
     "protocol. Install the same release of mcptunnel on both.",
 }
 
-
 _ORDERLY = (ErrorCode.NO_ERROR, ErrorCode.SHUTDOWN)
+_ORDERLY_CLOSES = (None, CLOSE_NORMAL, 1001)
+"""Close codes (RFC 6455, section 7.4.1) that tell of no error: none, normal, going away."""
 
 
 class Refused(McpTunnelError):
@@ -61,7 +62,7 @@ class ConnectorOwner(Protocol):
 class Connector:
     """One tunnel after the other (`net.tunnel.TunnelOwner`).
 
-    `dial(receiver)` makes a link, as `net.websocket.connect` does.
+    `dial(receiver)` makes a link, as `net.dial.connect` does.
     """
 
     _log = Logger()
@@ -108,20 +109,24 @@ class Connector:
         """Connect once, and return when the link is lost."""
         session = Session(Role.AGENT, self._settings, self._reactor.seconds())
         self._going_away = None
-        self._lost = Deferred()
+        lost: Deferred[LinkLost] = Deferred()
+        self._lost = lost
         self.tunnel = tunnel = Tunnel(self._reactor, session, self)
         try:
             await self._dial(tunnel)
-            reason = await self._lost
+            reason = await lost  # perhaps it came before `dial` returned
         finally:
             self.tunnel = None
         self._log.info("the tunnel is gone: {text}", text=reason.text or "closed")
         notice = self._notice()
         if notice is None:
-            self._backoff.lost(self._reactor.seconds())
+            self._backoff.lost(
+                self._reactor.seconds(), with_error=reason.code not in _ORDERLY_CLOSES
+            )
             return
         if notice.code in _FINAL:
-            raise Refused(f"{_FINAL[notice.code]} ({notice.text})")
+            said = f" (The relay said: {printable(notice.text)})" if notice.text else ""
+            raise Refused(_FINAL[notice.code] + said)
         self._backoff.lost(
             self._reactor.seconds(),
             with_error=notice.code not in _ORDERLY,
