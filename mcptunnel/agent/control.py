@@ -15,6 +15,7 @@ from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.wire.constants import ErrorCode
+from mcptunnel.wire.errors import TooManyStreams
 
 RELAY_TARGET = "@relay"
 AGENT_TARGET = "@agent"
@@ -64,7 +65,11 @@ class Announcer(ExchangeReceiver):
         head = RequestHead(
             RELAY_TARGET, "POST", SERVERS_PATH, headers=_JSON, kind=ExchangeKind.CONTROL
         )
-        self._exchange = exchange = tunnel.open(head, self)
+        try:
+            self._exchange = exchange = tunnel.open(head, self)
+        except TooManyStreams as error:
+            self._log.warn("the relay did not take our servers: {error}", error=str(error))
+            return
         exchange.write(msgspec.json.encode({"servers": list(self._statuses())}))
         exchange.end()
 
@@ -108,7 +113,7 @@ class ControlCall(ExchangeReceiver):
             return
         try:
             order = msgspec.json.decode(self._body, type=_RestartOrder)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             self._answer(400, str(error))
             return
         if order.server is not None and order.server not in self._servers:

@@ -21,7 +21,7 @@ def installation_id(state_dir: Path) -> str:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _write(path, secrets.token_hex(16))
-        found = path.read_text().strip()
+        found = path.read_bytes().strip().decode("ascii", errors="replace")
     except OSError as error:
         raise McpTunnelError(
             f"state_dir: cannot use {state_dir}: {error.strerror}. Name a directory that you own."

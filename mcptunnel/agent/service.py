@@ -5,7 +5,10 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 import mcptunnel
 from mcptunnel.agent.connector import Connector, Refused
@@ -55,7 +58,7 @@ class AgentService(Service):
             server.name: self._local_server(server) for server in config.servers
         }
         self._announcer = Announcer(lambda: [server.status for server in self.servers.values()])
-        self._announce_call: Any = None
+        self._announce_call: IDelayedCall | None = None
         self._settings = settings_of(config.tunnel)
         self._connector = Connector(
             reactor, self, dial=dial, backoff=Backoff(random), settings=self._settings
@@ -77,28 +80,29 @@ class AgentService(Service):
 
     async def stopService(self) -> None:
         Service.stopService(self)
-        if self._announce_call is not None and self._announce_call.active():
+        if self._announce_call is not None:
             self._announce_call.cancel()
+            self._announce_call = None
         tunnel = self._connector.tunnel
         if tunnel is not None:
             tunnel.close(ErrorCode.SHUTDOWN, "the agent is stopping")
         if self._connecting is not None:
             self._connecting.cancel()
-        await DeferredList(
-            [Deferred.fromCoroutine(server.stop()) for server in self.servers.values()],
-            consumeErrors=True,
-        )
+        stopping = [Deferred.fromCoroutine(server.stop()) for server in self.servers.values()]
+        for one in stopping:
+            one.addErrback(lambda failure: self._log.failure("cannot stop a server", failure))
+        await DeferredList(stopping)
+        await deferLater(self._reactor, 0)  # a turn for the socket to take our goodbye
 
-    def _stopped_connecting(self, failure: Any) -> None:
+    def _stopped_connecting(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             return
-        error = failure.check(Refused)
-        if error is None:
+        error = failure.value
+        if not isinstance(error, Refused):
             self._log.failure("the connector failed", failure)
-            self._refused(Refused("An internal error ended the connection; see the log."))
-            return
-        self._log.error("{error}", error=str(failure.value))
-        self._refused(failure.value)
+            error = Refused("An internal error ended the connection; see the log.")
+        self._log.error("{error}", error=str(error))
+        self._refused(error)
 
     # What the connector tells us.
 
@@ -136,7 +140,9 @@ class AgentService(Service):
 
     def _server_changed(self) -> None:
         """Announce soon, so that the many changes of a start make few announcements."""
-        if self._announce_call is None or not self._announce_call.active():
-            self._announce_call = self._reactor.callLater(
-                ANNOUNCE_DELAY_S, self._announcer.announce
-            )
+        if self.running and self._announce_call is None:
+            self._announce_call = self._reactor.callLater(ANNOUNCE_DELAY_S, self._announce)
+
+    def _announce(self) -> None:
+        self._announce_call = None
+        self._announcer.announce()

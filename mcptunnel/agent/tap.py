@@ -34,8 +34,8 @@ def makeService(options: Options) -> IService:
 
     from mcptunnel.agent.service import AgentService  # noqa: PLC0415 - after the reactor
     from mcptunnel.net.collector import spare_what_is_here  # noqa: PLC0415 - the same
+    from mcptunnel.net.dial import connect  # noqa: PLC0415 - the same
     from mcptunnel.net.link import Link, LinkReceiver  # noqa: PLC0415 - the same
-    from mcptunnel.net.websocket import connect  # noqa: PLC0415 - the same
 
     config: AgentConfig = options.config
     spare_what_is_here(reactor)
@@ -61,4 +61,4 @@ def _end(reactor: Any, error: McpTunnelError) -> None:
     sys.stderr.write(f"mcptunnel-agent: {error}\n")
     # twistd always exits with 0; a supervisor must be able to tell this end from a wanted one.
     atexit.register(os._exit, 1)
-    reactor.stop()
+    reactor.callWhenRunning(reactor.stop)
