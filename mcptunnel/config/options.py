@@ -17,7 +17,6 @@ from mcptunnel.config.errors import ConfigError
 from mcptunnel.config.schema import FieldSpec, fields_of
 
 _PLAIN = (str, int, float, bool, Path)
-_SECRETS = ("key",)
 
 
 class ConfigOptions(usage.Options):
@@ -66,7 +65,7 @@ def plain_fields(section: type, prefix: str = "") -> Iterator[tuple[str, FieldSp
     for spec in fields_of(section):
         if spec.is_section:
             yield from plain_fields(spec.kind, f"{prefix}{spec.name}.")
-        elif spec.kind in _PLAIN and spec.name not in _SECRETS:
+        elif spec.kind in _PLAIN:
             yield prefix + spec.name, spec
 
 
