@@ -17,7 +17,7 @@ from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.announcement import MAX_ANNOUNCEMENT_BYTES, BadAnnouncement, read
 from mcptunnel.relay.devices import Device, Devices
-from mcptunnel.wire.constants import PROTOCOL_VERSION, ErrorCode, Role
+from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.events import PeerGoingAway
 from mcptunnel.wire.frames import Hello, Welcome
 from mcptunnel.wire.session import Session
@@ -113,9 +113,6 @@ class Agents:
         """Return code, text and retry-after for an agent that cannot be taken in."""
         if self._stopping:
             return ErrorCode.SHUTDOWN, "the relay is stopping", DRAIN_RETRY_S
-        if PROTOCOL_VERSION not in hello.versions:
-            text = f"this relay speaks version {PROTOCOL_VERSION}"
-            return ErrorCode.UNSUPPORTED_VERSION, text, 0.0
         if _INSTALLATION_ID.fullmatch(hello.installation_id) is None:
             return ErrorCode.PROTOCOL_ERROR, "unusable installation id", 0.0
         return None

@@ -6,7 +6,7 @@ from typing import Any
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 
-from mcptunnel.auth.keys import KeyId, Scope
+from mcptunnel.auth.keys import KeyId
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.model import Principal
@@ -20,12 +20,10 @@ from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.sessions import McpSessions
-from mcptunnel.relay.web.bearer import BearerGate
-from mcptunnel.relay.web.guard import Guard
-from mcptunnel.relay.web.index import Health, Index
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
-from mcptunnel.relay.web.root import TUNNEL_PATHS, Guarded, Root
+from mcptunnel.relay.web.root import Root
+from mcptunnel.relay.web.tree import make_root
 from mcptunnel.store.database import FILE_NAME, Database
 from mcptunnel.store.devices import DeviceRecord
 from mcptunnel.store.devices import Devices as DeviceTable
@@ -83,17 +81,14 @@ class RelayService(MultiService):
         self._store.stop()
 
     def _root(self, config: RelayConfig) -> Root:
-        guard = Guard.of(config.public_url, config.allowed_hosts, config.allowed_origins)
-        health = Health(lambda: self.devices.connected_count)
-        root = Root(Index(config.public_url, health))
-        root.putChild(b"health", health)
         endpoint = McpEndpoint(self.hub, self._sessions, self._reactor.seconds)
-        clients = BearerGate(self._credentials, Scope.MCP)
-        root.putChild(b"mcp", Guarded(guard, clients, endpoint.answer))
-        agents = BearerGate(self._credentials, Scope.AGENT)
-        for path in TUNNEL_PATHS:
-            root.putChild(path, Guarded(guard, agents, self._upgrade))
-        return root
+        return make_root(
+            config,
+            credentials=self._credentials,
+            connected_count=lambda: self.devices.connected_count,
+            mcp=endpoint.answer,
+            tunnel=self._upgrade,
+        )
 
     def _upgrade(self, request: RelayRequest, access: Access) -> None:
         upgrade(request, self.agents.receiver(access), reactor=self._reactor)

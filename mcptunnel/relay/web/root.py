@@ -1,7 +1,6 @@
 """The relay's resource tree."""
 
 from collections.abc import Callable
-from typing import Final
 
 from twisted.logger import Logger
 from twisted.web.http import Request
@@ -67,6 +66,3 @@ def _single(request: Request, name: bytes) -> str | None:
     """Return a header that may stand once; several together are a value that nobody allows."""
     values = request.requestHeaders.getRawHeaders(name)
     return None if not values else b",".join(values).decode("latin-1")
-
-
-TUNNEL_PATHS: Final = (b"tunnel", b"ws")
