@@ -8,8 +8,6 @@ ListenFailed         a port, or a socket path, that cannot be had
 """
 
 import errno
-import re
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from OpenSSL import SSL
@@ -18,7 +16,6 @@ from twisted.internet import error
 
 from mcptunnel.errors import McpTunnelError
 
-MAX_REFUSAL_BYTES = 4 * 1024
 QUOTED_CHARS = 200
 
 
@@ -89,64 +86,9 @@ class ListenFailed(McpTunnelError):
         return cls(f"Cannot listen on {description!r}: {told}")
 
 
-class RefusalReader:
-    """Reads an answer other than 101 as far as it helps a person. `head` ends before its body."""
-
-    def __init__(self, status: int, head: bytes) -> None:
-        self._status = status
-        lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])
-        self._headers = {name.strip().lower(): value.strip() for name, _, value in lines}
-        self._is_chunked = "chunked" in self._headers.get("transfer-encoding", "").lower()
-        length = _seconds_or_bytes(self._headers.get("content-length", ""))
-        self._wanted_bytes = MAX_REFUSAL_BYTES if length is None else min(length, MAX_REFUSAL_BYTES)
-        self._body = b""
-
-    def is_complete_with(self, data: bytes) -> bool:
-        """Take a piece of the body; return whether that was enough."""
-        self._body += data
-        if self._is_chunked and b"\r\n0\r\n" in b"\r\n" + self._body:
-            return True
-        return len(self._body) >= self._wanted_bytes
-
-    def error(self) -> UpgradeRefused:
-        """Return what has been read, to be raised."""
-        body = _dechunked(self._body) if self._is_chunked else self._body
-        text = printable(body[: self._wanted_bytes].decode(errors="replace"))
-        return UpgradeRefused(self._status, self._retry_after_s(), text)
-
-    def _retry_after_s(self) -> float | None:
-        """Read Retry-After (RFC 9110, section 10.2.3); a date counts from the server's own Date."""
-        value = self._headers.get("retry-after", "")
-        seconds = _seconds_or_bytes(value)
-        if seconds is not None:
-            return float(seconds)
-        try:
-            until = parsedate_to_datetime(value)
-            wait = until - parsedate_to_datetime(self._headers.get("date", ""))
-        except (TypeError, ValueError):
-            return None
-        return max(0.0, wait.total_seconds())
-
-
 def printable(text: str) -> str:
     """Return a peer's words without control characters, so that a terminal may show them."""
     return "".join(char if char.isprintable() else " " for char in text).strip()
-
-
-def _seconds_or_bytes(text: str) -> int | None:
-    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
-
-
-def _dechunked(data: bytes) -> bytes:
-    """Take the chunk sizes out of as much of a chunked body as there is."""
-    whole = b""
-    while True:
-        size, _, data = data.partition(b"\r\n")
-        if not re.fullmatch(b"[0-9a-fA-F]{1,8}(;.*)?", size):
-            return whole
-        length = int(size.partition(b";")[0], 16)
-        whole += data[:length]
-        data = data[length + 2 :]
 
 
 _SENTENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (

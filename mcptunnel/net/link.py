@@ -3,11 +3,8 @@
 Everything above, the tunnel session first, sees only what is in this file.
 """
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
 
 CLOSE_NORMAL = 1000
 CLOSE_UNSUPPORTED_DATA = 1003
@@ -70,44 +67,3 @@ class LinkReceiver(Protocol):
 
     def link_lost(self, reason: LinkLost) -> None:
         """The link is over. Comes last, and once, paused or not."""
-
-
-_SCHEMES = {"http": False, "ws": False, "https": True, "wss": True}
-
-
-@dataclass(frozen=True, slots=True)
-class LinkAddress:
-    """Where a link is dialled to. `resource` is path and query."""
-
-    is_secure: bool
-    host: str
-    port: int
-    resource: str
-
-    @classmethod
-    def parse(cls, url: str) -> "LinkAddress":
-        """Read an http, https, ws or wss URL. Raises ValueError; its text never holds the URL."""
-        parts = urlsplit(url)
-        is_secure = _SCHEMES.get(parts.scheme)
-        resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        if is_secure is None or not parts.hostname or not re.fullmatch("/[!-~]*", resource):
-            raise ValueError("that is no URL of a WebSocket")
-        if parts.username is not None:
-            raise ValueError("a URL must not carry a credential")
-        return cls(is_secure, parts.hostname, parts.port or (443 if is_secure else 80), resource)
-
-    def __str__(self) -> str:
-        """Return `host:port`, with brackets around an IPv6 address."""
-        return f"{self.host_field}:{self.port}"
-
-    @property
-    def host_field(self) -> str:
-        """The host as URLs and the Host header have it."""
-        return f"[{self.host}]" if ":" in self.host else self.host
-
-
-def check_headers(headers: Mapping[str, str]) -> None:
-    """Raise ValueError for a header field that would break an HTTP request (RFC 9110, 5.1, 5.5)."""
-    for name, value in headers.items():
-        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or re.search("[\r\n\0]", value):
-            raise ValueError(f"the header {name!r} cannot be sent")

@@ -12,7 +12,7 @@ from mcptunnel.errors import McpTunnelError
 from mcptunnel.model import Principal
 from mcptunnel.net.listen import ListeningService
 from mcptunnel.net.tunnel import settings_of
-from mcptunnel.net.websocket import upgrade
+from mcptunnel.net.upgrade import upgrade
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.control import SOCKET_NAME, ControlSocket

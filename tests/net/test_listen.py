@@ -3,12 +3,10 @@
 import errno
 import resource
 import socket
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-import pytest_twisted
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
@@ -20,9 +18,7 @@ from mcptunnel.net import listen
 from mcptunnel.net.errors import ListenFailed
 from mcptunnel.net.listen import ListeningService, raise_file_limit, set_no_delay
 from tests.conftest import LoggedFailures
-
-_Test = TypeVar("_Test", bound=Callable[..., Awaitable[None]])
-in_reactor: Callable[[_Test], _Test] = pytest_twisted.ensureDeferred
+from tests.net.loopback import Opens, in_reactor, until
 
 
 def protocols() -> Any:
@@ -132,6 +128,33 @@ def test_a_stop_before_it_listens(late: LateEndpoint) -> None:
     stopped = Deferred.fromCoroutine(service.stopService())
     assert stopped.called
     assert late.listening.called
+
+
+@in_reactor
+async def test_a_port_passes_no_delay_on(loopback: Opens) -> None:
+    """What a listening socket has is inherited by what it accepts."""
+    here = loopback(waits=True)
+    set_no_delay(here.listening)
+    accepted: list[Any] = []
+    build = here.site.buildProtocol
+
+    def watched(address: Any) -> Any:
+        protocol = build(address)
+        made = protocol.makeConnection
+
+        def making(transport: Any) -> None:
+            accepted.append(transport.getTcpNoDelay())
+            made(transport)
+
+        protocol.makeConnection = making
+        return protocol
+
+    here.site.buildProtocol = watched
+    dialling = Deferred.fromCoroutine(here.dial())
+    await until(here.reactor, lambda: bool(accepted))
+    dialling.addErrback(lambda _cancelled: None)
+    dialling.cancel()
+    assert accepted[0]
 
 
 def test_no_delay_leaves_other_ports_alone() -> None:

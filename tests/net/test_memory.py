@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from mcptunnel.net.link import LinkLost
 from mcptunnel.net.memory import MemoryPair
 from tests.conftest import LoggedFailures
-from tests.net.test_websocket import Recorder
+from tests.net.links import Recorder
 
 ABORTED = LinkLost(clean=False, code=None, text="aborted")
 

@@ -1,4 +1,4 @@
-"""The relay's end of a link: handshakes, taking over from twisted.web, broken frames."""
+"""The relay's end: handshakes, and taking a connection over from twisted.web."""
 
 import base64
 import gc
@@ -7,10 +7,11 @@ import weakref
 from typing import Any
 
 import pytest
+from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.web.http import HTTPChannel
 
-from mcptunnel.net import websocket
-from tests.net.test_websocket import KEY, RawClient, close_code, frame, request
+from tests.net.links import KEY, Raw, RawClient, frame, request
+from tests.net.loopback import Loopback, Opens, in_reactor, until
 
 
 def test_the_answer_to_a_good_handshake() -> None:
@@ -159,49 +160,25 @@ def test_an_idle_link_is_not_closed_by_the_http_timeout() -> None:
     assert client.server.messages == [b"still here"]
 
 
-FRAME_ERRORS: list[tuple[int, bytes]] = [
-    (1003, frame(1, b"text")),
-    (1003, frame(1, b"\xff\xfe")),
-    (1002, frame(2, b"unmasked", mask=None)),
-    (1002, frame(3, b"reserved opcode")),
-    (1002, frame(0, b"continues nothing")),
-    (1002, frame(11, b"reserved control")),
-    (1002, b"\xc2\x80\x01\x02\x03\x04"),  # RSV1 without an extension
-    (1002, b"\x09\x80\x01\x02\x03\x04"),  # fragmented PING
-]
+@in_reactor
+async def test_what_comes_while_the_caller_waits_is_not_lost(loopback: Opens) -> None:
+    """Even so much that twisted.web stopped reading from the socket."""
+    here = loopback(waits=True)
+    raw = Raw()
+    endpoint = TCP4ClientEndpoint(here.reactor, "127.0.0.1", here.port)
+    await connectProtocol(endpoint, raw)
+    transport: Any = raw.transport
+    frames = [frame(2, bytes([number]) * 60_000) for number in range(20)]
+    transport.write(request() + b"".join(frames))
+    await until(here.reactor, lambda: bool(here.door.requests))
+    await until(here.reactor, lambda: _is_paused(here))
+    here.door.open(here.door.requests.pop())
+    await until(here.reactor, lambda: len(here.server.messages) == len(frames))
+    assert here.server.messages == [bytes([number]) * 60_000 for number in range(20)]
+    transport.abortConnection()
+    await until(here.reactor, lambda: bool(here.server.lost))
 
 
-@pytest.mark.parametrize(("code", "broken"), FRAME_ERRORS)
-def test_broken_frames_end_the_link_with_a_code(code: int, broken: bytes) -> None:
-    """The peer hears why; nothing of the broken frame reaches the receiver."""
-    client = RawClient()
-    client.send(request())
-    assert close_code(client.send(broken)) == code
-    client.send(frame(8, code.to_bytes(2, "big")))
-    client.reactor.advance(websocket.CLOSE_TIMEOUT_S)
-    client.pump.flush()
-    assert client.server.events == ["made", "lost"]
-    assert client.server.lost[0].code == code
-    assert client.raw.is_lost
-    assert client.reactor.getDelayedCalls() == []
-
-
-def test_fragments_count_together_against_the_limit() -> None:
-    """Many small frames are one message."""
-    client = RawClient()
-    client.door.max_message_bytes = 100
-    client.send(request())
-    first = bytes([0x02]) + frame(2, b"x" * 60)[1:]
-    assert client.send(first) == b""
-    assert close_code(client.send(frame(0, b"x" * 60))) == 1009
-    assert client.server.messages == []
-
-
-def test_a_message_in_fragments_arrives_whole_and_pings_are_answered_between() -> None:
-    """RFC 6455, section 5.4."""
-    client = RawClient()
-    client.send(request())
-    client.send(bytes([0x02]) + frame(2, b"he")[1:])
-    assert client.send(frame(9, b"ping")) == b"\x8a\x04ping"
-    client.send(frame(0, b"llo"))
-    assert client.server.messages == [b"hello"]
+def _is_paused(here: Loopback) -> bool:
+    transport: Any = here.door.requests[0].channel.transport
+    return transport not in here.reactor.getReaders()

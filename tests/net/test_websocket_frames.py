@@ -1,0 +1,88 @@
+"""WebSocket frames by hand, against either end: broken ones, fragments, and a peer that lingers."""
+
+from typing import Any
+
+import pytest
+import txaio
+
+from mcptunnel.net.link import LinkLost
+from mcptunnel.net.websocket import CLOSE_TIMEOUT_S
+from tests.net.links import RawClient, accepted, close_code, dial_and_answer, frame, request
+
+FRAME_ERRORS: list[tuple[int, bytes]] = [
+    (1003, frame(1, b"text")),
+    (1003, frame(1, b"\xff\xfe")),
+    (1002, frame(2, b"unmasked", mask=None)),
+    (1002, frame(3, b"reserved opcode")),
+    (1002, frame(0, b"continues nothing")),
+    (1002, frame(11, b"reserved control")),
+    (1002, b"\xc2\x80\x01\x02\x03\x04"),  # RSV1 without an extension
+    (1002, b"\x09\x80\x01\x02\x03\x04"),  # fragmented PING
+]
+
+
+@pytest.mark.parametrize(("code", "broken"), FRAME_ERRORS)
+def test_broken_frames_end_the_link_with_a_code(code: int, broken: bytes) -> None:
+    """The peer hears why; nothing of the broken frame reaches the receiver."""
+    client = RawClient()
+    client.send(request())
+    assert close_code(client.send(broken)) == code
+    client.send(frame(8, code.to_bytes(2, "big")))
+    client.reactor.advance(CLOSE_TIMEOUT_S)
+    client.pump.flush()
+    assert client.server.events == ["made", "lost"]
+    assert client.server.lost[0].code == code
+    assert client.raw.is_lost
+    assert client.reactor.getDelayedCalls() == []
+
+
+def test_fragments_count_together_against_the_limit() -> None:
+    """Many small frames are one message."""
+    client = RawClient()
+    client.door.max_message_bytes = 100
+    client.send(request())
+    first = bytes([0x02]) + frame(2, b"x" * 60)[1:]
+    assert client.send(first) == b""
+    assert close_code(client.send(frame(0, b"x" * 60))) == 1009
+    assert client.server.messages == []
+
+
+def test_a_message_in_fragments_arrives_whole_and_pings_are_answered_between() -> None:
+    """RFC 6455, section 5.4."""
+    client = RawClient()
+    client.send(request())
+    client.send(bytes([0x02]) + frame(2, b"he")[1:])
+    assert client.send(frame(9, b"ping")) == b"\x8a\x04ping"
+    client.send(frame(0, b"llo"))
+    assert client.server.messages == [b"hello"]
+
+
+def test_a_masked_frame_from_the_server_is_refused() -> None:
+    """RFC 6455, section 5.1: the relay must not mask."""
+    dialled, server, receiver = dial_and_answer()
+    transport: Any = server.transport
+    transport.write(accepted(server) + frame(2, b"masked"))
+    dialled.pump.flush()
+    dialled.reactor.advance(CLOSE_TIMEOUT_S)
+    dialled.pump.flush()
+    assert receiver.lost[0].code == 1002
+    assert receiver.messages == []
+
+
+def test_a_server_that_closes_without_hanging_up() -> None:
+    """The closing handshake was clean, so the end is; only the connection has to be dropped."""
+    dialled, server, receiver = dial_and_answer()
+    transport: Any = server.transport
+    transport.write(accepted(server))
+    dialled.pump.flush()
+    dialled.link.close()
+    dialled.pump.flush()
+    transport.write(frame(8, (1000).to_bytes(2, "big"), mask=None))
+    dialled.pump.flush()
+    assert receiver.lost == []
+    assert len(dialled.reactor.getDelayedCalls()) == 1
+    dialled.reactor.advance(CLOSE_TIMEOUT_S)
+    dialled.pump.flush()
+    assert receiver.lost == [LinkLost(clean=True, code=1000, text="")]
+    autobahn_timers: Any = txaio
+    assert autobahn_timers.config.loop is None  # Autobahn never asked for the global reactor
