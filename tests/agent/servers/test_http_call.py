@@ -1,0 +1,270 @@
+"""Calls as POSTs, over a client that does what the test says."""
+
+import json
+from typing import Any, cast
+
+import pytest
+
+from mcptunnel.agent.servers.http_call import Calls, Ended
+from mcptunnel.agent.servers.http_handshake import Agreed
+from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.jsonrpc import Notification, Request, Response
+from mcptunnel.mcp.server_half.actions import Deliver
+from mcptunnel.mcp.server_half.handshake import ServerInfo
+from mcptunnel.mcp.server_half.http import LegacyHttpSession
+from mcptunnel.mcp.versions import Era
+from mcptunnel.model import Headers, Outcome, ResponseHead
+from mcptunnel.net.http1 import Client, RequestError, RequestFailed, ResponseReceiver
+from tests.agent import request, tool_call
+
+NO_CAPABILITIES = jsonrpc.raw({})
+MODERN = Agreed(ServerInfo(Era.MODERN, "2026-07-28", NO_CAPABILITIES), None)
+LEGACY_INFO = ServerInfo(Era.LEGACY, "2025-11-25", NO_CAPABILITIES)
+LEGACY = Agreed(LEGACY_INFO, LegacyHttpSession("2025-11-25", "mine", LEGACY_INFO))
+JSON = (("content-type", "application/json"),)
+EVENTS = (("content-type", "text/event-stream"),)
+
+
+class Posted:
+    """A POST under way (`net.http1.Call`)."""
+
+    def __init__(self, headers: Headers, body: bytes, receiver: ResponseReceiver) -> None:
+        self.fields = dict(headers)
+        self.message: Any = json.loads(body)
+        self.receiver = receiver
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def respond(self, status: int, message: object, headers: Headers = JSON) -> None:
+        body = message if isinstance(message, bytes) else json.dumps(message).encode()
+        self.receiver.head_received(ResponseHead(status, headers))
+        if body:
+            self.receiver.data_received(body)
+        self.receiver.ended()
+
+    def answer(self, status: int = 200, **content: object) -> None:
+        self.respond(status, {"jsonrpc": "2.0", "id": self.message["id"], **content})
+
+    def stream(self, message: object) -> None:
+        self.receiver.head_received(ResponseHead(200, EVENTS))
+        self.receiver.data_received(f"data: {json.dumps(message)}\n\n".encode())
+
+
+class FakeClient:
+    def __init__(self) -> None:
+        self.posts: list[Posted] = []
+        self.refusal: RequestError | None = None
+
+    def request(
+        self, method: str, path: str, headers: Headers, body: bytes, receiver: ResponseReceiver
+    ) -> Posted:
+        assert (method, path) == ("POST", "")
+        if self.refusal:
+            raise self.refusal
+        self.posts.append(Posted(headers, body, receiver))
+        return self.posts[-1]
+
+
+class Bench:
+    def __init__(self, agreed: Agreed) -> None:
+        self.client = FakeClient()
+        self.delivered: list[Deliver] = []
+        self.ended: list[Ended] = []
+        self.calls = Calls(
+            cast("Client", self.client),
+            (("x-mine", "yes"),),
+            agreed,
+            deliver=self.delivered.append,
+            ended=self.ended.append,
+        )
+
+    def asked(self, made: Request | None = None) -> Posted:
+        self.calls.call(7, made or tool_call("read", "caller's"))
+        return self.client.posts[-1]
+
+    @property
+    def answer(self) -> Response:
+        (delivered,) = self.delivered
+        assert delivered.key == 7
+        assert isinstance(delivered.message, Response)
+        return delivered.message
+
+
+@pytest.fixture
+def modern() -> Bench:
+    return Bench(MODERN)
+
+
+@pytest.fixture
+def legacy() -> Bench:
+    return Bench(LEGACY)
+
+
+def test_a_modern_call_has_the_modern_headers_and_an_id_of_our_own(modern: Bench) -> None:
+    post = modern.asked()
+    assert post.fields["mcp-method"] == "tools/call"
+    assert post.fields["mcp-name"] == "read"
+    assert post.fields["x-mine"] == "yes"
+    assert isinstance(post.message["id"], int)
+    post.answer(result={"content": []})
+    assert modern.answer.id == "caller's"
+    assert not modern.ended
+
+
+def test_a_legacy_call_names_its_session_and_loses_the_modern_keys(legacy: Bench) -> None:
+    post = legacy.asked()
+    assert post.fields["mcp-session-id"] == "mine"
+    assert list(post.message["params"]["_meta"]) == ["progressToken"]
+    post.answer(result={"content": []})
+    assert b'"resultType":"complete"' in bytes(legacy.answer.result or b"")
+
+
+def test_a_legacy_server_is_not_asked_what_it_said_in_the_handshake(legacy: Bench) -> None:
+    legacy.calls.call(7, request("server/discover"))
+    assert not legacy.client.posts
+    assert b'"supportedVersions"' in bytes(legacy.answer.result or b"")
+
+
+def test_progress_comes_under_the_callers_token(modern: Bench) -> None:
+    post = modern.asked()
+    params = {"progressToken": post.message["params"]["_meta"]["progressToken"], "progress": 1}
+    post.stream({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+    (delivered,) = modern.delivered
+    assert isinstance(delivered.message, Notification)
+    assert jsonrpc.decode(delivered.message.params["progressToken"]) == "caller's own"
+
+
+def test_other_notifications_belong_to_no_call(modern: Bench) -> None:
+    modern.asked().stream({"jsonrpc": "2.0", "method": "notifications/message"})
+    assert not modern.delivered
+
+
+def test_an_error_of_the_server_is_an_answer_whatever_the_status(modern: Bench) -> None:
+    modern.asked().answer(400, error={"code": -32602, "message": "no such tool"})
+    assert modern.answer.error is not None
+    assert not modern.ended
+
+
+@pytest.mark.parametrize(
+    ("status", "ask_again"), [(200, True), (401, True), (404, True), (429, False), (502, False)]
+)
+def test_a_response_that_answers_nothing_leaves_the_outcome_open(
+    modern: Bench, status: int, ask_again: bool
+) -> None:
+    """A bad moment of the server's says nothing of how to talk to it."""
+    modern.asked().respond(status, b"<html>")
+    (ended,) = modern.ended
+    assert ended.detail == f"answered with HTTP {status} and no result"
+    assert ended.outcome is Outcome.UNKNOWN
+    assert (ended.ask_again, ended.session_lost) == (ask_again, False)
+
+
+def test_an_error_that_answers_nothing_is_quoted(modern: Bench) -> None:
+    error = {"code": -32000, "message": "Bad Request: which version?"}
+    modern.asked().respond(400, {"jsonrpc": "2.0", "id": "server-error", "error": error})
+    (ended,) = modern.ended
+    assert ended.detail == "answered with HTTP 400 and no result (Bad Request: which version?)"
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_lost_session_was_not_looked_at_even_if_the_error_has_our_id(
+    legacy: Bench, status: int
+) -> None:
+    legacy.asked().answer(status, error={"code": -32000, "message": "No valid session"})
+    (ended,) = legacy.ended
+    assert ended.session_lost
+    assert ended.outcome is Outcome.NOT_DELIVERED
+    assert not legacy.delivered
+
+
+def test_other_errors_with_status_400_do_not_mean_a_lost_session(legacy: Bench) -> None:
+    legacy.asked().answer(400, error={"code": -32602, "message": "no such tool"})
+    assert legacy.answer.error is not None
+
+
+@pytest.mark.parametrize(
+    ("failure", "detail", "outcome"),
+    [
+        (
+            RequestFailed("refused", may_have_run=False),
+            "cannot be reached: refused",
+            "not_delivered",
+        ),
+        (RequestFailed("it broke", may_have_run=True), "gave no whole answer: it broke", "unknown"),
+    ],
+)
+def test_a_broken_connection_says_whether_the_call_may_have_run(
+    modern: Bench, failure: RequestFailed, detail: str, outcome: str
+) -> None:
+    modern.asked().receiver.failed(failure)
+    (ended,) = modern.ended
+    assert (ended.detail, ended.outcome, ended.ask_again) == (detail, outcome, True)
+
+
+def test_a_connection_that_breaks_after_the_answer_is_no_news(modern: Bench) -> None:
+    post = modern.asked()
+    post.stream({"jsonrpc": "2.0", "id": post.message["id"], "result": {}})
+    post.receiver.failed(RequestFailed("it broke", may_have_run=True))
+    assert modern.answer.id == "caller's"
+    assert not modern.ended
+
+
+def test_what_cannot_be_sent_is_refused(modern: Bench) -> None:
+    modern.client.refusal = RequestError("A header field is not allowed in HTTP/1.1")
+    modern.calls.call(7, tool_call("read"))
+    (ended,) = modern.ended
+    assert ended.outcome is Outcome.NOT_DELIVERED
+    assert ended.detail == "cannot be asked: A header field is not allowed in HTTP/1.1"
+
+
+@pytest.mark.parametrize("made", [request("a\nb"), request("tools/call", _meta=1)])
+def test_a_request_that_no_server_could_read_is_answered_here(modern: Bench, made: Request) -> None:
+    modern.calls.call(7, made)
+    assert modern.answer.error is not None
+    assert not modern.client.posts
+
+
+def test_cancelling_a_modern_call_closes_its_stream(modern: Bench) -> None:
+    post = modern.asked()
+    modern.calls.cancel(7, "gone")
+    assert post.aborted
+    assert modern.client.posts == [post]
+
+
+def test_cancelling_a_legacy_call_tells_the_server_first(legacy: Bench) -> None:
+    post = legacy.asked()
+    legacy.calls.cancel(7, "gone")
+    told = legacy.client.posts[-1]
+    assert told.message["method"] == "notifications/cancelled"
+    assert told.message["params"] == {"requestId": post.message["id"], "reason": "gone"}
+    assert told.fields["mcp-session-id"] == "mine"
+    assert post.aborted
+    told.stream({"jsonrpc": "2.0", "method": "notifications/message"})  # of no interest
+    told.receiver.ended()
+
+
+def test_cancelling_what_is_over_tells_nobody(legacy: Bench) -> None:
+    legacy.asked().answer(result={})
+    legacy.calls.cancel(7, "gone")
+    assert len(legacy.client.posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        ("ping", {"result": {}}),
+        ("roots/list", {"error": {"code": -32601, "message": "Method not found: roots/list"}}),
+    ],
+)
+def test_questions_of_a_legacy_server_are_answered(
+    legacy: Bench, method: str, answer: dict[str, object]
+) -> None:
+    legacy.asked().stream({"jsonrpc": "2.0", "id": "q", "method": method})
+    assert legacy.client.posts[-1].message == {"jsonrpc": "2.0", "id": "q", **answer}
+
+
+def test_a_modern_server_asks_nothing_and_is_not_answered(modern: Bench) -> None:
+    modern.asked().stream({"jsonrpc": "2.0", "id": "q", "method": "ping"})
+    assert len(modern.client.posts) == 1
