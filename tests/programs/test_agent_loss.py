@@ -1,0 +1,104 @@
+"""An agent that dies: what its clients hear, what becomes of its servers, and its return."""
+
+import signal
+import time
+
+import pytest
+
+from tests.programs.client import LEGACY, MODERN, Answer, Client, tunnel_state
+from tests.programs.conftest import Stage
+from tests.programs.programs import Agent, Estate, Relay, eventually, is_gone
+
+SILENCE = "[tunnel]\nping_after_s = 1\ndead_after_s = 2\n"
+SILENCE_NOTICED_S = 4.0
+
+
+def connected(
+    estate: Estate, relay: Relay, user: str, version: str = MODERN, extra: str = ""
+) -> tuple[Agent, Client]:
+    """Return an agent and a client of a user's, who knows the tools by now."""
+    agent = estate.agent(relay, relay.key(user, "agent"), extra=extra).start()
+    client = Client(relay.port, relay.key(user, "mcp"), version).connect()
+    assert "demo__add" in client.tools()  # waits until the server has told its tools
+    return agent, client
+
+
+def alone(estate: Estate, extra: str = "", version: str = MODERN) -> tuple[Relay, Agent, Client]:
+    """Return a relay of its own, with one agent and a client."""
+    relay = estate.relay(extra).start()
+    return relay, *connected(estate, relay, "alice", version, extra)
+
+
+def long_call(client: Client) -> tuple[int, Answer]:
+    """Start a call that runs for a minute, and wait until it does."""
+    request_id, answer = client.start_call("demo__countdown", {"n": 1000, "interval": 0.05}, "mine")
+    answer.wait_for_progress()
+    return request_id, answer
+
+
+@pytest.mark.parametrize("version", [LEGACY[-1], MODERN])
+def test_a_call_of_a_killed_agent_fails_at_once(stage: Stage, estate: Estate, version: str) -> None:
+    """Within a second the caller has a result that says what happened and that it may have run."""
+    agent, client = connected(estate, stage.relay, f"judy {version}", version)
+    started = long_call(client)
+    agent.program.kill()
+    killed_s = time.monotonic()
+    failed = client.outcome(*started)
+    assert failed.at_s - killed_s < 1
+    assert failed.is_error
+    assert failed.outcome == "unknown"
+    assert "laptop" in failed.text
+    assert "may have run" in failed.text
+
+
+def test_a_killed_agent_is_offline_and_comes_back(estate: Estate) -> None:
+    """Clients hear at once that it is away; its servers end by themselves; a new process takes over."""
+    relay, agent, client = alone(estate)
+    assert tunnel_state(relay.port) == "connected"
+    (server,) = agent.program.children()
+    agent.program.kill()
+    eventually(lambda: tunnel_state(relay.port) == "disconnected", 1, "/health to know")
+    eventually(lambda: is_gone(server), 2, "the end of the server whose stdin closed")
+    asked_s = time.monotonic()
+    away = client.call("demo__add", a=1, b=2)
+    assert away.at_s - asked_s < 0.5
+    assert away.is_error
+    assert away.outcome == "not_delivered"
+    assert "'laptop' is offline" in away.text
+    relay.program.stop()
+    relay.start()  # the store knows the device
+    assert "laptop: offline, last seen" in client.call("status").text
+    agent.start()
+    assert tunnel_state(relay.port) == "connected"
+    assert set(client.tools()) >= {"demo__add"}
+    assert client.call("demo__add", a=1, b=2).text == '{"sum": 3}'
+
+
+def test_an_agent_that_stops_says_so(stage: Stage, estate: Estate) -> None:
+    """SIGTERM in a call: the caller hears of it, and the agent is gone within its time."""
+    agent, client = connected(estate, stage.relay, "mallory")
+    started = long_call(client)
+    agent.program.stop()
+    failed = client.outcome(*started)
+    assert failed.is_error
+    assert failed.outcome == "unknown"
+    assert "the agent is stopping" in failed.text
+    assert "laptop: offline" in client.call("status").text
+
+
+def test_a_stopped_agent_process_is_noticed_by_its_silence(estate: Estate) -> None:
+    """SIGSTOP leaves the connection open: only the heartbeat tells. After SIGCONT it is back."""
+    relay, agent, client = alone(estate, SILENCE)
+    started = long_call(client)
+    agent.program.signal(signal.SIGSTOP)
+    stopped_s = time.monotonic()
+    failed = client.outcome(*started)
+    assert failed.at_s - stopped_s < SILENCE_NOTICED_S
+    assert failed.is_error
+    assert failed.outcome == "unknown"
+    assert "silent" in failed.text
+    assert tunnel_state(relay.port) == "disconnected"
+    start = len(agent.program.log)
+    agent.program.signal(signal.SIGCONT)
+    agent.program.wait_for("connected to", start=start)
+    assert client.call("demo__add", a=1, b=2).text == '{"sum": 3}'

@@ -1,0 +1,98 @@
+"""Local servers that crash or are restarted, seen by a client."""
+
+import time
+
+import pytest
+
+from tests.programs.client import LEGACY, MODERN, Client
+from tests.programs.conftest import Stage
+from tests.programs.programs import DEMO_SERVER, Estate, eventually
+
+
+@pytest.fixture
+def client(stage: Stage, estate: Estate, request: pytest.FixtureRequest) -> Client:
+    """A user with a device of their own, on the shared relay; two servers."""
+    user = request.node.name
+    servers = {"demo": DEMO_SERVER, "other": DEMO_SERVER}
+    estate.agent(stage.relay, stage.relay.key(user, "agent"), servers=servers).start()
+    client = Client(stage.relay.port, stage.relay.key(user, "mcp"))
+    assert set(client.tools()) >= {"demo__crash", "other__add"}
+    return client
+
+
+def state_of(client: Client, server: str) -> dict[str, object]:
+    """Return what `status` says of a server."""
+    (device,) = client.call("status").result["structuredContent"]["devices"]
+    (found,) = (each for each in device["servers"] if each["name"] == server)
+    return dict(found)
+
+
+def test_a_crash_in_a_call_is_told_and_mended(client: Client) -> None:
+    """Within a second the caller hears which server it was; the next call finds it up again."""
+    before_s = time.monotonic()
+    crashed = client.call("demo__crash")
+    assert crashed.at_s - before_s < 1
+    assert crashed.is_error
+    assert crashed.outcome == "unknown"
+    assert "'demo' exited (exit code 70)" in crashed.text
+    assert client.call("other__add", a=1, b=2).text == '{"sum": 3}'
+    eventually(lambda: state_of(client, "demo")["restarts"] == 1, 2, "the restart")
+    eventually(lambda: state_of(client, "demo")["state"] == "ready", 2, "the new process")
+    assert client.call("demo__add", a=1, b=2).text == '{"sum": 3}'
+
+
+def test_calls_beside_a_crash_fail_with_it_and_others_do_not(client: Client) -> None:
+    """Two calls on the server that crashes, one on the other server of the same device."""
+    slow = {"n": 8, "interval": 0.05}
+    doomed = client.start_call("demo__countdown", {"n": 1000, "interval": 0.05}, "a")
+    spared = client.start_call("other__countdown", slow, "b")
+    for _, answer in (doomed, spared):
+        answer.wait_for_progress()
+    assert client.call("demo__crash").is_error
+    assert client.outcome(*doomed).is_error
+    assert client.outcome(*spared).result["structuredContent"] == {"steps": 8}
+
+
+def test_a_call_right_after_a_crash_is_answered(client: Client) -> None:
+    """While the server is away: either it is up by then, or the caller may safely try again."""
+    client.call("demo__crash")
+    called = client.call("demo__add", a=1, b=2)
+    assert called.text == '{"sum": 3}' or called.outcome == "not_delivered"
+
+
+def test_restart_makes_a_new_process(client: Client) -> None:
+    """The count of cancelled calls starts afresh, and only on the server that was named."""
+    for server in ("demo", "other"):
+        request_id, answer = client.start_call(f"{server}__countdown", {"n": 99}, "t")
+        answer.close() if answer.is_stream else client.outcome(request_id, answer)
+    restarted = client.call("restart", server="demo")
+    assert not restarted.is_error
+    assert restarted.text == "restarting demo"
+    eventually(lambda: not client.call("demo__add", a=1, b=2).is_error, 3, "the new process")
+    unknown = client.call("restart", server="nothing")
+    assert unknown.is_error
+    assert "nothing" in unknown.text
+
+
+@pytest.mark.parametrize("version", [LEGACY[0], MODERN])
+def test_status_tells_of_devices_and_servers(stage: Stage, version: str) -> None:
+    """As text for a model and as data for a program, to clients of both eras."""
+    told = stage.client(version).call("status")
+    assert told.text.startswith("laptop: connected\n")
+    (device,) = told.result["structuredContent"]["devices"]
+    assert {server["name"]: (server["kind"], server["state"]) for server in device["servers"]} == {
+        "legacy": ("stdio", "ready"),
+        "modern": ("stdio", "ready"),
+        "paged": ("stdio", "ready"),
+        "weblegacy": ("http", "ready"),
+        "webmodern": ("http", "ready"),
+    }
+
+
+def test_meta_tools_are_there_without_any_agent(stage: Stage) -> None:
+    client = Client(stage.relay.port, stage.relay.key("nobody", "mcp"))
+    assert list(client.tools()) == ["restart", "status"]
+    assert "No device is known" in client.call("status").text
+    nothing = client.call("restart")
+    assert nothing.is_error
+    assert "No device is connected" in nothing.text
