@@ -67,12 +67,13 @@ class Receiver(ExchangeReceiver):
 class Owner:
     """Remembers what the tunnel told; greets like a program, and sets receivers on exchanges."""
 
-    def __init__(self, role: Role, **on: Callable[..., object]) -> None:
+    def __init__(self, role: Role, *, says: Hello = HELLO, **on: Callable[..., object]) -> None:
         self.events: list[str] = []
         self.opened: list[Exchange] = []
         self.notices: list[PeerGoingAway] = []
         self.lost: list[LinkLost] = []
         self.role = role
+        self._says = says
         self._on = on
 
     def _note(self, name: str, *values: Any) -> None:
@@ -81,7 +82,7 @@ class Owner:
 
     def link_made(self, tunnel: Tunnel) -> None:
         if self.role is Role.AGENT:
-            tunnel.hello(HELLO)
+            tunnel.hello(self._says)
         self._note("made", tunnel)
 
     def peer_hello(self, tunnel: Tunnel, hello: Hello) -> None:
