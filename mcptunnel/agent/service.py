@@ -84,10 +84,10 @@ class AgentService(Service):
             self._announce_call.cancel()
             self._announce_call = None
         tunnel = self._connector.tunnel
-        if tunnel is not None:
-            tunnel.close(ErrorCode.SHUTDOWN, "the agent is stopping")
         if self._connecting is not None:
             self._connecting.cancel()
+        if tunnel is not None:
+            tunnel.close(ErrorCode.SHUTDOWN, "the agent is stopping")
         stopping = [Deferred.fromCoroutine(server.stop()) for server in self.servers.values()]
         for one in stopping:
             one.addErrback(lambda failure: self._log.failure("cannot stop a server", failure))

@@ -58,7 +58,8 @@ def makeService(options: Options) -> IService:
 
 def _end(reactor: Any, error: McpTunnelError) -> None:
     """Stop, tell why on the terminal, and let the exit status say that something is wrong."""
-    sys.stderr.write(f"mcptunnel-agent: {error}\n")
+    if sys.__stderr__ is not None:  # sys.stderr is twistd's log
+        print(f"mcptunnel-agent: {error}", file=sys.__stderr__)
     # twistd always exits with 0; a supervisor must be able to tell this end from a wanted one.
     atexit.register(os._exit, 1)
     reactor.callWhenRunning(reactor.stop)

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.calls import CallFailure
@@ -43,6 +44,13 @@ async def until(condition: Callable[[], object]) -> None:
 def done(deferred: Deferred[Any]) -> bool:
     """Say whether something has come to its end; mypy takes the attribute for a constant."""
     return deferred.called
+
+
+def error_of(deferred: Deferred[None]) -> BaseException | None:
+    """Take the error with which something has ended."""
+    caught: list[Failure] = []
+    deferred.addErrback(caught.append)
+    return caught[0].value
 
 
 def request(method: str, /, request_id: int | str = 1, **params: object) -> Request:

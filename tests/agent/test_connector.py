@@ -1,0 +1,256 @@
+"""The connector, with a relay in memory and a clock of the test's."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+
+from mcptunnel.agent.connector import Connector, Refused
+from mcptunnel.net.backoff import Backoff
+from mcptunnel.net.errors import ConnectFailed, UpgradeRefused
+from mcptunnel.net.exchange import Exchange
+from mcptunnel.net.link import Link, LinkReceiver
+from mcptunnel.net.tunnel import Tunnel
+from mcptunnel.wire.constants import ErrorCode
+from mcptunnel.wire.frames import Hello, Welcome
+from mcptunnel.wire.settings import Settings
+from tests.agent import done, error_of
+from tests.agent.conftest import Log
+from tests.agent.relay_end import RelayEnd
+
+
+class Owner:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.exchanges: list[Exchange] = []
+
+    def hello(self) -> Hello:
+        return Hello("installation", "laptop", "1.0")
+
+    def connected(self, tunnel: Tunnel, welcome: Welcome) -> None:
+        self.events.append(f"connected as {welcome.device_name}")
+
+    def disconnected(self) -> None:
+        self.events.append("disconnected")
+
+    def exchange_opened(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+
+
+class Bench:
+    """A connector that waits as long as it may, a relay, and when it was dialled."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.relay = RelayEnd(self.clock)
+        self.owner = Owner()
+        self.dial: Callable[[LinkReceiver], Awaitable[Link]] = self.relay.dial
+        self.dialled_s: list[float] = []
+        self.connector = Connector(
+            self.clock,
+            self.owner,
+            dial=self._dial,
+            backoff=Backoff(lambda: 1.0),
+            settings=Settings(),
+        )
+        self.running = Deferred[None]()
+
+    async def _dial(self, receiver: LinkReceiver) -> Link:
+        self.dialled_s.append(self.clock.seconds())
+        return await self.dial(receiver)
+
+    def run(self) -> "Bench":
+        self.running = Deferred.fromCoroutine(self.connector.run())
+        self.relay.settle()
+        return self
+
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.relay.settle()
+
+    def waits_s(self) -> float:
+        """Pass the time until the next attempt, and return how long that was."""
+        known, since_s = len(self.dialled_s), self.clock.seconds()
+        while len(self.dialled_s) == known:
+            self.wait(0.5)
+        return self.clock.seconds() - since_s
+
+    def refusal(self) -> str:
+        refused = error_of(self.running)
+        assert isinstance(refused, Refused)
+        return str(refused)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def failing(*errors: Exception) -> Callable[[LinkReceiver], Awaitable[Link]]:
+    """Return a dialling that fails, in the end always with the last error."""
+    left = list(errors)
+
+    async def dial(_receiver: LinkReceiver) -> Link:
+        raise left.pop(0) if len(left) > 1 else left[0]
+
+    return dial
+
+
+def test_it_introduces_itself_and_is_connected_when_welcomed(bench: Bench) -> None:
+    bench.run()
+    (hello,) = bench.relay.hellos
+    assert (hello.installation_id, hello.device_name) == ("installation", "laptop")
+    assert bench.owner.events == ["connected as laptop"]
+    assert bench.connector.tunnel is not None
+    bench.relay.send("files", b"x")
+    assert bench.owner.exchanges[0].request.target == "files"
+
+
+def test_a_link_that_breaks_is_made_again_within_a_second(bench: Bench) -> None:
+    bench.run().relay.pairs[0].cut()
+    bench.relay.settle()
+    assert bench.owner.events == ["connected as laptop", "disconnected"]
+    assert bench.connector.tunnel is None
+    assert bench.waits_s() == 1.0
+    assert bench.owner.events[-1] == "connected as laptop"
+
+
+def test_it_never_gives_up_and_waits_longer_up_to_half_a_minute(bench: Bench, log: Log) -> None:
+    bench.dial = failing(ConnectFailed("relay:443: nothing listens there"))
+    bench.run()
+    waits_s = [bench.waits_s() for _ in range(60)]
+    assert waits_s[:6] == [1, 2, 4, 8, 16, 30]
+    assert set(waits_s[6:]) == {30}
+    assert "cannot reach the relay: relay:443: nothing listens there" in log
+    assert "next attempt in 30.0 s" in log
+    bench.dial = bench.relay.dial
+    bench.waits_s()
+    assert bench.owner.events == ["connected as laptop"]
+    bench.relay.pairs[-1].cut()
+    assert bench.waits_s() == 1.0
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_ends_it_with_what_to_do(bench: Bench, status: int) -> None:
+    bench.dial = failing(UpgradeRefused(status))
+    said = bench.run().refusal()
+    assert f"HTTP {status}" in said
+    assert "mcptunnel keys create --scope agent" in said
+
+
+def test_other_refusals_are_tried_again_when_the_relay_said(bench: Bench, log: Log) -> None:
+    bench.dial = failing(UpgradeRefused(503, retry_after_s=120.0, body_text="closed"))
+    bench.run()
+    assert bench.waits_s() == 121
+    assert "the relay refused: the server answered 503 Service Unavailable: closed" in log
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (ErrorCode.UNAUTHORIZED, "does not accept this key any more"),
+        (ErrorCode.REVOKED, "was revoked"),
+        (ErrorCode.REPLACED, "state_dir of its own"),
+        (ErrorCode.UNSUPPORTED_VERSION, "Install the same release"),
+    ],
+)
+def test_some_goodbyes_are_final(bench: Bench, code: ErrorCode, said: str) -> None:
+    bench.run().relay.tunnels[0].close(code, "so \x1b[31mit is")
+    bench.relay.settle()
+    told = bench.refusal()
+    assert said in told
+    assert told.endswith("(The relay said: so  [31mit is)")
+
+
+def test_a_final_goodbye_without_words(bench: Bench) -> None:
+    bench.relay.refuse = lambda tunnel: tunnel.close(ErrorCode.REVOKED)
+    assert bench.run().refusal().endswith("into key_file.")
+
+
+def test_a_stopping_relay_is_dialled_again_soon_after_it_said(bench: Bench, log: Log) -> None:
+    bench.run().relay.tunnels[0].close(ErrorCode.SHUTDOWN, "back soon", 5.0)
+    bench.relay.settle()
+    assert "the relay is going away: SHUTDOWN back soon" in log
+    assert bench.waits_s() == 6.0
+    assert bench.owner.events[-1] == "connected as laptop"
+
+
+def test_a_relay_that_closes_with_an_error_each_time_is_dialled_more_rarely(
+    bench: Bench,
+) -> None:
+    bench.run()
+    waits_s = []
+    for _ in range(4):
+        bench.relay.tunnels[-1].close(ErrorCode.INTERNAL_ERROR, "oh")
+        bench.relay.settle()
+        waits_s.append(bench.waits_s())
+    assert waits_s == [1, 2, 4, 8]
+    bench.wait(40.0)
+    bench.wait(40.0)
+    bench.relay.tunnels[-1].close(ErrorCode.INTERNAL_ERROR, "oh")
+    bench.relay.settle()
+    assert bench.waits_s() == 1, "after a minute of being up that is forgotten"
+
+
+def test_an_error_close_without_a_goodbye_counts_as_well(bench: Bench) -> None:
+    bench.run()
+    waits_s = []
+    for _ in range(3):
+        bench.relay.pairs[-1].right.close(1011, "internal error")
+        bench.relay.settle()
+        waits_s.append(bench.waits_s())
+    assert waits_s == [1, 2, 4]
+
+
+def test_a_relay_that_breaks_the_protocol_each_time_is_dialled_more_rarely(bench: Bench) -> None:
+    bench.run()
+    waits_s = []
+    for _ in range(3):
+        bench.relay.pairs[-1].right.send_message(b"\xc1")
+        bench.relay.settle()
+        waits_s.append(bench.waits_s())
+    assert waits_s == [1, 2, 4]
+
+
+def test_a_silent_relay_is_given_up(bench: Bench) -> None:
+    bench.run()
+    for end in (bench.relay.pairs[0].left, bench.relay.pairs[0].right):
+        end.hold()
+    bench.wait(30.0)
+    bench.wait(16.0)
+    assert bench.owner.events == ["connected as laptop", "disconnected"]
+    bench.waits_s()
+    assert bench.owner.events[-1] == "connected as laptop"
+
+
+def test_a_link_that_is_lost_before_dialling_returned_is_no_end(bench: Bench) -> None:
+    async def dial(receiver: LinkReceiver) -> Link:
+        link = await bench.relay.dial(receiver)
+        bench.relay.pairs[-1].cut()
+        return link
+
+    bench.dial = dial
+    bench.run()
+    assert not done(bench.running)
+    bench.waits_s()
+    bench.waits_s()
+
+
+def test_anything_else_that_goes_wrong_is_not_hidden(bench: Bench) -> None:
+    bench.dial = failing(ValueError("a URL must not carry a credential"))
+    bench.run()
+    assert isinstance(error_of(bench.running), ValueError)
+
+
+def test_cancelling_ends_it_in_a_tunnel(bench: Bench) -> None:
+    bench.run().running.cancel()
+    assert isinstance(error_of(bench.running), CancelledError)
+    assert bench.connector.tunnel is None
+
+
+def test_cancelling_ends_it_between_attempts(bench: Bench) -> None:
+    bench.dial = failing(ConnectFailed("gone"))
+    bench.run().running.cancel()
+    assert isinstance(error_of(bench.running), CancelledError)
+    assert not bench.clock.getDelayedCalls()

@@ -1,0 +1,252 @@
+"""The whole agent, with a relay and a child process of the test's making."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from mcptunnel.agent.connector import Refused
+from mcptunnel.agent.servers import stdio
+from mcptunnel.agent.servers.http import HttpServer
+from mcptunnel.agent.servers.interfaces import LocalServer
+from mcptunnel.agent.service import AgentService, Dial
+from mcptunnel.config.agent import AgentConfig, ServerConfig
+from mcptunnel.config.secret import Secret
+from mcptunnel.config.tunnel import TunnelConfig
+from mcptunnel.model import ExchangeKind, Outcome
+from mcptunnel.net.errors import UpgradeRefused
+from mcptunnel.net.link import Link, LinkReceiver
+from mcptunnel.wire.constants import ErrorCode
+from tests.agent import done
+from tests.agent.conftest import Log
+from tests.agent.relay_end import RelayEnd
+from tests.agent.servers import Workshop
+
+CALL = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "tools/call",
+    "params": {"name": "read", "_meta": {"progressToken": "t"}},
+}
+FILES = ServerConfig(name="files", kind="stdio", command=("server",))
+
+
+class Bench:
+    def __init__(self, state_dir: Path, workshop: Workshop) -> None:
+        self.clock = Clock()
+        self.relay = RelayEnd(self.clock)
+        self.workshop = workshop
+        self.state_dir = state_dir
+        self.refusals: list[Refused] = []
+        self.service = self.made()
+
+    def made(self, *, dial: Dial | None = None, **options: Any) -> AgentService:
+        config = AgentConfig(
+            relay="http://127.0.0.1:1",
+            name="laptop",
+            state_dir=self.state_dir,
+            key=Secret("mcpt_ak_secret"),
+            **{"servers": (FILES,), **options},
+        )
+        return AgentService(
+            self.clock,
+            config,
+            dial=dial or self.relay.dial,
+            random=lambda: 1.0,
+            refused=self.refusals.append,
+        )
+
+    def start(self, **options: Any) -> "Bench":
+        if options:
+            self.service = self.made(**options)
+        self.service.startService()
+        self.relay.settle()
+        return self
+
+    def stop(self) -> "Deferred[None]":
+        stopping = Deferred.fromCoroutine(self.service.stopService())
+        for process in self.workshop.processes:
+            if process.stopping and not process.is_gone:
+                process.exit(0)
+        self.relay.settle()
+        return stopping
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    workshop = Workshop()
+    monkeypatch.setattr(stdio, "ChildProcess", workshop)
+    return Bench(tmp_path / "state", workshop)
+
+
+def failing(error: Exception) -> Callable[[LinkReceiver], Any]:
+    async def dial(_receiver: LinkReceiver) -> Link:
+        raise error
+
+    return dial
+
+
+def test_it_introduces_its_installation_and_limits(bench: Bench, log: Log) -> None:
+    bench.relay.notice = "your name is taken"
+    bench.start(tunnel=TunnelConfig(window_bytes=65_536, max_streams=5))
+    (hello,) = bench.relay.hellos
+    assert hello.device_name == "laptop"
+    assert hello.installation_id == (bench.state_dir / "installation-id").read_text().strip()
+    assert (hello.limits.window_bytes, hello.limits.max_streams) == (65_536, 5)
+    assert "connected to http://127.0.0.1:1 as laptop" in log
+    assert "your name is taken" in log
+    assert "mcpt_ak_secret" not in log
+
+
+def test_a_call_goes_to_its_server_and_back(bench: Bench) -> None:
+    process = bench.start().workshop.last.be_modern()
+    told = bench.relay.send("files", CALL)
+    process.answer("tools/call", {"content": []})
+    bench.relay.settle()
+    assert told.json == {"jsonrpc": "2.0", "id": 1, "result": {"content": []}}
+    assert told.is_whole
+
+
+@pytest.mark.parametrize("target", ["other", "@agent ", "FILES"])
+def test_a_server_that_is_not_configured_is_refused_for_certain(bench: Bench, target: str) -> None:
+    told = bench.start().relay.send(target, CALL)
+    assert told.failure is not None
+    assert told.failure.outcome is Outcome.NOT_DELIVERED
+    assert told.failure.text == f"No server is called {target!r}."
+
+
+def test_a_crash_in_a_call_is_an_unknown_outcome_and_a_call_after_it_a_known_one(
+    bench: Bench,
+) -> None:
+    process = bench.start().workshop.last.be_modern()
+    told = bench.relay.send("files", CALL)
+    process.exit(70)
+    bench.relay.settle()
+    assert told.failure is not None
+    assert "'files' exited (exit code 70) while it was answering" in told.failure.text
+    assert told.failure.outcome is Outcome.UNKNOWN
+    refused = bench.relay.send("files", CALL)
+    assert refused.failure is not None
+    assert refused.failure.outcome is Outcome.NOT_DELIVERED
+
+
+def test_a_caller_that_gives_up_is_told_to_the_server(bench: Bench) -> None:
+    process = bench.start().workshop.last.be_modern()
+    told = bench.relay.send("files", CALL)
+    assert told.exchange is not None
+    told.exchange.reset(ErrorCode.CANCEL, "the client closed the stream")
+    bench.relay.settle()
+    (cancelled,) = process.asked("notifications/cancelled")
+    assert cancelled["params"]["reason"] == "the client closed the stream"
+
+
+def test_the_loss_of_the_tunnel_cancels_what_runs(bench: Bench) -> None:
+    process = bench.start().workshop.last.be_modern()
+    bench.relay.send("files", CALL)
+    bench.relay.pairs[0].cut("the laptop was closed")
+    bench.relay.settle()
+    assert len(process.asked("notifications/cancelled")) == 1
+
+
+def test_the_changes_of_a_start_make_few_announcements(bench: Bench) -> None:
+    bench.start().workshop.last.be_modern()
+    bench.clock.advance(0.02)
+    bench.relay.told[0].accept()
+    bench.relay.settle()
+    first, second = bench.relay.told
+    assert first.json["servers"][0]["state"] == "starting"
+    assert second.json["servers"][0]["state"] == "ready"
+
+
+def test_the_relay_can_restart_a_server(bench: Bench) -> None:
+    process = bench.start().workshop.last.be_modern()
+    told = bench.relay.send(
+        "@agent", {"server": "files"}, path="/restart", kind=ExchangeKind.CONTROL
+    )
+    assert told.json == {"message": "restarting files"}
+    process.exit(0)
+    assert bench.workshop.last is not process
+
+
+def test_after_a_loss_everything_is_announced_again(bench: Bench) -> None:
+    bench.start().relay.pairs[0].cut()
+    bench.relay.settle()
+    bench.clock.advance(1.0)
+    bench.relay.settle()
+    assert len(bench.relay.hellos) == 2
+    assert bench.relay.told[-1].json["servers"][0]["name"] == "files"
+
+
+def test_a_stop_says_goodbye_and_leaves_nothing(bench: Bench) -> None:
+    process = bench.start().workshop.last.be_modern()
+    told = bench.relay.send("files", CALL)
+    assert done(bench.stop())
+    assert process.is_gone
+    assert told.failure is not None
+    (notice,) = bench.relay.notices
+    assert (notice.code, notice.text) == (ErrorCode.SHUTDOWN, "the agent is stopping")
+    assert not bench.clock.getDelayedCalls()
+    assert not bench.refusals
+
+
+def test_a_stop_right_after_a_change_leaves_no_announcement_behind(bench: Bench) -> None:
+    bench.start().workshop.last.be_modern()
+    assert done(bench.stop())
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_a_stop_between_attempts(bench: Bench) -> None:
+    bench.start().relay.pairs[0].cut()
+    bench.relay.settle()
+    assert done(bench.stop())
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_a_stop_before_the_link_is_there(bench: Bench) -> None:
+    async def dial(_receiver: LinkReceiver) -> Link:
+        return await Deferred[Link]()
+
+    bench.start(dial=dial)
+    assert done(bench.stop())
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_a_stop_without_a_start(bench: Bench) -> None:
+    assert done(bench.stop())
+
+
+def test_a_server_that_cannot_be_stopped_does_not_keep_the_others(
+    bench: Bench, logged_failures: Any
+) -> None:
+    class Stuck:
+        async def stop(self) -> None:
+            raise OSError("stuck")
+
+    bench.start().service.servers["stuck"] = cast("LocalServer", Stuck())
+    assert done(bench.stop())
+    assert logged_failures.take(OSError)
+    assert bench.workshop.last.is_gone
+
+
+def test_a_refused_key_is_told_and_logged(bench: Bench, log: Log) -> None:
+    bench.start(dial=failing(UpgradeRefused(401)))
+    (refusal,) = bench.refusals
+    assert "The relay refused this agent's key" in str(refusal)
+    assert str(refusal) in log.lines
+    bench.stop()
+
+
+def test_a_defect_of_ours_is_told_and_logged(bench: Bench, logged_failures: Any) -> None:
+    bench.start(dial=failing(ValueError("odd")))
+    (refusal,) = bench.refusals
+    assert str(refusal) == "An internal error ended the connection; see the log."
+    assert logged_failures.take(ValueError)
+    bench.stop()
+
+
+def test_a_server_with_a_url_is_spoken_to_over_http(bench: Bench) -> None:
+    web = ServerConfig(name="web", kind="http", url="http://127.0.0.1:9/mcp")
+    assert isinstance(bench.made(servers=(web,)).servers["web"], HttpServer)
