@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.servers import http
+from mcptunnel.agent.servers import http, restarts
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.http_handshake import Agreed, Unusable
 from mcptunnel.agent.servers.interfaces import ServerState
@@ -247,6 +247,25 @@ async def test_what_runs_is_not_given_up_because_a_handshake_fails(
     await until(lambda: slow.is_gone)
     post.result(CONTENT)
     assert (await running.over()).result == CONTENT
+
+
+@in_reactor
+async def test_a_call_that_wants_a_new_session_does_not_wait_for_the_next_attempt(
+    serve: Serve, attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restarts, "FIRST_DELAY_S", 600.0)
+    legacy = Legacy()
+    site = serve(legacy)
+    server = await ready(attach(site))
+    slow = call(server)
+    post = await asked(site)
+    site.rule = lambda post: post.text(401)
+    await call(server).over()
+    await until(lambda: server.status.state is ServerState.FAILED)
+    site.rule = legacy
+    post.error(-32001, "Session not found", status=404)
+    (await asked(site, 3)).result({"content": []})
+    assert (await slow.over()).result["content"] == []
 
 
 @in_reactor
