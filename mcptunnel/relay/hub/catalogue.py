@@ -37,12 +37,10 @@ class _OneAnswer:
         """Nothing was asked for that has any."""
 
     def response(self, message: Response) -> None:
-        if not self.answered.called:
-            self.answered.callback(message)
+        self.answered.callback(message)
 
     def call_failed(self, failure: CallFailure) -> None:
-        if not self.answered.called:
-            self.answered.errback(FetchFailed(failure.text))
+        self.answered.errback(FetchFailed(failure.text))
 
 
 class Catalogue:
@@ -139,11 +137,8 @@ class Catalogue:
                 params["cursor"] = jsonrpc.raw(cursor)
             left_s = max(0.0, deadline_s - self._reactor.seconds())
             response = await self._ask(device, name, Request(1, "tools/list", params), left_s)
-            error = jsonrpc.error_of(response)
-            if error is not None:
-                raise FetchFailed(error.message)
             if response.result is None:
-                raise FetchFailed("no result")
+                raise FetchFailed(str(jsonrpc.error_of(response)))
             size += memoryview(response.result).nbytes
             if size > self._max_bytes:
                 raise FetchFailed(f"they take more than {self._max_bytes} bytes")

@@ -1,6 +1,6 @@
 """The hub's own tools, always there: `status` and `restart`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -152,7 +152,3 @@ def text_result(text: str, *, is_error: bool, meta: dict[str, Any] | None = None
     if meta:
         result["_meta"] = meta
     return jsonrpc.raw(result)
-
-
-Answer = Callable[[Raw], None]
-"""Takes the result of one of these tools."""

@@ -38,9 +38,7 @@ class Settling:
         """Wait until there is nothing to wait for, but not for ever."""
         deadline_s = self._reactor.seconds() + self._timeout_s
         while not self.is_settled(principal):
-            left_s = deadline_s - self._reactor.seconds()
-            if left_s <= 0:
-                return
+            left_s = max(0.0, deadline_s - self._reactor.seconds())
             change: Deferred[None] = Deferred()
             waiting = self._waiting.setdefault(principal, set())
             waiting.add(change)

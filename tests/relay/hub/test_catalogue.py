@@ -1,0 +1,255 @@
+"""The tools of the servers: fetched when they may have changed, to the end, and never waited for in vain."""
+
+from typing import Any
+
+import pytest
+
+from mcptunnel.agent.servers.interfaces import ServerState
+from mcptunnel.config.relay import HubConfig, LimitsConfig
+from mcptunnel.config.tunnel import TunnelConfig
+from mcptunnel.mcp import jsonrpc
+from mcptunnel.relay.devices import Device, RemoteServer
+from mcptunnel.relay.hub import catalogue as module
+from mcptunnel.relay.hub.catalogue import MAX_PAGES, RETRY_S
+from mcptunnel.testing.joined import Joined
+from mcptunnel.testing.local_server import MemoryServer, Tool
+from tests.conftest import LoggedFailures
+
+TIMEOUT_S = HubConfig().server_timeout_s
+
+
+def remote(joined: Joined, name: str = "files") -> RemoteServer:
+    (device,) = joined.devices.everyone()
+    return device.servers[name]
+
+
+def lists(server: MemoryServer) -> int:
+    return sum(request.method == "tools/list" for request in server.requests)
+
+
+def tools(*names: str) -> dict[str, Tool]:
+    return dict.fromkeys(names)
+
+
+def test_all_pages_are_followed() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a", "b", "c"), page_size=1)
+    joined.agent(server)
+    assert joined.client().tools() == ["files__a", "files__b", "files__c"]
+    assert lists(server) == 3
+    assert remote(joined).fresh
+    assert remote(joined).note == ""
+
+
+def test_they_are_fetched_once_for_every_revision() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    agent = joined.agent(server)
+    agent.announcer.announce()
+    joined.settle()
+    assert lists(server) == 1
+    server.offer(tools("b"))
+    joined.settle()
+    assert lists(server) == 2
+    assert joined.client().tools() == ["files__b"]
+
+
+def test_a_server_that_is_not_ready_is_not_asked() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    server.become(ServerState.STARTING)
+    joined.agent(server)
+    assert not server.requests
+    server.become(ServerState.READY)
+    joined.settle()
+    assert lists(server) == 1
+
+
+def test_an_endless_list_is_cut_off() -> None:
+    joined = Joined()
+    server = MemoryServer("files", tools(*(f"t{n:03}" for n in range(MAX_PAGES + 50))), page_size=1)
+    joined.agent(server)
+    assert len(remote(joined).tools) == lists(server) == MAX_PAGES
+
+
+def test_too_many_tools_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_TOOLS", 5)
+    joined = Joined()
+    joined.agent(MemoryServer("files", tools(*(f"t{n}" for n in range(20))), page_size=4))
+    assert len(remote(joined).tools) == 5
+
+
+def test_a_list_that_is_too_large_is_refused() -> None:
+    joined = Joined(limits=LimitsConfig(max_result_bytes=2048))
+    joined.agent(MemoryServer("files", tools(*(f"t{n}" for n in range(40))), page_size=10))
+    assert "more than 2048 bytes" in remote(joined).note
+    assert joined.client().tools() == []
+
+
+def test_a_broken_server_costs_its_own_tools_and_is_asked_again() -> None:
+    joined = Joined()
+    broken, fine = MemoryServer("broken", tools("a")), MemoryServer("fine", tools("b"))
+    broken.holds_lists = True
+    joined.agent(broken, fine)
+    broken.calls[0].error(jsonrpc.INTERNAL_ERROR, "out of order")
+    joined.settle()
+    assert joined.client().tools() == ["fine__b"]
+    assert "out of order" in remote(joined, "broken").note
+    assert "out of order" in joined.client().call("status").text
+    broken.holds_lists = False
+    joined.wait_s(RETRY_S)
+    assert joined.client().tools() == ["broken__a", "fine__b"]
+    assert remote(joined, "broken").note == ""
+    assert lists(fine) == 1
+
+
+def test_a_server_that_has_changed_since_is_not_asked_again() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    server.holds_lists = True
+    joined.agent(server)
+    server.calls[0].error(jsonrpc.INTERNAL_ERROR, "out of order")
+    joined.settle()
+    server.holds_lists = False
+    server.offer(tools("b"))
+    joined.settle()
+    joined.wait_s(2 * RETRY_S)
+    assert lists(server) == 2
+    assert joined.client().tools() == ["files__b"]
+
+
+def test_an_agent_that_takes_no_more_streams_is_asked_again() -> None:
+    joined = Joined(tunnel=TunnelConfig(max_streams=1))
+    server, busy = MemoryServer("files", tools("a")), MemoryServer("busy", {"b": None})
+    joined.agent(busy)
+    joined.client().call("busy__b")
+    agent = joined.agent(server, busy)
+    assert agent.lost is None
+    notes = [remote.note for d in joined.devices.everyone() for remote in d.servers.values()]
+    assert any("all the peer accepts" in note for note in notes)
+    joined.wait_s(RETRY_S)
+    assert len(joined.client().tools()) == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"resultType": "complete", "tools": "none"},
+        {"resultType": "complete"},
+    ],
+)
+def test_what_is_no_list_is_told(answer: dict[str, Any]) -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    server.holds_lists = True
+    joined.agent(server)
+    server.calls[0].answer(answer)
+    joined.settle()
+    assert "malformed" in remote(joined).note
+
+
+def test_a_server_that_crashes_meanwhile_is_asked_again() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    server.holds_lists = True
+    joined.agent(server)
+    server.calls[0].fail("The server 'files' crashed.")
+    joined.settle()
+    assert "crashed" in remote(joined).note
+    server.holds_lists = False
+    joined.wait_s(RETRY_S)
+    assert joined.client().tools() == ["files__a"]
+
+
+def test_a_server_that_does_not_answer_is_given_up_and_told() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    server.holds_lists = True
+    joined.agent(server)
+    joined.wait_s(TIMEOUT_S)
+    assert remote(joined).note == "its tools could not be listed: no answer within 10 s"
+    assert server.calls[0].cancelled == "no longer wanted"
+
+
+def test_all_pages_together_have_the_time_of_one_list() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a", "b"), page_size=1)
+    server.holds_lists = True
+    joined.agent(server)
+    joined.wait_s(TIMEOUT_S - 1)
+    server.calls[0].answer(server.page())
+    joined.settle()
+    assert lists(server) == 2
+    joined.wait_s(1)
+    assert server.calls[1].cancelled
+
+
+def test_known_tools_stay_while_new_ones_cannot_be_had() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    joined.agent(server)
+    server.holds_lists = True
+    server.offer(tools("b"))
+    joined.settle()
+    server.calls[0].error(jsonrpc.INTERNAL_ERROR, "out of order")
+    joined.settle()
+    assert joined.client().tools() == ["files__a"]
+
+
+def test_a_lost_device_is_not_asked_again_until_it_is_back() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    server.holds_lists = True
+    agent = joined.agent(server)
+    joined.cut(agent)
+    joined.wait_s(2 * RETRY_S)
+    assert lists(server) == 1
+    server.holds_lists = False
+    joined.connect(agent)
+    assert joined.client().tools() == ["files__a"]
+    joined.wait_s(2 * RETRY_S)
+    assert lists(server) == 2
+
+
+def test_nothing_is_asked_before_the_device_has_announced_itself() -> None:
+    """What is known from before may be another program by now."""
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    agent = joined.agent(server)
+    joined.cut(agent)
+    remote(joined).fresh = False
+    agent.servers.clear()
+    joined.connect(agent)
+    assert lists(server) == 1
+    assert joined.client().tools() == []
+
+
+def test_stopping_gives_up_what_is_under_way() -> None:
+    joined = Joined()
+    slow, broken = MemoryServer("slow", tools("a")), MemoryServer("broken", tools("b"))
+    slow.holds_lists = broken.holds_lists = True
+    joined.agent(slow, broken)
+    broken.calls[0].error(jsonrpc.INTERNAL_ERROR, "no")
+    joined.settle()
+    joined.hub.catalogue.stop()
+    joined.settle()
+    assert slow.calls[0].cancelled
+    joined.wait_s(2 * RETRY_S)
+    assert lists(broken) == 1
+
+
+def test_a_mistake_of_ours_is_logged_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, logged_failures: LoggedFailures
+) -> None:
+    def fail(*_values: object) -> None:
+        raise ZeroDivisionError
+
+    joined = Joined()
+    monkeypatch.setattr(module, "parse_page", fail)
+    joined.agent(MemoryServer("files", tools("a")))
+    assert remote(joined).fresh
+    assert joined.client().tools() == []
+    assert logged_failures.take(ZeroDivisionError)
+
+
+def test_a_device_without_a_tunnel_is_a_failed_fetch() -> None:
+    """It may go between two pages."""
+    joined, server = Joined(), MemoryServer("files", tools("a", "b"), page_size=1)
+    server.holds_lists = True
+    agent = joined.agent(server)
+    device: Device = joined.devices.everyone()[0]
+    server.calls[0].answer(server.page())
+    assert agent.pair is not None
+    agent.pair.cut()
+    joined.settle()
+    assert not device.is_connected
+    assert remote(joined).note

@@ -1,0 +1,128 @@
+"""What is listed, under which names, and that names never change."""
+
+from typing import Literal
+
+import pytest
+
+from mcptunnel.config.relay import HubConfig
+from mcptunnel.testing.joined import Joined
+from mcptunnel.testing.local_server import MemoryServer
+
+
+def server(name: str = "files", *tools: str, prefix: str | None = None) -> MemoryServer:
+    offered = {tool: lambda _, tool=tool: f"{name} {tool}" for tool in tools or ("read",)}
+    return MemoryServer(name, offered, prefix=prefix)
+
+
+def test_our_own_tools_come_first_then_servers_and_tools_in_order() -> None:
+    joined = Joined()
+    joined.agent(server("b", "z", "a"), server("a", "m"))
+    listed = joined.client().request("tools/list").value["tools"]
+    assert [tool["name"] for tool in listed] == ["restart", "status", "a__m", "b__a", "b__z"]
+
+
+def test_a_tool_keeps_all_its_members() -> None:
+    joined = Joined()
+    joined.agent(server())
+    tool = joined.client().request("tools/list").value["tools"][-1]
+    assert tool == {
+        "name": "files__read",
+        "description": "Tool read.",
+        "inputSchema": {"type": "object"},
+    }
+
+
+def test_with_a_second_device_names_say_which() -> None:
+    """And the names of before keep working, for the device that first bore them."""
+    joined = Joined()
+    joined.agent(server(), name="laptop")
+    client = joined.client()
+    assert client.tools() == ["files__read"]
+    second = MemoryServer("files", {"read": lambda _: "the second"})
+    joined.agent(second, name="tower")
+    assert client.tools() == ["laptop__files__read", "tower__files__read"]
+    assert client.call("files__read").text == "files read"
+    assert client.call("laptop__files__read").text == "files read"
+    assert client.call("tower__files__read").text == "the second"
+
+
+@pytest.mark.parametrize(
+    ("setting", "one", "two"),
+    [
+        ("always", "laptop__files__read", "laptop__files__read"),
+        ("never", "files__read", "files__read"),
+        ("auto", "files__read", "laptop__files__read"),
+    ],
+)
+def test_the_device_in_names_is_a_setting(
+    setting: Literal["auto", "always", "never"], one: str, two: str
+) -> None:
+    joined = Joined(hub=HubConfig(device_prefix=setting))
+    joined.agent(server(), name="laptop")
+    assert joined.client().tools()[0] == one
+    joined.agent(server("other"), name="tower")
+    assert joined.client().tools()[0] == two
+
+
+def test_without_the_device_two_equal_servers_still_have_two_names() -> None:
+    joined = Joined(hub=HubConfig(device_prefix="never"))
+    joined.agent(server(), name="laptop")
+    joined.agent(MemoryServer("files", {"read": lambda _: "the second"}), name="tower")
+    first, second = joined.client().tools()
+    assert first == "files__read"
+    assert second.startswith("files__read_")
+    assert joined.client().call(second).text == "the second"
+
+
+def test_a_prefix_of_the_agents_choice() -> None:
+    joined = Joined()
+    joined.agent(server("a", "x", prefix="short"), server("b", "y", prefix=""))
+    assert joined.client().tools() == ["short__x", "y"]
+
+
+def test_a_tool_cannot_take_the_place_of_ours() -> None:
+    joined = Joined()
+    joined.agent(server("a", "status", "restart", prefix=""))
+    names = joined.client().tools()
+    assert len(names) == 2
+    assert not {"status", "restart"} & set(names)
+    assert "connected" in joined.client().call("status").text
+
+
+def test_the_tools_of_an_offline_device_stay_listed_for_a_while() -> None:
+    joined = Joined(hub=HubConfig(offline_grace_s=60))
+    agent = joined.agent(server())
+    client = joined.client()
+    assert client.tools()
+    joined.cut(agent)
+    assert client.tools() == ["files__read"]
+    joined.wait_s(59)
+    assert client.tools() == ["files__read"]
+    joined.wait_s(2)
+    assert client.tools() == []
+    assert "offline" in client.call("files__read").text
+    joined.connect(agent)
+    assert client.tools() == ["files__read"]
+    assert client.call("files__read").text == "files read"
+
+
+def test_a_tool_that_is_gone_is_not_listed_but_still_leads_to_its_server() -> None:
+    joined, one = Joined(), server()
+    joined.agent(one)
+    client = joined.client()
+    client.tools()
+    one.offer({"other": None})
+    joined.settle()
+    assert client.tools() == ["files__other"]
+    error = client.call("files__read").failure
+    assert error is not None
+    assert "Unknown tool: read" in error.message
+
+
+def test_names_of_another_user_mean_nothing() -> None:
+    joined = Joined()
+    joined.agent(server(), user="alice")
+    joined.client("alice").tools()
+    failure = joined.client("bob").call("files__read").failure
+    assert failure is not None
+    assert failure.message == "Unknown tool: files__read"

@@ -1,0 +1,74 @@
+"""`status` and `restart`, as the model sees them."""
+
+import pytest
+
+from mcptunnel.agent.servers.interfaces import ServerState
+from mcptunnel.mcp import jsonrpc
+from mcptunnel.relay.hub.meta_tools import META_TOOLS, MetaTool, text_result
+from mcptunnel.testing.joined import Joined
+from mcptunnel.testing.local_server import MemoryServer
+
+
+@pytest.mark.parametrize("tool", META_TOOLS)
+def test_a_definition_says_what_a_client_needs(tool: MetaTool) -> None:
+    definition = jsonrpc.decode(tool.definition)
+    assert definition["name"] == tool.name
+    assert definition["inputSchema"]["type"] == "object"
+    assert isinstance(definition["annotations"]["readOnlyHint"], bool)
+
+
+def test_status_without_a_device_says_how_to_start_one() -> None:
+    result = Joined().client().call("status").value
+    assert result["structuredContent"] == {"devices": []}
+    assert "twistd -n mcptunnel-agent" in result["content"][0]["text"]
+
+
+def test_status_tells_of_devices_and_servers() -> None:
+    joined = Joined()
+    files, web = MemoryServer("files", {"a": None}), MemoryServer("web")
+    web.become(ServerState.FAILED, "no such program")
+    joined.agent(files, web, name="laptop", delay_s=0.05)
+    joined.wait_s(0.5)
+    joined.cut(joined.agent(name="tower"))
+    joined.wait_s(20)
+    answer = joined.client().call("status")
+    assert answer.text.splitlines() == [
+        "laptop: connected",
+        "  files (memory): ready, 1 tools",
+        "  web (memory): failed, 0 tools - no such program",
+        "tower: offline, last seen 2027-01-15T08:00:00+00:00",
+    ]
+    joined.wait_s(1)
+    laptop, tower = joined.client().call("status").value["structuredContent"]["devices"]
+    assert laptop["connected"]
+    assert laptop["roundTripMs"] == pytest.approx(100, abs=1)
+    assert laptop["connectedSince"] == "2027-01-15T08:00:00+00:00"
+    assert laptop["lastSeen"] == "2027-01-15T08:00:21+00:00"
+    assert laptop["servers"][0] == {
+        "name": "files",
+        "kind": "memory",
+        "state": "ready",
+        "detail": "",
+        "era": "modern",
+        "protocolVersion": "2026-07-28",
+        "restarts": 0,
+        "tools": 1,
+    }
+    assert not tower["connected"]
+    assert "connectedSince" not in tower
+
+
+def test_status_tells_only_of_ones_own_devices() -> None:
+    joined = Joined()
+    joined.agent(user="bob", name="secret")
+    assert "secret" not in joined.client("alice").call("status").text
+
+
+def test_a_text_may_carry_meta() -> None:
+    assert jsonrpc.decode(text_result("a", is_error=True, meta={"x/y": 1})) == {
+        "resultType": "complete",
+        "content": [{"type": "text", "text": "a"}],
+        "isError": True,
+        "_meta": {"x/y": 1},
+    }
+    assert "_meta" not in jsonrpc.decode(text_result("a", is_error=False))

@@ -1,0 +1,299 @@
+"""One exchange, read as JSON-RPC: whatever an agent sends, the receiver hears one end."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcptunnel.mcp.calls import CallFailure
+from mcptunnel.mcp.jsonrpc import Notification, Request, Response
+from mcptunnel.model import ExchangeKind, Headers, Outcome, ResponseHead
+from mcptunnel.net.exchange import Exchange, ExchangeReceiver
+from mcptunnel.relay.devices import Device
+from mcptunnel.relay.hub.server_call import ServerCall
+from mcptunnel.testing.joined import Joined
+from mcptunnel.wire.codec import encode
+from mcptunnel.wire.constants import ErrorCode
+from mcptunnel.wire.frames import Goaway
+
+JSON: Headers = (("content-type", "application/json; charset=utf-8"),)
+STREAM: Headers = (("content-type", "text/event-stream"),)
+RESULT = b'{"jsonrpc":"2.0","id":1,"result":{}}'
+NEWS = b'{"jsonrpc":"2.0","method":"notifications/progress","params":{}}'
+
+
+class Heard:
+    """A receiver that remembers (`mcp.calls.CallReceiver`)."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def notification(self, message: Notification) -> None:
+        self.events.append(message)
+
+    def response(self, message: Response) -> None:
+        self.events.append(message)
+
+    def call_failed(self, failure: CallFailure) -> None:
+        self.events.append(failure)
+
+    @property
+    def failure(self) -> CallFailure:
+        (found,) = self.events
+        assert isinstance(found, CallFailure)
+        return found
+
+
+class Agent(ExchangeReceiver):
+    """The agent's end of the call, in the hands of the test."""
+
+    def __init__(self) -> None:
+        self.body = b""
+        self.resets: list[str] = []
+
+    def data_received(self, data: bytes) -> None:
+        self.body += data
+
+    def failed(self, failure: Any) -> None:
+        self.resets.append(failure.text)
+
+
+class Bench:
+    """One call, from the relay to an agent that the test plays."""
+
+    def __init__(self, max_result_bytes: int = 1000) -> None:
+        self.joined = Joined()
+        self.agent = self.joined.agent()
+        self.device: Device = self.joined.devices.everyone()[0]
+        self.heard, self.end = Heard(), Agent()
+        self.opened: list[Exchange] = []
+        self.agent.exchange_opened = self._opened  # type: ignore[method-assign]  # the test plays it
+        self.call = ServerCall("files", self.heard, max_result_bytes)
+        self.call.send(self.device, Request("x", "tools/call"), principal="p", client="c")
+        self.joined.settle()
+
+    def _opened(self, exchange: Exchange) -> None:
+        exchange.receiver = self.end
+        self.opened.append(exchange)
+
+    @property
+    def exchange(self) -> Exchange:
+        return self.opened[0]
+
+    def answer(self, headers: Headers, *chunks: bytes, end: bool = True, status: int = 200) -> None:
+        self.exchange.send_head(ResponseHead(status, headers))
+        for chunk in chunks:
+            self.exchange.write(chunk)
+            self.joined.settle()
+        if end:
+            self.exchange.end()
+        self.joined.settle()
+
+
+def event(data: bytes) -> bytes:
+    return b"event: message\ndata: " + data + b"\n\n"
+
+
+def test_the_request_as_the_agent_sees_it() -> None:
+    bench = Bench()
+    head = bench.exchange.request
+    assert (head.target, head.method, head.path) == ("files", "POST", "/mcp")
+    assert (head.principal, head.client, head.kind) == ("p", "c", ExchangeKind.HUB)
+    assert bench.end.body == b'{"jsonrpc":"2.0","id":"x","method":"tools/call"}'
+
+
+def test_a_json_answer() -> None:
+    bench = Bench()
+    bench.answer(JSON, RESULT[:10], RESULT[10:])
+    (response,) = bench.heard.events
+    assert response == Response(1, response.result)
+    assert bench.agent.tunnel is not None
+    assert bench.agent.tunnel.exchange_count == 0
+
+
+def test_a_stream_of_news_and_the_answer() -> None:
+    bench = Bench()
+    bench.answer(STREAM, event(NEWS), b": comment\n\n" + event(NEWS) + event(RESULT))
+    kinds = [type(heard) for heard in bench.heard.events]
+    assert kinds == [Notification, Notification, Response]
+
+
+def test_nothing_is_heard_after_the_answer() -> None:
+    bench = Bench()
+    bench.answer(STREAM, event(RESULT) + event(NEWS), event(RESULT))
+    assert [type(heard) for heard in bench.heard.events] == [Response]
+    bench.call.cancel("late")
+    bench.joined.settle()
+    assert not bench.end.resets
+
+
+def test_questions_of_a_server_are_passed_over() -> None:
+    """The hub claims no capabilities, so no server may ask."""
+    bench = Bench()
+    question = b'{"jsonrpc":"2.0","id":5,"method":"sampling/createMessage"}'
+    bench.answer(STREAM, event(question) + event(b"") + event(RESULT))
+    assert [type(heard) for heard in bench.heard.events] == [Response]
+
+
+@pytest.mark.parametrize(
+    ("headers", "chunks", "detail"),
+    [
+        (JSON, [b"nonsense"], "no JSON-RPC message"),
+        (JSON, [b"[1,2]"], "ended its answer without a result"),
+        (JSON, [], "ended its answer without a result"),
+        (JSON, [b"x" * 1001], "a result of more than 1000 bytes"),
+        (STREAM, [event(NEWS)], "ended its answer without a result"),
+        (STREAM, [event(b"nonsense") + event(RESULT)], "no JSON-RPC message"),
+        (STREAM, [b"data: " + b"x" * 1001], "an event of more than 1000 bytes"),
+        ((("content-type", "text/html"),), [b"<html>"], "HTTP 200 and no JSON"),
+        ((), [RESULT], "HTTP 200 and no JSON"),
+    ],
+)
+def test_an_unusable_answer_names_the_server(
+    headers: Headers, chunks: list[bytes], detail: str
+) -> None:
+    """It may have run, the agent is told, and the tunnel lives on."""
+    bench = Bench()
+    bench.answer(headers, *chunks)
+    failure = bench.heard.events[-1]
+    assert isinstance(failure, CallFailure)
+    assert detail in failure.text
+    assert "'files'" in failure.text
+    assert failure.outcome is Outcome.UNKNOWN
+    assert sum(isinstance(heard, CallFailure) for heard in bench.heard.events) == 1
+    assert bench.device.is_connected
+
+
+def test_an_error_with_an_http_status_is_an_answer() -> None:
+    bench = Bench()
+    bench.answer(JSON, b'{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":"m"}}', status=400)
+    (response,) = bench.heard.events
+    assert response.error is not None
+
+
+def test_a_lost_tunnel_names_device_and_server() -> None:
+    bench = Bench()
+    bench.joined.cut(bench.agent)
+    assert bench.heard.failure == CallFailure(
+        "The tunnel to the device 'laptop' was lost before the server 'files' had answered "
+        "(the connection was cut).",
+        Outcome.UNKNOWN,
+    )
+
+
+def test_a_tunnel_that_only_closed() -> None:
+    bench = Bench()
+    assert bench.agent.pair is not None
+    bench.agent.pair.cut("")
+    bench.joined.settle()
+    assert "(closed)" in bench.heard.failure.text
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "told", "outcome"),
+    [
+        (ErrorCode.REFUSED_STREAM, "It is down.", "It is down.", Outcome.NOT_DELIVERED),
+        (ErrorCode.UNREACHABLE, "It crashed.", "It crashed.", Outcome.UNKNOWN),
+        (ErrorCode.UNREACHABLE, "", "The server 'files' gave no answer.", Outcome.UNKNOWN),
+    ],
+)
+def test_what_the_agent_says_is_passed_on(
+    code: ErrorCode, text: str, told: str, outcome: Outcome
+) -> None:
+    bench = Bench()
+    bench.exchange.reset(code, text)
+    bench.joined.settle()
+    assert bench.heard.failure == CallFailure(told, outcome)
+
+
+def test_cancelling_tells_the_agent_and_nobody_else() -> None:
+    bench = Bench()
+    bench.call.cancel("enough")
+    bench.call.cancel("again")
+    bench.answer(JSON, RESULT)
+    assert bench.end.resets == ["enough"]
+    assert not bench.heard.events
+
+
+def test_a_device_without_a_tunnel_is_not_delivered() -> None:
+    bench = Bench()
+    bench.joined.cut(bench.agent)
+    heard = Heard()
+    ServerCall("files", heard, 1000).send(
+        bench.device, Request(1, "tools/call"), principal="", client=""
+    )
+    assert heard.failure == CallFailure(
+        "The device 'laptop' is not connected.", Outcome.NOT_DELIVERED
+    )
+
+
+def test_more_calls_than_the_agent_takes_are_not_delivered() -> None:
+    bench = Bench()
+    calls = []
+    for _ in range(300):
+        heard = Heard()
+        ServerCall("files", heard, 1000).send(
+            bench.device, Request(1, "tools/call"), principal="", client=""
+        )
+        calls.append(heard)
+    refused = [heard for heard in calls if heard.events]
+    assert len(refused) == 300 - 255
+    assert refused[0].failure.outcome is Outcome.NOT_DELIVERED
+
+
+def test_an_agent_that_goes_away_has_not_seen_the_call() -> None:
+    bench = Bench()
+    assert bench.device.tunnel is not None
+    heard = Heard()
+    ServerCall("files", heard, 1000).send(
+        bench.device, Request(1, "tools/call"), principal="", client=""
+    )
+    first = bench.exchange.stream_id
+    bench.device.tunnel.message_received(encode(Goaway(first, ErrorCode.SHUTDOWN, "stopping")))
+    assert heard.failure.outcome is Outcome.NOT_DELIVERED
+    assert not bench.heard.events
+
+
+def test_while_held_the_agent_gets_no_credit() -> None:
+    """At most one window is on its way; another call is not slowed down."""
+    bench = Bench(max_result_bytes=10**9)
+    bench.call.hold(True)
+    news = event(NEWS)
+    bench.answer(STREAM, news * 8000, end=False)
+    arrived = len(bench.heard.events)
+    assert arrived * len(news) <= 256 * 1024
+    bench.joined.wait_s(5)
+    assert len(bench.heard.events) == arrived
+    bench.call.hold(True)
+    bench.call.hold(False)
+    bench.joined.settle()
+    assert len(bench.heard.events) == 8000
+    bench.call.hold(False)
+
+
+def test_holding_after_the_end_is_harmless() -> None:
+    bench = Bench()
+    bench.call.hold(True)
+    bench.answer(STREAM, event(RESULT))
+    bench.call.hold(False)
+    bench.joined.settle()
+    assert len(bench.heard.events) == 1
+
+
+@given(
+    st.lists(st.sampled_from([event(NEWS), event(RESULT), b": c\n\n", b"data: x\n\n", b"\n"])),
+    st.data(),
+)
+def test_however_a_stream_is_cut_and_ended_there_is_one_end(
+    events: list[bytes], data: st.DataObject
+) -> None:
+    """News, then exactly one answer or failure."""
+    bench = Bench()
+    body = b"".join(events)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=5)))
+    chunks = [body[a:b] for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+    bench.answer(STREAM, *[chunk for chunk in chunks if chunk])
+    *news, last = bench.heard.events
+    assert {type(heard) for heard in news} <= {Notification}
+    assert isinstance(last, Response | CallFailure)

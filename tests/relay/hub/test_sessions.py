@@ -1,0 +1,93 @@
+"""Sessions of legacy clients: each its own client's, bounded, ended when idle."""
+
+from msgspec import Raw
+
+from mcptunnel.auth.keys import Scope
+from mcptunnel.mcp.client_half.session import McpSession
+from mcptunnel.model import Principal
+from mcptunnel.relay.access import Access
+from mcptunnel.relay.hub.sessions import IDLE_S, McpSessions
+
+
+def access(user: str = "alice", key: str = "k1") -> Access:
+    return Access(Principal("local", user), f"key:{key}", key, Scope.MCP)
+
+
+def session(session_id: str, user: str = "alice", key: str = "k1") -> McpSession:
+    return McpSession(
+        session_id, Principal("local", user), f"key:{key}", "2025-11-25", Raw(b"{}"), None
+    )
+
+
+def sessions(most: int = 10) -> McpSessions:
+    return McpSessions(lambda count: bytes(range(count)), most)
+
+
+def test_a_session_is_its_own_clients_only() -> None:
+    """To another user, and to another key of the same user, it does not exist."""
+    held = sessions()
+    held.add(session("s1"), 0.0)
+    live = held.get("s1", access(), 1.0)
+    assert live is not None
+    assert live.session.id == "s1"
+    assert held.get("s1", access("bob"), 1.0) is None
+    assert held.get("s1", access("alice", "k2"), 1.0) is None
+    assert held.get("s2", access(), 1.0) is None
+    assert live.used_s == 1.0
+
+
+def test_ids_cannot_be_guessed() -> None:
+    held = sessions()
+    assert len(held.new_id()) >= 43
+
+
+def test_an_idle_session_ends() -> None:
+    held = sessions()
+    held.add(session("s1"), 0.0)
+    held.add(session("s2"), 0.0)
+    assert held.get("s1", access(), IDLE_S) is not None
+    assert held.get("s2", access(), IDLE_S + 1) is None
+    assert held.get("s1", access(), IDLE_S + 1) is not None
+    held.add(session("s3"), 3 * IDLE_S)
+    assert len(held) == 1
+
+
+def test_the_ones_idle_longest_give_way() -> None:
+    held = sessions(2)
+    held.add(session("s1"), 0.0)
+    held.add(session("s2"), 1.0)
+    held.get("s1", access(), 2.0)
+    held.add(session("s3"), 3.0)
+    assert len(held) == 2
+    assert held.get("s2", access(), 4.0) is None
+    assert held.get("s1", access(), 4.0) is not None
+
+
+def test_a_user_with_many_sessions_drives_out_only_their_own() -> None:
+    held = sessions(3)
+    held.add(session("b", "bob"), 0.0)
+    for number in range(10):
+        held.add(session(f"a{number}"), 1.0 + number)
+    assert len(held) == 3
+    assert held.get("b", access("bob"), 20.0) is not None
+    held.add(session("c", "carol"), 21.0)
+    assert held.get("c", access("carol"), 22.0) is not None
+    assert len(held) == 3
+
+
+def test_ending_a_session_gives_up_its_calls() -> None:
+    held = sessions()
+    held.add(session("s1"), 0.0)
+    live = held.get("s1", access(), 0.0)
+    assert live is not None
+    given_up: list[str] = []
+
+    def cancel(reason: str) -> None:
+        given_up.append(reason)
+        live.calls.clear()
+
+    live.calls[1] = live.calls["1"] = cancel
+    held.end("s1")
+    assert given_up == ["the session was ended"] * 2
+    held.end("s1")
+    assert len(held) == 0

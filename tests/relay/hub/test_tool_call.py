@@ -1,0 +1,137 @@
+"""Calls of tools: honest about what happened, and nothing passed on that was not asked for."""
+
+from typing import Any
+
+import pytest
+
+from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.jsonrpc import Request, Response
+from mcptunnel.model import Outcome
+from mcptunnel.relay.hub.tool_call import ToolCall
+from mcptunnel.testing.joined import Answer, Joined
+from mcptunnel.testing.local_server import MemoryServer, WaitingCall
+
+
+def waiting(**options: Any) -> tuple[Joined, Answer, WaitingCall]:
+    """Return a call that waits for its server."""
+    joined, server = Joined(), MemoryServer("files", {"read": None})
+    joined.agent(server)
+    answer = joined.client().call("files__read", {"path": "a"}, **options)
+    return joined, answer, server.calls[0]
+
+
+def test_the_server_sees_its_own_name_of_the_tool() -> None:
+    _, _, call = waiting(request_id="client's id")
+    assert jsonrpc.text(call.request.params["name"]) == "read"
+    assert call.arguments == {"path": "a"}
+
+
+def test_a_result_is_passed_on_whole() -> None:
+    joined, answer, call = waiting()
+    result = {"content": [], "structuredContent": {"a": [1]}, "_meta": {"x": 1}, "vendor": True}
+    call.answer(result)
+    joined.settle()
+    assert answer.value == result
+
+
+def test_an_error_is_passed_on_as_an_error() -> None:
+    joined, answer, call = waiting()
+    call.error(-32602, "bad arguments")
+    joined.settle()
+    assert answer.failure is not None
+    assert (answer.failure.code, answer.failure.message) == (-32602, "bad arguments")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "advice"),
+    [(Outcome.UNKNOWN, "may have run"), (Outcome.NOT_DELIVERED, "safe to try again")],
+)
+def test_a_failure_is_a_result_that_says_whether_it_may_have_run(
+    outcome: Outcome, advice: str
+) -> None:
+    joined, answer, call = waiting()
+    call.fail("The server 'files' crashed.", outcome)
+    joined.settle()
+    assert answer.value["isError"]
+    assert answer.value["_meta"] == {"mcptunnel/outcome": outcome.value}
+    assert answer.text.startswith("The server 'files' crashed. ")
+    assert advice in answer.text
+
+
+def test_an_offline_device_is_said_to_be_so_at_once() -> None:
+    joined = Joined()
+    agent = joined.agent(MemoryServer("files", {"read": None}))
+    client = joined.client()
+    client.tools()
+    joined.cut(agent)
+    answer = client.call("files__read")
+    assert "'laptop' is offline; it was last seen at 2027-01-15T08:00:00+00:00" in answer.text
+    assert answer.value["_meta"] == {"mcptunnel/outcome": "not_delivered"}
+
+
+def test_a_device_that_is_no_longer_known() -> None:
+    joined = Joined()
+    answer = Answer(joined)
+    ToolCall("files", answer, 1000).start(None, Request(1, "tools/call"), joined.client().access)
+    assert "no longer known" in answer.text
+
+
+def test_progress_comes_through_while_the_call_runs() -> None:
+    joined, answer, call = waiting(progress_token="mine")
+    for step in range(3):
+        call.progress(step)
+        joined.settle()
+        assert len(answer.notifications) == step + 1
+    call.answer("done")
+    joined.settle()
+    assert answer.text == "done"
+
+
+@pytest.mark.parametrize("token", ["other", 0, None, [], {}, True, 1.5])
+def test_progress_of_another_token_is_not_passed_on(token: Any) -> None:
+    joined, answer, call = waiting(progress_token="mine")
+    call.notify("notifications/progress", {"progressToken": token, "progress": 1})
+    call.notify("notifications/progress", {"progress": 1})
+    joined.settle()
+    assert not answer.notifications
+
+
+def test_a_number_is_not_the_text_of_it() -> None:
+    joined, answer, call = waiting(progress_token=1)
+    call.notify("notifications/progress", {"progressToken": "1", "progress": 1})
+    joined.settle()
+    assert not answer.notifications
+    call.notify("notifications/progress", {"progressToken": 1, "progress": 1})
+    joined.settle()
+    assert answer.notifications
+
+
+def test_nobody_gets_progress_who_did_not_ask() -> None:
+    joined, answer, call = waiting()
+    call.progress(1)
+    call.notify("notifications/progress", {"progressToken": None, "progress": 1})
+    joined.settle()
+    assert not answer.notifications
+
+
+@pytest.mark.parametrize(("level", "count"), [(None, 0), ("info", 1)])
+def test_log_messages_only_for_who_asked(level: str | None, count: int) -> None:
+    joined, server = Joined(), MemoryServer("files", {"read": None})
+    joined.agent(server)
+    answer, client = Answer(joined), joined.client()
+    about = {} if level is None else {"io.modelcontextprotocol/logLevel": level}
+    params = {"name": jsonrpc.raw("files__read"), "_meta": jsonrpc.raw(about)}
+    joined.hub.request(client.access, Request(1, "tools/call", params), answer)
+    joined.settle()
+    server.calls[0].notify("notifications/message", {"level": "info", "data": "hello"})
+    server.calls[0].notify("notifications/tools/list_changed", {})
+    joined.settle()
+    assert len(answer.notifications) == count
+
+
+def test_an_empty_answer_is_an_error() -> None:
+    joined = Joined()
+    answer = Answer(joined)
+    ToolCall("files", answer, 1000).response(Response(1))
+    assert answer.failure is not None
+    assert answer.failure.code == jsonrpc.INTERNAL_ERROR
