@@ -7,7 +7,8 @@ import pytest
 
 from tests.programs.client import LEGACY, MODERN, Answer, Client, tunnel_state
 from tests.programs.conftest import Stage
-from tests.programs.programs import Agent, Estate, Relay, eventually, is_gone
+from tests.programs.process import eventually, is_gone
+from tests.programs.programs import Agent, Estate, Relay
 
 SILENCE = "[tunnel]\nping_after_s = 1\ndead_after_s = 2\n"
 SILENCE_NOTICED_S = 4.0

@@ -6,7 +6,7 @@ import pytest
 
 from tests.programs.client import MODERN, VERSIONS, Client
 from tests.programs.conftest import Stage
-from tests.programs.programs import eventually
+from tests.programs.process import eventually
 
 SERVERS = ("legacy", "modern", "weblegacy", "webmodern")
 DEMO_TOOLS = ["add", "cancelled", "clock", "countdown", "crash", "echo", "sleep"]

@@ -12,7 +12,8 @@ import pytest
 import mcptunnel
 from tests.programs.client import Client
 from tests.programs.conftest import Stage
-from tests.programs.programs import CHECKOUT, COMMAND, DEMO_SERVER, TWISTD, Estate, finished
+from tests.programs.process import CHECKOUT, finished
+from tests.programs.programs import COMMAND, DEMO_SERVER, TWISTD, Estate
 
 PROGRAMS = ("relay", "agent")
 RELAY = 'listen = "tcp:8787:interface=127.0.0.1"\n'

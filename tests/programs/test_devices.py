@@ -2,7 +2,8 @@
 
 from tests.programs.client import Client
 from tests.programs.conftest import Stage
-from tests.programs.programs import STOP_TIMEOUT_S, Estate
+from tests.programs.process import STOP_TIMEOUT_S
+from tests.programs.programs import Estate
 
 
 def test_two_machines_with_one_name(stage: Stage, estate: Estate) -> None:

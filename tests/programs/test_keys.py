@@ -5,15 +5,10 @@ import stat
 import time
 from pathlib import Path
 
-from tests.programs.client import MODERN, TIMEOUT_S, Client, tunnel_state
+from tests.programs.client import MODERN, TIMEOUT_S, Client
 from tests.programs.conftest import Stage
-from tests.programs.programs import (
-    COMMAND,
-    STOP_TIMEOUT_S,
-    Estate,
-    eventually,
-    finished,
-)
+from tests.programs.process import STOP_TIMEOUT_S, finished
+from tests.programs.programs import COMMAND, Estate
 
 CONFIG = ("--config", "relay.toml")
 
@@ -126,20 +121,13 @@ def test_a_users_tools_are_nobody_elses(stage: Stage) -> None:
     assert stranger.call("legacy__add", a=1, b=2).error["code"] == -32602
 
 
-def test_no_key_is_written_down(estate: Estate) -> None:
-    """Neither below state_dir, before and after the end, nor in the logs of relay and agent."""
-    relay = estate.relay()
-    agent_key = relay.key("alice", "agent")
-    relay.start()
-    client = Client(relay.port, relay.key("alice", "mcp"))
-    agent = estate.agent(relay, agent_key).start()
-    assert "demo__add" in client.tools()
-    relay.check_secrets()
+def test_no_key_is_written_down(stage: Stage, estate: Estate) -> None:
+    """Neither below a state_dir nor in a log; at their end the relays of all tests are looked at."""
+    relay = stage.relay
+    key = relay.key("kim", "agent")
+    agent = estate.agent(relay, key).start()
+    assert "demo__add" in Client(relay.port, relay.key("kim", "mcp")).tools()
     agent.program.stop()
-    eventually(lambda: tunnel_state(relay.port) == "disconnected", 1, "the end of the link")
-    relay.program.stop()
-    relay.check_secrets()
-    for text in relay.key_texts:
-        assert text.rpartition("_")[2] not in agent.program.log
-        for path in (agent.folder / "state").iterdir():
-            assert text.rpartition("_")[2].encode() not in path.read_bytes()
+    relay.check_secrets([agent.program.log, stage.agent.program.log])
+    for path in (agent.folder / "state").iterdir():
+        assert key.rpartition("_")[2].encode() not in path.read_bytes()

@@ -6,39 +6,53 @@ import pytest
 
 from tests.programs.client import LEGACY, MODERN, Client
 from tests.programs.conftest import Stage
-from tests.programs.programs import DEMO_SERVER, Estate, eventually
+from tests.programs.process import eventually
+from tests.programs.programs import DEMO_SERVER
 
 
-@pytest.fixture
-def client(stage: Stage, estate: Estate, request: pytest.FixtureRequest) -> Client:
+@pytest.fixture(scope="module")
+def client(stage: Stage) -> Client:
     """A user with a device of their own, on the shared relay; two servers."""
-    user = request.node.name
     servers = {"demo": DEMO_SERVER, "other": DEMO_SERVER}
-    estate.agent(stage.relay, stage.relay.key(user, "agent"), servers=servers).start()
-    client = Client(stage.relay.port, stage.relay.key(user, "mcp"))
+    stage.estate.agent(stage.relay, stage.relay.key("ken", "agent"), servers=servers).start()
+    client = Client(stage.relay.port, stage.relay.key("ken", "mcp"))
     assert set(client.tools()) >= {"demo__crash", "other__add"}
     return client
 
 
-def state_of(client: Client, server: str) -> dict[str, object]:
-    """Return what `status` says of a server."""
+@pytest.fixture(autouse=True)
+def _servers_are_up(client: Client) -> None:
+    """One test's crash is over before the next test begins."""
+    for server in ("demo", "other"):
+        wait_until_up(client, server)
+
+
+def wait_until_up(client: Client, server: str) -> None:
+    """Wait until a server takes calls."""
+    eventually(
+        lambda: not client.call(f"{server}__add", a=1, b=2).is_error, 5, f"{server} to be up"
+    )
+
+
+def restarts(client: Client, server: str) -> int:
+    """Return how often a server ended and was started again, as `status` says."""
     (device,) = client.call("status").result["structuredContent"]["devices"]
     (found,) = (each for each in device["servers"] if each["name"] == server)
-    return dict(found)
+    count: int = found["restarts"]
+    return count
 
 
 def test_a_crash_in_a_call_is_told_and_mended(client: Client) -> None:
     """Within a second the caller hears which server it was; the next call finds it up again."""
-    before_s = time.monotonic()
+    before, before_s = restarts(client, "demo"), time.monotonic()
     crashed = client.call("demo__crash")
     assert crashed.at_s - before_s < 1
     assert crashed.is_error
     assert crashed.outcome == "unknown"
     assert "'demo' exited (exit code 70)" in crashed.text
     assert client.call("other__add", a=1, b=2).text == '{"sum": 3}'
-    eventually(lambda: state_of(client, "demo")["restarts"] == 1, 2, "the restart")
-    eventually(lambda: state_of(client, "demo")["state"] == "ready", 2, "the new process")
-    assert client.call("demo__add", a=1, b=2).text == '{"sum": 3}'
+    wait_until_up(client, "demo")
+    eventually(lambda: restarts(client, "demo") == before + 1, 1, "`status` to count it")
 
 
 def test_calls_beside_a_crash_fail_with_it_and_others_do_not(client: Client) -> None:
@@ -61,14 +75,19 @@ def test_a_call_right_after_a_crash_is_answered(client: Client) -> None:
 
 
 def test_restart_makes_a_new_process(client: Client) -> None:
-    """The count of cancelled calls starts afresh, and only on the server that was named."""
-    for server in ("demo", "other"):
-        request_id, answer = client.start_call(f"{server}__countdown", {"n": 99}, "t")
-        answer.close() if answer.is_stream else client.outcome(request_id, answer)
+    """The call under way on that server ends; the other server hears nothing of it."""
+    doomed = client.start_call("demo__countdown", {"n": 1000, "interval": 0.05}, "a")
+    spared = client.start_call("other__countdown", {"n": 8, "interval": 0.05}, "b")
+    for _, answer in (doomed, spared):
+        answer.wait_for_progress()
     restarted = client.call("restart", server="demo")
     assert not restarted.is_error
     assert restarted.text == "restarting demo"
-    eventually(lambda: not client.call("demo__add", a=1, b=2).is_error, 3, "the new process")
+    ended = client.outcome(*doomed)
+    assert ended.is_error
+    assert "'demo' was stopped" in ended.text
+    assert client.outcome(*spared).result["structuredContent"] == {"steps": 8}
+    wait_until_up(client, "demo")
     unknown = client.call("restart", server="nothing")
     assert unknown.is_error
     assert "nothing" in unknown.text

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs.programs import Estate, Program, Relay, known
+from tests.programs.process import Program, eventually, is_gone, known
+from tests.programs.programs import Estate, Relay
 
 READY = "print('ready', flush=True);"
 
@@ -30,7 +31,7 @@ def test_a_program_that_goes_is_fine(tmp_path: Path) -> None:
         (f"import signal,time;signal.signal(15,lambda *_:None);{READY}time.sleep(60)", "not end"),
         (f"import subprocess as s,time;s.Popen(['sleep','60']);{READY}time.sleep(60)", "children"),
         (f"import time,{BIND};{READY}time.sleep(60)", "x.sock"),
-        (f"import time;{READY}print('Traceback', flush=True);time.sleep(60)", "Traceback"),
+        (f"import time;print('Traceback');{READY}time.sleep(60)", "Traceback"),
         (
             f"import signal,sys,time;signal.signal(15,lambda *_:sys.exit(3));{READY}time.sleep(60)",
             "exit code 3",
@@ -41,7 +42,7 @@ def test_a_program_that_goes_is_fine(tmp_path: Path) -> None:
 def test_a_program_that_goes_badly_is_told(
     tmp_path: Path, code: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.programs.programs.STOP_TIMEOUT_S", 0.3)
+    monkeypatch.setattr("tests.programs.process.STOP_TIMEOUT_S", 0.3)
     started = program(tmp_path, code)
     family = [known(started.pid), *started.children()]
     try:
@@ -49,7 +50,7 @@ def test_a_program_that_goes_badly_is_told(
             started.stop()
     finally:
         started.clean_up(family)
-    assert not [each for each in family if each.is_running()]
+    eventually(lambda: all(map(is_gone, family)), 1, "the end of all")
 
 
 def test_a_program_that_ends_early_shows_why(tmp_path: Path) -> None:
