@@ -2,37 +2,27 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from msgspec import Raw
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 
-from mcptunnel.agent.servers.calls import OpenCalls
-from mcptunnel.agent.servers.interfaces import Cancel, ServerState, ServerStatus
-from mcptunnel.agent.servers.restarts import RestartPolicy
+from mcptunnel.agent.servers.interfaces import ServerState
+from mcptunnel.agent.servers.kept import KeptServer
 from mcptunnel.config.agent import ServerConfig
-from mcptunnel.mcp.calls import CallFailure, CallReceiver
-from mcptunnel.mcp.jsonrpc import Notification, Request
+from mcptunnel.mcp.jsonrpc import Request
 from mcptunnel.mcp.server_half import actions as core
 from mcptunnel.mcp.server_half.child import Child
 from mcptunnel.model import Outcome
 from mcptunnel.net.process import ChildProcess, ChildStartError, ExitStatus, child_environment
 
-SWEEP_INTERVAL_S = 1.0
 STOP_GRACE_S = 1.0
 """Twice this, for the end of stdin and then for SIGTERM: an agent that is stopped ends within 3 s."""
 
 
-class StdioServer:
-    """Keeps one child process running and carries calls to it (`LocalServer`, `ChildReceiver`).
-
-    `changed` is called after every change of `status`.
-    """
-
-    _log = Logger()
+class StdioServer(KeptServer):
+    """Keeps one child process running and carries calls to it (`LocalServer`, `ChildReceiver`)."""
 
     def __init__(
         self,
@@ -42,29 +32,19 @@ class StdioServer:
         client_info: Raw,
         changed: Callable[[], None],
     ) -> None:
-        self._reactor = reactor
-        self._config = config
-        self._client_info = client_info
-        self._changed = changed
+        super().__init__(reactor, config, client_info=client_info, changed=changed)
         self._process: ChildProcess | None = None
         self._child: Child | None = None
-        self._calls = OpenCalls(config.timeout_s)
-        self._orders = 0
         self._probe = True
         self._probe_killed_it = False
         self._handed_on: dict[int, Request] = {}
         self._exit_text = ""
-        self._restarts = RestartPolicy()
         self._restart_call: IDelayedCall | None = None
-        self._tick_call: IDelayedCall | None = None
-        self.status = ServerStatus(
-            config.name, config.kind, ServerState.STOPPED, 0, config.prefix, "is stopped"
-        )
         self._perform: dict[type, Callable[[Any], None]] = {
             core.Write: self._write,
             core.Deliver: self._deliver,
             core.Lost: self._lost,
-            core.Ready: self._ready,
+            core.Ready: lambda action: self._is_ready(action.info),
             core.ToolsChanged: self._tools_changed,
             core.ProbeKilled: self._probe_killed,
             core.Failed: self._failed,
@@ -73,54 +53,34 @@ class StdioServer:
 
     # What the agent does.
 
-    def start(self) -> None:
+    def _begin(self) -> None:
         self._probe = True
         self._spawn()
-        self._tick()
 
-    async def stop(self) -> None:
-        self._orders += 1
-        await self._end()
-
-    async def restart(self) -> None:
-        self._orders += 1
-        order = self._orders
-        await self._end()
-        if order == self._orders:  # else a later order, to stop or to restart, decides
-            self._restarts = RestartPolicy()
-            self.start()
+    def _forget(self) -> None:
+        self._child = None
+        self._probe_killed_it = False
+        self._handed_on.clear()
+        if self._restart_call is not None:
+            self._restart_call.cancel()
+            self._restart_call = None
 
     async def _end(self) -> None:
-        """End the conversation and the process; return when nothing is left of it."""
-        self._probe_killed_it = False
-        self._cancel_timers()
-        self._child = None
-        self._handed_on.clear()
-        self._calls.fail_all(self._failure("was stopped", Outcome.UNKNOWN))
-        self._set(state=ServerState.STOPPED, detail="is stopped")
         if self._process is not None:
             await self._process.stop(STOP_GRACE_S)
 
-    def call(self, request: Request, receiver: CallReceiver) -> Cancel:
+    def _takes_calls(self) -> bool:
+        return self._child is not None
+
+    def _ask(self, key: int, request: Request) -> None:
         child = self._child
-        if child is None:
-            receiver.call_failed(self._failure(self.status.detail, Outcome.NOT_DELIVERED))
-            return _already_over
-        key = self._calls.add(receiver, self._reactor.seconds())
-        if self._probe_killed_it:
+        if self._probe_killed_it or child is None:
             self._handed_on[key] = request
         else:
             child.call(key, request)
             self._perform_all(child)
 
-        def cancel(reason: str) -> None:
-            if self._calls.pop(key) is not None:
-                self._drop(key, reason)
-
-        return cancel
-
     def _drop(self, key: int, reason: str) -> None:
-        """Ask it no more, or tell the server that nobody waits for it."""
         self._handed_on.pop(key, None)
         child = self._child
         if child is not None:
@@ -207,30 +167,11 @@ class StdioServer:
         self._set(restarts=self.status.restarts + 1)
         self._spawn()
 
-    def _cancel_timers(self) -> None:
-        for call in (self._restart_call, self._tick_call):
-            if call is not None:
-                call.cancel()
-        self._restart_call = self._tick_call = None
-
-    def _tick(self) -> None:
-        """Let time pass: once every second, from the start to the stop."""
-        now_s = self._reactor.seconds()
+    def _sweep(self) -> None:
         if self._child is not None:
-            self._child.tick(now_s)
+            self._child.tick(self._reactor.seconds())
             self._perform_all(self._child)
-        for key in self._calls.late(now_s):
-            text = f"gave no answer within {self._calls.timeout_s:g} s"
-            self._fail(key, text, Outcome.UNKNOWN)
-            self._drop(key, "timeout")
-        self._tick_call = self._reactor.callLater(SWEEP_INTERVAL_S, self._tick)
-
-    def _set(self, **changes: Any) -> None:
-        self.status = replace(self.status, **changes)
-        self._changed()
-
-    def _failure(self, detail: str, outcome: Outcome) -> CallFailure:
-        return CallFailure(f"The server {self._config.name!r} {detail}.", outcome)
+        super()._sweep()
 
     # Actions of the conversation.
 
@@ -242,17 +183,6 @@ class StdioServer:
         if self._process is not None:
             self._process.write_line(action.line)
 
-    def _deliver(self, action: core.Deliver) -> None:
-        message = action.message
-        if isinstance(message, Notification):
-            receiver = self._calls.progressed(action.key, self._reactor.seconds())
-            if receiver is not None:
-                receiver.notification(message)
-            return
-        receiver = self._calls.pop(action.key)
-        if receiver is not None:
-            receiver.response(message)
-
     def _lost(self, action: core.Lost) -> None:
         match action.cause:
             case core.LostCause.EXITED:
@@ -262,27 +192,6 @@ class StdioServer:
             case core.LostCause.FAILED:
                 detail = self.status.detail
         self._fail(action.key, detail, action.outcome)
-
-    def _fail(self, key: int, detail: str, outcome: Outcome) -> None:
-        receiver = self._calls.pop(key)
-        if receiver is not None:
-            receiver.call_failed(self._failure(detail, outcome))
-
-    def _ready(self, action: core.Ready) -> None:
-        info = action.info
-        self._log.info(
-            "server {server} is ready: {era} {version}",
-            server=self._config.name,
-            era=info.era.value,
-            version=info.version,
-        )
-        self._set(
-            state=ServerState.READY,
-            detail="",
-            era=info.era.value,
-            version=info.version,
-            revision=self.status.revision + 1,
-        )
 
     def _tools_changed(self, _action: core.ToolsChanged) -> None:
         self._set(revision=self.status.revision + 1)
@@ -314,7 +223,3 @@ class StdioServer:
             server=self._config.name,
             sample=action.sample,
         )
-
-
-def _already_over(_reason: str) -> None:
-    """Cancel nothing."""

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.servers import http, restarts
+from mcptunnel.agent.servers import http, kept, restarts
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.http_handshake import Agreed, Unusable
 from mcptunnel.agent.servers.interfaces import ServerState
@@ -176,7 +176,7 @@ async def test_a_call_that_waits_is_cancelled_without_being_asked(
 async def test_a_call_without_an_answer_is_given_up(
     serve: Serve, attach: Attach, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "SWEEP_INTERVAL_S", 0.02)
+    monkeypatch.setattr(kept, "SWEEP_INTERVAL_S", 0.02)
     site = serve(modern)
     server = await ready(attach(site, timeout_s=0.2))
     caller = call(server)

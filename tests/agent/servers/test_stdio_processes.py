@@ -11,7 +11,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
-from mcptunnel.agent.servers import stdio
+from mcptunnel.agent.servers import kept
 from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.agent.servers.stdio import StdioServer
 from mcptunnel.config.agent import ServerConfig
@@ -52,7 +52,7 @@ def start(running_reactor: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sta
     """Return a function that starts a server; after the test no process is left."""
     assert running_reactor
     monkeypatch.chdir(CHECKOUT)
-    monkeypatch.setattr(stdio, "SWEEP_INTERVAL_S", 0.05)
+    monkeypatch.setattr(kept, "SWEEP_INTERVAL_S", 0.05)
     servers: list[StdioServer] = []
 
     def make(*command: str, **options: Any) -> StdioServer:

@@ -1,0 +1,169 @@
+"""What all kinds of local servers share: a status, open calls, orders to stop and to start again."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from msgspec import Raw
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from mcptunnel.agent.servers.calls import OpenCalls
+from mcptunnel.agent.servers.interfaces import Cancel, ServerState, ServerStatus
+from mcptunnel.agent.servers.restarts import RestartPolicy
+from mcptunnel.config.agent import ServerConfig
+from mcptunnel.mcp.calls import CallFailure, CallReceiver
+from mcptunnel.mcp.jsonrpc import Notification, Request
+from mcptunnel.mcp.server_half.actions import Deliver
+from mcptunnel.mcp.server_half.handshake import ServerInfo
+from mcptunnel.model import Outcome
+
+SWEEP_INTERVAL_S = 1.0
+
+
+class KeptServer(ABC):
+    """A local server that is kept in reach (`LocalServer`).
+
+    `changed` is called after every change of `status`. `client_info` is our own Implementation
+    object. Of orders that overlap the last one counts.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        config: ServerConfig,
+        *,
+        client_info: Raw,
+        changed: Callable[[], None],
+    ) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._client_info = client_info
+        self._changed = changed
+        self._open = OpenCalls(config.timeout_s)
+        self._restarts = RestartPolicy()
+        self._orders = 0
+        self._sweep_call: IDelayedCall | None = None
+        self.status = ServerStatus(
+            config.name, config.kind, ServerState.STOPPED, 0, config.prefix, "is stopped"
+        )
+
+    # What the agent does.
+
+    def start(self) -> None:
+        self._begin()
+        self._sweep()
+
+    async def stop(self) -> None:
+        self._orders += 1
+        await self._stop()
+
+    async def restart(self) -> None:
+        self._orders += 1
+        order = self._orders
+        await self._stop()
+        if order == self._orders:  # else a later order, to stop or to restart, decides
+            self._restarts = RestartPolicy()
+            self.start()
+
+    async def _stop(self) -> None:
+        if self._sweep_call is not None:
+            self._sweep_call.cancel()
+            self._sweep_call = None
+        self._forget()
+        self._open.fail_all(self._failure("was stopped", Outcome.UNKNOWN))
+        self._set(state=ServerState.STOPPED, detail="is stopped")
+        await self._end()
+
+    def call(self, request: Request, receiver: CallReceiver) -> Cancel:
+        if not self._takes_calls():
+            receiver.call_failed(self._failure(self.status.detail, Outcome.NOT_DELIVERED))
+            return _already_over
+        key = self._open.add(receiver, self._reactor.seconds())
+        self._ask(key, request)
+
+        def cancel(reason: str) -> None:
+            if self._open.pop(key) is not None:
+                self._drop(key, reason)
+
+        return cancel
+
+    # What each kind does in its own way.
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Start; what goes wrong is tried again."""
+
+    @abstractmethod
+    def _forget(self) -> None:
+        """Cancel timers and forget all calls, at once."""
+
+    @abstractmethod
+    async def _end(self) -> None:
+        """Return when nothing is left running. May be called while it runs."""
+
+    @abstractmethod
+    def _takes_calls(self) -> bool:
+        """Say whether a call can be made, or can wait; if not, `status.detail` says why."""
+
+    @abstractmethod
+    def _ask(self, key: int, request: Request) -> None:
+        """Make a call, now or as soon as that is possible."""
+
+    @abstractmethod
+    def _drop(self, key: int, reason: str) -> None:
+        """Ask it no more, or tell the server that nobody waits for it."""
+
+    # What both need.
+
+    def _deliver(self, delivery: Deliver) -> None:
+        message = delivery.message
+        if isinstance(message, Notification):
+            receiver = self._open.progressed(delivery.key, self._reactor.seconds())
+            if receiver is not None:
+                receiver.notification(message)
+            return
+        receiver = self._open.pop(delivery.key)
+        if receiver is not None:
+            receiver.response(message)
+
+    def _fail(self, key: int, detail: str, outcome: Outcome) -> None:
+        receiver = self._open.pop(key)
+        if receiver is not None:
+            receiver.call_failed(self._failure(detail, outcome))
+
+    def _failure(self, detail: str, outcome: Outcome) -> CallFailure:
+        return CallFailure(f"The server {self._config.name!r} {detail}.", outcome)
+
+    def _sweep(self) -> None:
+        """Give up what takes too long: once every second, from the start to the stop."""
+        for key in self._open.late(self._reactor.seconds()):
+            self._fail(key, f"gave no answer within {self._open.timeout_s:g} s", Outcome.UNKNOWN)
+            self._drop(key, "timeout")
+        self._sweep_call = self._reactor.callLater(SWEEP_INTERVAL_S, self._sweep)
+
+    def _is_ready(self, info: ServerInfo) -> None:
+        self._log.info(
+            "server {server} is ready: {era} {version}",
+            server=self._config.name,
+            era=info.era.value,
+            version=info.version,
+        )
+        self._set(
+            state=ServerState.READY,
+            detail="",
+            era=info.era.value,
+            version=info.version,
+            revision=self.status.revision + 1,
+        )
+
+    def _set(self, **changes: Any) -> None:
+        self.status = replace(self.status, **changes)
+        self._changed()
+
+
+def _already_over(_reason: str) -> None:
+    """Cancel nothing."""
