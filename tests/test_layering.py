@@ -68,9 +68,10 @@ UNTESTED: dict[str, str] = {
 UNPAIRED: dict[str, str] = {
     "test_layering.py": "reads all sources",
     "test_guards.py": "shows conftest.py",
+    "wire/test_protocol_page.py": "holds docs/reference/protocol against the constants",
     "mcp/server_half/test_crossing.py": "joins all of server_half: no call hears of another",
 }
-UNPAIRED_FOLDERS = ("benchmarks", "docs", "interop", "packaging")
+UNPAIRED_FOLDERS = ("benchmarks", "docs", "interop", "packaging", "programs")
 """Tests of the whole product, which have no source file to stand beside."""
 
 

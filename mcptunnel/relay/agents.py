@@ -100,11 +100,11 @@ class Agents:
             agent_version=hello.software_version[:40],
         )
         self._log.info(
-            "device {name} of {principal} connected from {peer}. {notice}",
+            "device {name} of {principal} connected from {peer}{notice}",
             name=name,
             principal=str(access.principal),
             peer=tunnel.peer,
-            notice=notice,
+            notice=f": {notice}" if notice else "",
         )
         self._remember(device)
         return device

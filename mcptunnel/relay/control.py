@@ -152,6 +152,8 @@ def control_site(keys: KeyDirectory, clock: IReactorTime) -> Site:
 class QuietSite(Site):
     """A site without access log."""
 
+    noisy = False
+
     def log(self, request: http.Request) -> None:
         pass
 

@@ -56,4 +56,6 @@ def _told() -> Iterator[None]:
     try:
         yield
     except McpTunnelError as error:
-        sys.exit(str(error))
+        if sys.__stderr__ is not None:  # sys.stderr is twistd's log by now
+            print(f"mcptunnel-relay: {error}", file=sys.__stderr__)
+        sys.exit(1)

@@ -25,6 +25,7 @@ from mcptunnel.mcp.jsonrpc import (
     Request,
 )
 from mcptunnel.mcp.meta import SERVER_INFO
+from mcptunnel.mcp.names import Target
 from mcptunnel.mcp.versions import LEGACY_VERSIONS, MODERN_VERSIONS
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
@@ -70,16 +71,21 @@ class Running(Protocol):
 
 
 class Waiting:
-    """A request whose answer waits for something (`Running`)."""
+    """A request that begins to be answered later (`Running`)."""
 
-    def __init__(self, answering: Deferred[None]) -> None:
-        self._answering = answering
+    def __init__(self) -> None:
+        self.until: Deferred[None] | None = None
+        self.then: Running | None = None
 
     def cancel(self, reason: str) -> None:
-        self._answering.cancel()
+        if self.then is not None:
+            self.then.cancel(reason)
+        elif self.until is not None:
+            self.until.cancel()
 
     def hold(self, holding: bool) -> None:
-        """Nothing to do: the answer comes in one piece."""
+        if self.then is not None:
+            self.then.hold(holding)
 
 
 class Hub:
@@ -165,13 +171,24 @@ class Hub:
         if self._settling.is_settled(principal):
             self._answer_list(principal, caller)
             return None
-        answering = Deferred.fromCoroutine(self._list_when_settled(principal, caller))
-        answering.addErrback(self._cannot_answer, caller)
-        return Waiting(answering)
+        return self._when_settled(principal, caller, lambda: self._answer_list(principal, caller))
 
-    async def _list_when_settled(self, principal: Principal, caller: Caller) -> None:
-        await self._settling.settled(principal)
-        self._answer_list(principal, caller)
+    def _when_settled(
+        self, principal: Principal, caller: Caller, answer: Callable[[], Running | None]
+    ) -> Running:
+        """Answer once what the user has is known, or the time for that is over."""
+        waiting = Waiting()
+
+        async def wait() -> None:
+            await self._settling.settled(principal)
+            try:
+                waiting.then = answer()
+            except JsonRpcError as error:
+                caller.error(error)
+
+        waiting.until = Deferred.fromCoroutine(wait())
+        waiting.until.addErrback(self._cannot_answer, caller)
+        return waiting
 
     def _answer_list(self, principal: Principal, caller: Caller) -> None:
         tools = self.listing.tools(principal, self._reactor.seconds())
@@ -181,23 +198,34 @@ class Hub:
         name = jsonrpc.text(request.params.get("name"))
         if name is None:
             raise JsonRpcError(INVALID_PARAMS, "tools/call needs name, a string")
-        now_s = self._reactor.seconds()
-        target = self.listing.resolve(access.principal, name, now_s)
-        if target is None:
-            if name == STATUS:
-                caller.result(status_result(self._devices.of(access.principal), now_s))
-                return None
-            if name == RESTART:
-                return self._restart(access, request, caller)
+        principal, now_s = access.principal, self._reactor.seconds()
+        target = self.listing.resolve(principal, name, now_s)
+        if target is not None:
+            return self._call_tool(access, request, caller, target)
+        if name == STATUS:
+            caller.result(status_result(self._devices.of(principal), now_s))
+            return None
+        if name == RESTART:
+            return self._restart(access, request, caller)
+        if self._settling.is_settled(principal):
             raise JsonRpcError(INVALID_PARAMS, f"Unknown tool: {name}")
+
+        def try_again() -> Running:
+            target = self.listing.resolve(principal, name, self._reactor.seconds())
+            if target is None:
+                raise JsonRpcError(INVALID_PARAMS, f"Unknown tool: {name}")
+            return self._call_tool(access, request, caller, target)
+
+        return self._when_settled(principal, caller, try_again)
+
+    def _call_tool(
+        self, access: Access, request: Request, caller: Caller, target: Target
+    ) -> Running:
         call = ToolCall(target.server, caller, self._max_result_bytes)
+        params = jsonrpc.with_member(request.params, "name", target.tool)
         call.start(
             self._devices.get(access.principal, target.device_key),
-            Request(
-                request.id,
-                request.method,
-                jsonrpc.with_member(request.params, "name", target.tool),
-            ),
+            Request(request.id, request.method, params),
             access,
         )
         return call
@@ -234,5 +262,5 @@ class Hub:
 
     def _cannot_answer(self, failure: Failure, caller: Caller) -> None:
         if not failure.check(CancelledError):
-            self._log.failure("cannot list tools", failure)
+            self._log.failure("cannot answer", failure)
             caller.error(JsonRpcError(INTERNAL_ERROR, "Internal error"))

@@ -64,6 +64,7 @@ class RelayRequest(Request):
     def _refuse(self) -> None:
         """Answer 413 at once, and read on for a while so that the client gets to hear it."""
         self._refused = True
+        self.content = BytesIO()  # what was read already is of no use
         limit = self.max_body_bytes
         body = error_body(-32600, f"The request body is larger than {limit} bytes")
         transport: Any = self.channel.transport
@@ -89,6 +90,8 @@ class RelayRequest(Request):
 
 class RelaySite(Site):
     """A site without form parsing and access log, whose bodies stay in memory."""
+
+    noisy = False
 
     def __init__(self, resource: IResource, max_body_bytes: int, reactor: IReactorTime) -> None:
         super().__init__(resource, reactor=reactor, parsePOSTFormSubmission=False)
