@@ -42,30 +42,24 @@ dt {{ font-weight: 600 }}
 """
 
 
-class _Page(Resource):
-    """A page that can only be read, and nothing below it."""
+def _only_read(request: Request, answer: Callable[[Request], int]) -> int:
+    """Answer GET and HEAD, on the path itself."""
+    if request.postpath:
+        return NotFound().render(request)
+    if request.method not in (b"GET", b"HEAD"):
+        return send_json(
+            request,
+            405,
+            {"error": "method_not_allowed", "error_description": "This can only be read"},
+            headers={b"allow": b"GET, HEAD"},
+        )
+    return answer(request)
+
+
+class Health(Resource):
+    """`/health`: alive, and whether an agent is connected."""
 
     isLeaf = True
-
-    def render(self, request: Request) -> int:
-        if request.postpath:
-            return NotFound().render(request)
-        if request.method not in (b"GET", b"HEAD"):
-            return send_json(
-                request,
-                405,
-                {"error": "method_not_allowed", "error_description": "This can only be read"},
-                headers={b"allow": b"GET, HEAD"},
-            )
-        return self.answer(request)
-
-    def answer(self, request: Request) -> int:
-        """Answer GET or HEAD."""
-        raise NotImplementedError
-
-
-class Health(_Page):
-    """`/health`: alive, and whether an agent is connected."""
 
     def __init__(self, connected_count: Callable[[], int]) -> None:
         super().__init__()
@@ -81,19 +75,27 @@ class Health(_Page):
             "version": mcptunnel.__version__,
         }
 
-    def answer(self, request: Request) -> int:
+    def render(self, request: Request) -> int:
+        return _only_read(request, self._answer)
+
+    def _answer(self, request: Request) -> int:
         return send_json(request, 200, self.describe(), headers={b"cache-control": b"no-store"})
 
 
-class Index(_Page):
+class Index(Resource):
     """`/`: HTML if the client prefers it, JSON otherwise."""
+
+    isLeaf = True
 
     def __init__(self, public_url: str, health: Health) -> None:
         super().__init__()
         self._mcp_url = f"{public_url}/mcp"
         self._health = health
 
-    def answer(self, request: Request) -> int:
+    def render(self, request: Request) -> int:
+        return _only_read(request, self._answer)
+
+    def _answer(self, request: Request) -> int:
         described = {"name": "mcptunnel", "mcp": self._mcp_url, **self._health.describe()}
         accept = request.getHeader(b"accept") or b""
         if b"text/html" not in accept:

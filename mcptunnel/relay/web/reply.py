@@ -66,8 +66,6 @@ class Reply:
 
     def cancel(self, reason: str) -> None:
         """Give up on the client's word; a cancelled request gets no answer."""
-        if self._state is _State.OVER:
-            return
         if self._running is not None:
             self._running.cancel(reason)
         if self._state is _State.OPEN:

@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import fail
 
+from mcptunnel.agent.servers.interfaces import ServerState
+from mcptunnel.config.relay import HubConfig
 from mcptunnel.mcp.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -136,3 +138,55 @@ def test_the_same_id_at_the_same_time_never_crosses_answers(
         assert answer.text == str(arguments)
         (news,) = answer.notifications
         assert bytes(news.params["progress"]) == str(arguments["number"]).encode()
+
+
+# Calls that come before the tools are known.
+
+
+def starting() -> tuple[Joined, MemoryServer, Answer]:
+    """Return a call that came while its server was starting."""
+    joined, server = Joined(), MemoryServer("s", {"t": None})
+    server.become(ServerState.STARTING)
+    joined.agent(server)
+    return joined, server, joined.client().call("s__t", {"a": 1})
+
+
+def test_a_call_waits_until_its_tool_is_known() -> None:
+    joined, server, answer = starting()
+    joined.wait_s(1)
+    server.become(ServerState.READY)
+    joined.settle()
+    assert server.calls[0].arguments == {"a": 1}
+    server.calls[0].answer("done")
+    joined.settle()
+    assert answer.text == "done"
+
+
+def test_it_does_not_wait_for_ever() -> None:
+    joined, _, answer = starting()
+    joined.wait_s(HubConfig().server_timeout_s)
+    assert error_of(answer).message == "Unknown tool: s__t"
+
+
+def test_it_can_be_given_up_while_it_waits_and_while_it_runs() -> None:
+    joined, server, answer = starting()
+    answer.hold(True)
+    answer.cancel("enough")
+    server.become(ServerState.READY)
+    joined.settle()
+    assert not server.calls
+
+    joined, server, answer = starting()
+    server.become(ServerState.READY)
+    joined.settle()
+    answer.hold(True)
+    answer.hold(False)
+    answer.cancel("enough")
+    assert server.calls[0].cancelled == "enough"
+    answer.cancel("again")
+
+
+def test_our_own_tools_wait_for_nobody() -> None:
+    joined, _, answer = starting()
+    assert "starting" in joined.client().call("status").text
+    assert not answer.is_over

@@ -1,0 +1,1 @@
+"""Tests of the relay's HTTP side, byte by byte, without a socket."""

@@ -1,0 +1,63 @@
+"""`/` and `/health`."""
+
+import pytest
+
+import mcptunnel
+from tests.relay.web.site import MemorySite, head_of
+
+
+def test_health_tells_whether_an_agent_is_connected() -> None:
+    site = MemorySite()
+    answer = site.ask("GET", "/health")
+    assert answer.status == 200
+    assert answer.headers["cache-control"] == "no-store"
+    expected = {"status": "ok", "tunnel": "disconnected", "version": mcptunnel.__version__}
+    assert answer.json == {**expected, "devices": 0}
+    agent = site.joined.agent()
+    site.joined.agent(name="tower")
+    assert site.ask("GET", "/health").json == {**expected, "tunnel": "connected", "devices": 2}
+    site.joined.cut(agent)
+    assert site.ask("GET", "/health").json["devices"] == 1
+
+
+def test_health_answers_to_any_host() -> None:
+    """Whoever looks after the relay may ask by its address."""
+    assert MemorySite().ask("GET", "/health", {"host": "10.0.0.1:8787"}).status == 200
+
+
+def test_the_index_for_programs() -> None:
+    answer = MemorySite().ask("GET", "/")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json["name"] == "mcptunnel"
+    assert answer.json["mcp"] == "http://relay.test/mcp"
+
+
+def test_the_index_for_people() -> None:
+    answer = MemorySite().ask("GET", "/", {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["vary"] == "accept"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    page = answer.body.decode()
+    assert "http://relay.test/mcp" in page
+    assert "disconnected" in page
+    assert "{" not in page.replace("{ font", "").partition("<style>")[0]
+
+
+@pytest.mark.parametrize("path", ["/", "/health"])
+def test_head_has_the_headers_alone(path: str) -> None:
+    site = MemorySite()
+    connection = site.connection()
+    connection.send(head_of("HEAD", path, {"host": "relay.test"}))
+    head, _, body = connection.wire.value().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"content-length: 0" not in head.lower()
+    assert body == b""
+
+
+@pytest.mark.parametrize("path", ["/", "/health"])
+@pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "OPTIONS", "BREW"])
+def test_they_can_only_be_read(path: str, method: str) -> None:
+    answer = MemorySite().ask(method, path)
+    assert answer.status == 405
+    assert answer.headers["allow"] == "GET, HEAD"
+    assert answer.json["error"] == "method_not_allowed"

@@ -1,0 +1,68 @@
+"""The order of checks on every endpoint, and the answer when something of ours fails."""
+
+import pytest
+
+from tests.conftest import LoggedFailures
+from tests.relay.web.site import MemorySite
+
+
+@pytest.fixture
+def site() -> MemorySite:
+    return MemorySite(allowed_hosts=("other.test",), allowed_origins=("https://app.test",))
+
+
+def test_host_and_origin_come_before_the_token(site: MemorySite) -> None:
+    token = {"authorization": f"Bearer {site.key()}"}
+    for path in ("/mcp", "/tunnel", "/ws"):
+        assert site.ask("POST", path, {**token, "host": "evil.test"}).status == 421
+        assert site.ask("POST", path, {**token, "origin": "http://evil.test"}).status == 403
+        assert site.ask("POST", path, {"origin": "http://evil.test"}).status == 403
+    assert not site.keys.asked
+
+
+def test_what_is_allowed_comes_in(site: MemorySite) -> None:
+    client = site.client()
+    for headers in ({"host": "other.test:99"}, {"origin": "https://app.test"}):
+        answer = client.modern("tools/list", **headers).answer  # type: ignore[arg-type]  # headers
+        assert answer.status == 200
+
+
+def test_two_hosts_are_none(site: MemorySite) -> None:
+    connection = site.connection()
+    connection.send(b"GET /mcp HTTP/1.1\r\nHost: relay.test\r\nHost: evil.test\r\n\r\n")
+    assert connection.answer.status == 421
+
+
+def test_no_host_is_none(site: MemorySite) -> None:
+    connection = site.connection()
+    connection.send(b"GET /mcp HTTP/1.1\r\n\r\n")
+    assert connection.answer.status == 421
+
+
+def test_a_mistake_of_ours_is_500(
+    site: MemorySite, monkeypatch: pytest.MonkeyPatch, logged_failures: LoggedFailures
+) -> None:
+    def boom(*_values: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(site.endpoint, "_methods", {b"POST": boom})
+    client = site.client()
+    answer = client.modern("tools/list").answer
+    assert answer.status == 500
+    assert answer.json["error"] == {"code": -32603, "message": "Internal error"}
+    assert logged_failures.take(ZeroDivisionError)
+
+
+def test_a_mistake_after_the_answer_began_ends_the_connection(
+    site: MemorySite, monkeypatch: pytest.MonkeyPatch, logged_failures: LoggedFailures
+) -> None:
+    def boom(http: object, _access: object) -> None:
+        http.write(b"half an")  # type: ignore[attr-defined]  # a request
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(site.endpoint, "_methods", {b"POST": boom})
+    connection = site.client().modern("tools/list")
+    assert connection.answer.body == b"half an"
+    assert not connection.answer.is_complete
+    assert connection.is_lost
+    assert logged_failures.take(ZeroDivisionError)
