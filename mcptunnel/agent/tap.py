@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from twisted.application.service import IService
 
+from mcptunnel.agent.configuration import load
 from mcptunnel.config.agent import AgentConfig
-from mcptunnel.config.load import load_agent
 from mcptunnel.config.options import ConfigOptions
 from mcptunnel.errors import McpTunnelError
 
@@ -18,7 +18,7 @@ class Options(ConfigOptions):
     """The command line of an agent."""
 
     section: ClassVar = AgentConfig
-    load: ClassVar = staticmethod(load_agent)
+    load: ClassVar = staticmethod(load)
     synopsis = "[--config agent.toml] [options]"
     longdesc = (
         "Run an agent: it connects to a relay and keeps the local MCP servers running. "

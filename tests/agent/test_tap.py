@@ -19,6 +19,7 @@ from twisted.web.server import NOT_DONE_YET, Site
 from mcptunnel.agent import tap
 from mcptunnel.agent.connector import Refused
 from mcptunnel.agent.service import AgentService
+from mcptunnel.auth.keys import RANDOM_BYTES, mint
 from mcptunnel.net import dial
 from mcptunnel.net.process import ChildProcess, ExitStatus
 from mcptunnel.net.upgrade import upgrade
@@ -39,6 +40,9 @@ headers = {{ Authorization = "local secret" }}
 """
 
 
+_, KEY = mint(bytes(RANDOM_BYTES))
+
+
 @pytest.fixture
 def here(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a directory with a configuration and a key; the environment has neither."""
@@ -46,7 +50,7 @@ def here(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> Pat
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "agent.toml").write_text(CONFIG.format(port=free_port))
-    (tmp_path / "agent.key").write_text("mcpt_ak_secret\n")
+    (tmp_path / "agent.key").write_text(f"{KEY}\n")
     (tmp_path / "agent.key").chmod(0o600)
     return tmp_path
 
@@ -93,7 +97,7 @@ async def test_the_key_travels_in_a_header_of_the_upgrade(
     service = tap.makeService(options())
     service.startService()
     await maybeDeferred(service.stopService)
-    headers = {"Authorization": "Bearer mcpt_ak_secret"}
+    headers = {"Authorization": f"Bearer {KEY}"}
     assert dialled == [(f"http://127.0.0.1:{free_port}/tunnel", headers)]
 
 
@@ -238,17 +242,17 @@ async def test_a_refused_key_ends_the_program_with_status_1(door: Open) -> None:
     assert status.code == 1, program.output
     (told,) = [line for line in program.errors if line.startswith("mcptunnel-agent: ")]
     assert "The relay refused this agent's key (HTTP 401)." in told
-    assert opened.credentials == ["Bearer mcpt_ak_secret"]
-    assert "mcpt_ak_secret" not in "\n".join([*program.output, *program.errors])
+    assert opened.credentials == [f"Bearer {KEY}"]
+    assert KEY not in "\n".join([*program.output, *program.errors])
 
 
 @in_reactor
-async def test_a_program_that_cannot_even_dial_ends_with_status_1(here: Path) -> None:
-    """The error comes before the reactor runs."""
+async def test_a_mistyped_key_ends_the_program_with_status_1(here: Path) -> None:
+    """It is told before anything is started."""
     (here / "agent.key").write_text("two\nlines\n")
     program = Program()
     assert (await program.end()).code == 1
-    assert "An internal error ended the connection" in "\n".join(program.errors)
+    assert "is not a whole API key" in "\n".join(program.errors)
 
 
 @pytest.mark.usefixtures("here")

@@ -10,6 +10,7 @@ from subprocess import CompletedProcess
 import pytest
 
 import mcptunnel
+from mcptunnel.auth.keys import RANDOM_BYTES, mint
 from tests.programs.client import Client
 from tests.programs.conftest import Stage
 from tests.programs.process import CHECKOUT, finished
@@ -18,7 +19,7 @@ from tests.programs.programs import COMMAND, DEMO_SERVER, TWISTD, Estate
 PROGRAMS = ("relay", "agent")
 RELAY = 'listen = "tcp:8787:interface=127.0.0.1"\n'
 AGENT = 'relay = "http://127.0.0.1:8787"\nname = "laptop"\n[servers.demo]\ncommand = ["demo"]\n'
-UNKNOWN_KEY = "mcpt_ak_abcdefghij23_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+_, UNKNOWN_KEY = mint(bytes(RANDOM_BYTES))
 
 
 def run(
