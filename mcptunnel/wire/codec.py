@@ -5,7 +5,7 @@ other. Every field is checked on the way out as well: what we send by mistake mu
 end the session for everybody.
 """
 
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgpack
 
@@ -26,10 +26,6 @@ from mcptunnel.wire.layout import fields_of, frame_of
 _UTF8_BYTES_PER_CHAR = 4
 _KEPT_BUFFER_BYTES = 16 * KIB
 _BIN_8_BYTES = 255
-
-_SENTINEL = b"\xc0"
-"""A nil, which is no frame, behind every message: if it does not come out last, the message was cut
-short. The unpacker itself does not tell."""
 
 _packer = msgpack.Packer()
 
@@ -71,16 +67,17 @@ def _refuse(*_: object) -> NoReturn:
 class Decoder:
     """Decodes messages. From one to the next it keeps nothing but a buffer to use again."""
 
-    __slots__ = ("_max_message_bytes", "_unpacker")
+    __slots__ = ("_max_message_bytes", "_read_bytes", "_unpacker")
 
     def __init__(self, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._max_message_bytes = max_message_bytes
         self._renew()
 
     def _renew(self) -> None:
+        self._read_bytes = 0
         self._unpacker = msgpack.Unpacker(
             read_size=min(4 * KIB, self._max_message_bytes),
-            max_buffer_size=self._max_message_bytes + len(_SENTINEL),
+            max_buffer_size=self._max_message_bytes,
             raw=False,
             use_list=False,
             strict_map_key=True,
@@ -104,7 +101,7 @@ class Decoder:
                 ErrorCode.LIMIT_EXCEEDED, f"a message is at most {self._max_message_bytes} bytes"
             )
         try:
-            frames = [frame_of(fields) for fields in self._arrays(message)]
+            frames = self._frames(message)
         except FieldError as error:
             raise self._refusal(str(error)) from None
         except ValueError:
@@ -113,13 +110,16 @@ class Decoder:
             self._renew()  # an idle session should not hold the memory of its largest message
         return frames
 
-    def _arrays(self, message: bytes) -> list[Any]:
-        self._unpacker.feed(message)
-        self._unpacker.feed(_SENTINEL)
-        values = list(self._unpacker)
-        if not values or values.pop() is not None or not values:
+    def _frames(self, message: bytes) -> list[Frame]:
+        unpacker, start = self._unpacker, self._read_bytes
+        unpacker.feed(message)
+        frames = []
+        for fields in unpacker:
+            frames.append(frame_of(fields))
+            self._read_bytes = unpacker.tell()  # at the end it would count an incomplete value, too
+        if not frames or self._read_bytes != start + len(message):
             raise FieldError("a message must be one or more whole frames")
-        return values
+        return frames
 
     def _refusal(self, text: str) -> RemoteProtocolError:
         self._renew()

@@ -154,6 +154,16 @@ def test_a_truncated_message_is_refused(frame: Frame, draw: st.DataObject) -> No
     assert decoder.decode(encode(End(3))) == [End(3)]
 
 
+@pytest.mark.parametrize("vector", read("refused.json"), ids=lambda vector: vector["name"])
+def test_a_refused_message_leaves_nothing_behind(vector: dict[str, Any]) -> None:
+    """Whatever was refused, the next message is read from its own first byte."""
+    decoder = Decoder(200_000)
+    with pytest.raises(RemoteProtocolError):
+        decoder.decode(encode(End(1)) + bytes.fromhex(vector["bytes"]) + b"\x93")
+    large = encode(Data(1, bytes(MAX_DATA_BYTES))) * 6
+    assert len(decoder.decode(large)) == 6
+
+
 def test_an_empty_message_is_refused() -> None:
     """A message carries at least one frame."""
     with pytest.raises(RemoteProtocolError):

@@ -105,6 +105,16 @@ def test_a_reset_drops_what_was_queued() -> None:
     assert said(agent) == []
 
 
+def test_nothing_follows_a_reset() -> None:
+    """Not even what was queued, on the wire."""
+    relay, agent = joined()
+    stream_id = stream_between(relay, agent)
+    relay.send_data(stream_id, b"unsent")
+    relay.send_end(stream_id)
+    relay.reset(stream_id, ErrorCode.CANCEL)
+    assert said(relay) == [Reset(stream_id, ErrorCode.CANCEL)]
+
+
 def test_frames_that_were_under_way_are_ignored() -> None:
     """Both sides may be surprised by the other's RESET; neither takes it for an error."""
     relay, agent = joined()

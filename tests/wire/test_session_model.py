@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mcptunnel.model import ResponseHead
+from mcptunnel.wire.codec import Decoder
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.errors import TooManyStreams
 from mcptunnel.wire.events import (
@@ -18,6 +19,7 @@ from mcptunnel.wire.events import (
     StreamOpened,
     StreamReset,
 )
+from mcptunnel.wire.frames import Ack, Goaway, Hello, Ping, Pong, Reset, Welcome
 from mcptunnel.wire.settings import Settings
 from mcptunnel.wire.streams import HalfState
 from tests.wire.pairs import REQUEST, joined
@@ -52,68 +54,94 @@ class TwoSessions(RuleBasedStateMachine):
         self.links: tuple[deque[bytes], deque[bytes]] = (deque(), deque())
         self.ways: dict[tuple[int, int], Way] = {}
         self.dropped: set[tuple[int, int]] = set()
+        self.reset_sent: set[tuple[int, int]] = set()
 
     def knows(self, side: int, stream_id: int) -> bool:
         opener = 1 - stream_id % 2
         return side == opener or self.ways[opener, stream_id].head_received
+
+    @initialize()
+    def begin(self) -> None:
+        for side in (0, 1):
+            self.open(side)
+            self.carry(side, 9, 9)
 
     @rule(side=st.integers(0, 1))
     def open(self, side: int) -> None:
         try:
             stream_id = self.sides[side].open(REQUEST)
         except TooManyStreams:
+            live = self.sides[side]._exchanges.table.live()
+            assert sum(stream.ours for stream in live) == (2, 3)[side]
             return
         self.ways[side, stream_id] = Way(has_head=True)
         self.ways[side, stream_id].head_received = False
         self.ways[1 - side, stream_id] = Way(has_head=False)
 
     @precondition(lambda self: self.ways)
-    @rule(data=st.data(), opener=st.integers(0, 1), body=st.binary(max_size=30))
-    def send(self, data: st.DataObject, opener: int, body: bytes) -> None:
-        usable = [key for key in sorted(self.ways) if self.knows(*key)]
+    @rule(data=st.data(), body=st.binary(max_size=90), ending=st.sampled_from([False, False, True]))
+    def send(self, data: st.DataObject, body: bytes, ending: bool) -> None:
+        usable = [key for key, way in self.ways.items() if self.knows(*key) and not way.end_sent]
+        if not usable:
+            return
         side, stream_id = data.draw(st.sampled_from(usable))
         way, session = self.ways[side, stream_id], self.sides[side]
-        if way.end_sent:
-            return
         if not way.head_sent:
             session.send_head(stream_id, OK)
             way.head_sent = True
         session.send_data(stream_id, body)
         way.sent += body
-        if opener:
+        if ending:
             session.send_end(stream_id)
             way.end_sent = True
 
     @precondition(lambda self: self.ways)
-    @rule(data=st.data(), rarely=st.integers(0, 3))
+    @rule(data=st.data(), rarely=st.integers(0, 7))
     def reset(self, data: st.DataObject, rarely: int) -> None:
         usable = [key for key in sorted(self.ways) if self.knows(*key)]
         side, stream_id = data.draw(st.sampled_from(usable))
-        if not rarely:
+        if rarely == 7:
             self.sides[side].reset(stream_id, ErrorCode.CANCEL)
             self.dropped.add((side, stream_id))
 
     @precondition(lambda self: self.ways)
     @rule(data=st.data())
     def consume(self, data: st.DataObject) -> None:
-        side, stream_id = data.draw(st.sampled_from(sorted(self.ways)))
-        way = self.ways[1 - side, stream_id]
-        count = data.draw(st.integers(0, way.unconsumed))
+        waiting = [key for key, way in self.ways.items() if way.unconsumed]
+        if not waiting:
+            return
+        sender, stream_id = data.draw(st.sampled_from(waiting))
+        side, way = 1 - sender, self.ways[sender, stream_id]
+        count = data.draw(st.integers(1, way.unconsumed))
         self.sides[side].consumed(stream_id, count)
         way.unconsumed -= count
 
-    @rule(side=st.integers(0, 1))
-    def transmit(self, side: int) -> None:
-        message = self.sides[side].message_to_send()
-        if message is not None:
-            self.links[side].append(message)
+    @rule(side=st.integers(0, 1), sent=st.integers(0, 9), delivered=st.integers(0, 9))
+    def carry(self, side: int, sent: int, delivered: int) -> None:
+        self.transmit(side, sent)
+        self.deliver(side, delivered)
 
-    @rule(side=st.integers(0, 1))
-    def deliver(self, side: int) -> None:
-        if self.links[side]:
+    def transmit(self, side: int, count: int) -> None:
+        for _ in range(count):
+            message = self.sides[side].message_to_send()
+            if message is not None:
+                self.check_resets(side, message)
+                self.links[side].append(message)
+
+    def deliver(self, side: int, count: int) -> None:
+        for _ in range(min(count, len(self.links[side]))):
             self.sides[1 - side].receive(self.links[side].popleft(), 0.0)
         self.observe(0)
         self.observe(1)
+
+    def check_resets(self, side: int, message: bytes) -> None:
+        """After its RESET a side sends nothing more on a stream."""
+        for frame in Decoder().decode(message):
+            assert not isinstance(frame, Hello | Welcome | Ping | Pong | Ack | Goaway)
+            key = (side, frame.stream_id)
+            assert key not in self.reset_sent
+            if isinstance(frame, Reset):
+                self.reset_sent.add(key)
 
     def observe(self, side: int) -> None:
         """Compare what a side is told with what the other did."""
@@ -183,10 +211,9 @@ class TwoSessions(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let everything end: all bytes arrive, and nobody remembers a stream."""
-        for _ in range(400):
+        for _ in range(150):
             for side in (0, 1):
-                self.transmit(side)
-                self.deliver(side)
+                self.carry(side, 4, 4)
             self.wind_up()
         assert [session.stream_count for session in self.sides] == [0, 0]
         for (side, stream_id), way in self.ways.items():
@@ -196,5 +223,5 @@ class TwoSessions(RuleBasedStateMachine):
             assert self.sides[side].unsent_bytes(stream_id) == 0
 
 
-TwoSessions.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TwoSessions.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
 TestTwoSessions = TwoSessions.TestCase
