@@ -30,7 +30,7 @@ class Event:
     retry_ms: int | None = None
 
 
-class EventTooLarge(McpTunnelError):  # noqa: N818 - says what is wrong
+class EventTooLarge(McpTunnelError):
     """An event is over the limit; the parser is of no more use.
 
     `events` are those that were complete before it in the same chunk.
