@@ -35,6 +35,7 @@ class LoggedFailures:
     def take(self, *kinds: type[BaseException]) -> list[Failure]:
         """Remove and return the failures of these kinds, oldest first; all of them without kinds."""
         gc.collect()  # a Deferred tells of its error when it dies
+        gc.freeze()  # what lives on would be looked at again after each of thousands of tests
         taken = [one for one in self._failures if not kinds or isinstance(one.value, kinds)]
         self._failures = [one for one in self._failures if one not in taken]
         return taken
@@ -42,7 +43,7 @@ class LoggedFailures:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_collection() -> None:
-    """Keep `gc.collect` after each test from looking at every imported module again."""
+    """Keep the first collections from looking at every imported module, too."""
     gc.collect()
     gc.freeze()
 
