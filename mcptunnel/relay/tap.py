@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from twisted.application.service import IService
+from twisted.logger import Logger
 
 from mcptunnel.config.load import load_relay
 from mcptunnel.config.options import ConfigOptions
@@ -13,6 +14,8 @@ from mcptunnel.config.relay import RelayConfig
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.net.collector import spare_what_is_here
 from mcptunnel.net.listen import raise_file_limit
+
+_log = Logger()
 
 
 class Options(ConfigOptions):
@@ -34,25 +37,41 @@ def makeService(options: Options) -> IService:
 
     from mcptunnel.relay.service import RelayService  # noqa: PLC0415 - after the reactor
 
+    is_daemon = options.parent is not None and not options.parent["nodaemon"]
+    told_at_start = _told_by_twistd if is_daemon else _told_here
+
     class Program(RelayService):
         """Tells what stops the start in one line, where a traceback would say less."""
 
         def privilegedStartService(self) -> None:
-            with _told():
+            with told_at_start():
                 super().privilegedStartService()
 
         def startService(self) -> None:
-            with _told():
+            with told_at_start():
                 super().startService()
 
     raise_file_limit()
     spare_what_is_here(reactor)
-    with _told():
+    with _told_here():  # twistd becomes a daemon only after this
         return Program(reactor, options.config)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told_by_twistd() -> Iterator[None]:
+    """Tell in the log. The shell waits until twistd tells it of an end, or of an Exception.
+
+    SystemExit is none: the shell would wait for ever.
+    """
+    try:
+        yield
+    except McpTunnelError as error:
+        _log.critical("{error}", error=str(error))
+        raise error.with_traceback(None) from None  # Python writes a traceback below; a short one
+
+
+@contextmanager
+def _told_here() -> Iterator[None]:
     try:
         yield
     except McpTunnelError as error:

@@ -13,11 +13,12 @@ import mcptunnel
 from mcptunnel.auth.keys import RANDOM_BYTES, mint
 from tests.programs.client import Client
 from tests.programs.conftest import Stage
-from tests.programs.process import CHECKOUT, finished
+from tests.programs.process import CHECKOUT, STOP_TIMEOUT_S, eventually, finished
 from tests.programs.programs import COMMAND, DEMO_SERVER, TWISTD, Estate
 
 PROGRAMS = ("relay", "agent")
 RELAY = 'listen = "tcp:8787:interface=127.0.0.1"\n'
+RELAY_URL = 'public_url = "https://relay.example.org"\n'
 AGENT = 'relay = "http://127.0.0.1:8787"\nname = "laptop"\n[servers.demo]\ncommand = ["demo"]\n'
 _, UNKNOWN_KEY = mint(bytes(RANDOM_BYTES))
 
@@ -64,6 +65,38 @@ def test_a_taken_port_is_named(tmp_path: Path, free_port: int) -> None:
     assert str(free_port) in said.splitlines()[-1]
     assert "already" in said or "in use" in said or "taken" in said
     assert not list(tmp_path.rglob("*.sock"))
+
+
+def test_a_daemon_that_cannot_start_tells_the_shell(tmp_path: Path, free_port: int) -> None:
+    """Without -n: the shell gets its prompt back, and an error; the log has the whole sentence."""
+    with socket.create_server(("127.0.0.1", free_port)):
+        (tmp_path / "relay.toml").write_text(f'listen = "tcp:{free_port}:interface=127.0.0.1"\n')
+        words = ("--logfile=log", "mcptunnel-relay", "--config", "relay.toml")
+        done = finished((*TWISTD, *words), tmp_path)
+    assert done.returncode == 1
+    assert "Cannot listen on" in done.stderr
+    # the shell is told before the daemon is gone
+    pid_file = tmp_path / "twistd.pid"
+    eventually(lambda: not pid_file.exists(), STOP_TIMEOUT_S, "the end of the daemon")
+    assert (
+        f"port {free_port} on 127.0.0.1 is taken. Stop the program"
+        in (tmp_path / "log").read_text()
+    )
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_daemon_that_cannot_be_made_tells_the_shell(program: str, tmp_path: Path) -> None:
+    """Before it is one, so on the terminal itself."""
+    (tmp_path / "relay.toml").write_text('listen = "ssl:1:privateKey=missing.pem"\n' + RELAY_URL)
+    (tmp_path / "agent.toml").write_text(
+        f'key = "{UNKNOWN_KEY}"\nstate_dir = "agent.toml"\n{AGENT}'
+    )
+    words = ("--logfile=log", f"mcptunnel-{program}", "--config", f"{program}.toml")
+    done = finished((*TWISTD, *words), tmp_path)
+    assert done.returncode == 1
+    assert ("missing.pem" if program == "relay" else "state_dir: cannot use ") in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "twistd.pid").exists()
 
 
 def test_a_second_relay_on_the_same_state_is_refused(stage: Stage, free_port: int) -> None:
