@@ -17,6 +17,8 @@ from twisted.internet import error
 from mcptunnel.errors import McpTunnelError
 
 QUOTED_CHARS = 200
+SHOWN_CHARS = 500
+"""Of a text of others' making a log shows no more than this."""
 
 
 class LinkError(McpTunnelError):
@@ -86,9 +88,13 @@ class ListenFailed(McpTunnelError):
         return cls(f"Cannot listen on {description!r}: {told}")
 
 
-def printable(text: str) -> str:
-    """Return a peer's words without control characters, so that a terminal may show them."""
-    return "".join(char if char.isprintable() else " " for char in text).strip()
+def printable(text: str, max_chars: int = SHOWN_CHARS) -> str:
+    """Return a peer's words fit for a log or a terminal: one line without control characters, cut."""
+    if len(text) > max_chars:
+        text = text[:max_chars] + "…"
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else " " for char in text)
+    return text.strip()
 
 
 _SENTENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (

@@ -9,7 +9,7 @@ from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet import error
 
-from mcptunnel.net.errors import ConnectFailed, ListenFailed, UpgradeRefused
+from mcptunnel.net.errors import ConnectFailed, ListenFailed, UpgradeRefused, printable
 
 VERIFY_FAILED = SSL.Error([("SSL routines", "", "certificate verify failed")])
 
@@ -73,3 +73,11 @@ def test_a_refusal_in_one_line() -> None:
     )
     assert str(UpgradeRefused(799)) == "the server answered 799"
     assert len(str(UpgradeRefused(500, None, "x" * 4000))) < 300
+
+
+def test_the_words_of_others_are_one_line_of_bounded_length() -> None:
+    """No terminal sequence, no forged line of a log, and no log full of one text."""
+    assert printable("\x1b[2Jred\rFORGED\nline\u202e") == "[2Jred FORGED line"
+    assert printable("x" * 500) == "x" * 500
+    assert printable("x" * 501) == "x" * 500 + "…"
+    assert printable("x" * 501, 1000) == "x" * 501
