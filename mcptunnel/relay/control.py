@@ -9,17 +9,18 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import msgspec
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IReactorTime, IReactorUNIX, ISystemHandle
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
@@ -38,6 +39,9 @@ from mcptunnel.net.unix_path import UnixPath
 
 SOCKET_NAME = "control.sock"
 """The socket's name in a `state_dir`."""
+
+STOP_TIMEOUT_S = 2.0
+"""How long a stop waits for requests that are being answered: less than twistd's patience."""
 
 _MAX_BODY_BYTES = 16 * 1024
 
@@ -79,7 +83,9 @@ class ControlSocket(Service):
         self, path: Path, keys: KeyDirectory, reactor: IReactorUNIX, clock: IReactorTime
     ) -> None:
         self._path = path
-        self._site: Any = control_site(keys, clock)
+        self._clock = clock
+        self._answers = Answers()
+        self._site: Any = control_site(keys, clock, self._answers)
         self._reactor = reactor
         self._name: UnixPath | None = None
         self._port: IListeningPort | None = None
@@ -101,21 +107,43 @@ class ControlSocket(Service):
             raise
         super().startService()
 
-    def stopService(self) -> Deferred[None] | None:
-        """Close the socket and remove it."""
+    async def stopService(self) -> None:
+        """Close the socket, remove it, and let what is asked be answered, within a limit."""
         super().stopService()
         port, self._port = self._port, None
-        stopped = None if port is None else port.stopListening()
-        if stopped is None:
+        try:
+            if port is not None:
+                await maybeDeferred(port.stopListening)  # removes its file, by that name
+        finally:
             self._close_name()
-            return None
-        # The port removes its file by that name.
-        return stopped.addBoth(self._close_name)
+        await self._answers.settled(self._clock)
 
-    def _close_name(self, result: Any = None) -> Any:
+    def _close_name(self) -> None:
         if self._name is not None:
             self._name.close()
-        return result
+
+
+class Answers:
+    """The requests that are being answered now."""
+
+    _log = Logger()
+
+    def __init__(self) -> None:
+        self._under_way: set[Deferred[None]] = set()
+
+    def begin(self, answering: Coroutine[Deferred[Any], Any, None]) -> None:
+        """Own an answer until it is given; what goes wrong with it is logged."""
+        begun = Deferred.fromCoroutine(answering)
+        self._under_way.add(begun)
+        begun.addErrback(self._failed).addBoth(lambda _result: self._under_way.discard(begun))
+
+    async def settled(self, clock: IReactorTime) -> None:
+        """Wait until all are given; those that take more than `STOP_TIMEOUT_S` are given up."""
+        await DeferredList(list(self._under_way)).addTimeout(STOP_TIMEOUT_S, clock)
+
+    def _failed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError):
+            self._log.failure("a request on the control socket was not answered", failure)
 
 
 def remove_stale_socket(path: Path, name: str) -> None:
@@ -140,12 +168,12 @@ def remove_stale_socket(path: Path, name: str) -> None:
     path.unlink()
 
 
-def control_site(keys: KeyDirectory, clock: IReactorTime) -> Site:
+def control_site(keys: KeyDirectory, clock: IReactorTime, answers: Answers) -> Site:
     """Return the site of the control socket, without access log."""
     root, api, version = NotFound(), NotFound(), NotFound()
     root.putChild(b"api", api)
     api.putChild(b"v1", version)
-    version.putChild(b"keys", KeysResource(keys))
+    version.putChild(b"keys", KeysResource(keys, answers))
     return QuietSite(OwnerOnly(root), reactor=clock)
 
 
@@ -202,6 +230,10 @@ class JsonResource(Resource):
     log = Logger()
     METHODS: ClassVar[tuple[str, ...]] = ()
 
+    def __init__(self, answers: Answers) -> None:
+        super().__init__()
+        self.answers = answers
+
     async def answer(self, method: str, body: bytes) -> Reply:
         """Answer one of `METHODS`. Raises `RefusedError` for an answer that is an error."""
         raise NotImplementedError
@@ -216,7 +248,7 @@ class JsonResource(Resource):
         # A client may go before the answer is there: the work is done, nothing is written then.
         gone: list[object] = []
         request.notifyFinish().addErrback(gone.append)
-        Deferred.fromCoroutine(self._respond(request, method, gone))
+        self.answers.begin(self._respond(request, method, gone))
         return NOT_DONE_YET
 
     async def _respond(self, request: Request, method: str, gone: Sequence[object]) -> None:
@@ -224,6 +256,13 @@ class JsonResource(Resource):
             reply = await self.answer(method, _body(request))
         except RefusedError as refused:
             reply = refused.reply
+        except McpTunnelError as error:  # such as a full disk: a sentence, for the owner alone
+            self.log.warning(
+                "{method} on the control socket: {error}", method=method, error=str(error)
+            )
+            reply = RefusedError(http.INTERNAL_SERVER_ERROR, "failed", str(error)).reply
+        except CancelledError:
+            raise  # the stop did not wait any longer
         except Exception:  # noqa: BLE001 - the last resort of a request, told in the log
             self.log.failure("{method} on the control socket failed", method=method)
             message = "the relay could not do this; its log says why"
@@ -238,13 +277,13 @@ class KeysResource(JsonResource):
 
     METHODS = ("GET", "POST")
 
-    def __init__(self, keys: KeyDirectory) -> None:
-        super().__init__()
+    def __init__(self, keys: KeyDirectory, answers: Answers) -> None:
+        super().__init__(answers)
         self._keys = keys
 
     def getChild(self, path: bytes, _request: Request) -> Resource:
         key_id = path.decode("utf-8", "replace")
-        return KeyResource(self._keys, KeyId(key_id)) if key_id else self
+        return KeyResource(self._keys, KeyId(key_id), self.answers) if key_id else self
 
     async def answer(self, method: str, body: bytes) -> Reply:
         if method == "GET":
@@ -259,8 +298,8 @@ class KeyResource(JsonResource):
 
     METHODS = ("DELETE",)
 
-    def __init__(self, keys: KeyDirectory, key_id: KeyId) -> None:
-        super().__init__()
+    def __init__(self, keys: KeyDirectory, key_id: KeyId, answers: Answers) -> None:
+        super().__init__(answers)
         self._keys = keys
         self._id = key_id
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from click.testing import CliRunner, Result
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.threads import deferToThread
 
 from mcptunnel.auth.keys import parse
@@ -148,7 +149,7 @@ def revoked_in_relay(tmp_path: Path, running_reactor: Any) -> Any:
     control = ControlSocket(state_dir / "control.sock", keys, running_reactor, running_reactor)
     control.startService()
     yield revoked
-    control.stopService()
+    pytest_twisted.blockon(ensureDeferred(control.stopService()))
     store.stop()
 
 

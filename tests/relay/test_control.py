@@ -13,24 +13,27 @@ from typing import Any, cast
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import Clock
 from twisted.internet.threads import deferToThread
+from twisted.logger import capturedLogs, formatEvent
 
 from mcptunnel.auth.keys import IssuedKey, KeyId, KeyRecord, Scope
 from mcptunnel.cli.control import ControlClient, ControlError
 from mcptunnel.model import Principal
 from mcptunnel.relay import control
-from mcptunnel.relay.control import ControlSocket, ControlSocketError
+from mcptunnel.relay.control import STOP_TIMEOUT_S, ControlSocket, ControlSocketError
+from mcptunnel.store.errors import StoreError
 from tests.conftest import LoggedFailures
 
 
 class _Keys:
-    """A directory in memory; `wait` makes `list` wait for it, `broken` makes it fail."""
+    """A directory in memory; `wait` makes `list` wait for it, `broken` is raised by it."""
 
     def __init__(self) -> None:
         self.records: dict[str, KeyRecord] = {}
         self.wait: Deferred[None] | None = None
-        self.broken = False
+        self.broken: Exception | None = None
 
     async def create(self, *, user: str, scope: Scope, name: str) -> IssuedKey:
         key_id = KeyId(f"id{len(self.records)}")
@@ -41,8 +44,8 @@ class _Keys:
         return IssuedKey(record=record, text=f"mcpt_ak_{key_id}")
 
     async def list(self) -> Sequence[KeyRecord]:
-        if self.broken:
-            raise ZeroDivisionError
+        if self.broken is not None:
+            raise self.broken
         if self.wait is not None:
             await self.wait
         return list(self.records.values())
@@ -85,7 +88,7 @@ def served(tmp_path: Path, running_reactor: Any) -> Any:
     served = _Served(tmp_path / "control.sock", running_reactor)
     served.service.startService()
     yield served
-    served.service.stopService()
+    pytest_twisted.blockon(ensureDeferred(served.service.stopService()))
 
 
 @pytest_twisted.ensureDeferred
@@ -156,11 +159,65 @@ async def test_refusals(served: _Served, method: str, path: str, body: Any, stat
 async def test_an_error_is_logged_and_told_without_details(
     served: _Served, logged_failures: LoggedFailures
 ) -> None:
-    served.keys.broken = True
+    served.keys.broken = ZeroDivisionError()
     with pytest.raises(ControlError, match="its log says why") as caught:
         await served.request("GET", "/api/v1/keys")
     assert caught.value.status == 500
     assert len(logged_failures.take(ZeroDivisionError)) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_expected_error_is_a_sentence(served: _Served) -> None:
+    """In the log, without a traceback, and to the person at the command line."""
+    served.keys.broken = StoreError("the store x failed: database or disk is full")
+    with capturedLogs() as logged, pytest.raises(ControlError, match="or disk is full") as caught:
+        await served.request("GET", "/api/v1/keys")
+    assert caught.value.status == 500
+    (event,) = [event for event in logged if "control socket" in str(formatEvent(event))]
+    assert "log_failure" not in event
+    assert "or disk is full" in str(formatEvent(event))
+
+
+def _ask(path: Path) -> socket.socket:
+    """Ask for the keys, and wait for nothing."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(10)
+    connection.connect(str(path))
+    connection.sendall(b"GET /api/v1/keys HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    return connection
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_waits_for_answers(served: _Served, running_reactor: Any) -> None:
+    served.keys.wait = wait = Deferred()
+    with _ask(served.path) as connection:
+        await _turns(running_reactor)
+        stopped = ensureDeferred(served.service.stopService())
+        await _turns(running_reactor)
+        assert not stopped.called
+        wait.callback(None)
+        await stopped
+        await _turns(running_reactor)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_waits_only_so_long(tmp_path: Path, running_reactor: Any) -> None:
+    """What takes too long is cancelled, and that is no error."""
+    path, clock = tmp_path / "control.sock", Clock()
+    keys = _Keys()
+    keys.wait = Deferred()
+    service = ControlSocket(path, keys, running_reactor, clock)
+    service.startService()
+    with _ask(path):
+        await _turns(running_reactor)
+        stopped = ensureDeferred(service.stopService())
+        await _turns(running_reactor)
+        clock.advance(STOP_TIMEOUT_S - 0.1)
+        assert not stopped.called
+        clock.advance(0.2)
+        await stopped
+    await _turns(running_reactor)
 
 
 @pytest_twisted.ensureDeferred
@@ -218,9 +275,7 @@ async def test_the_socket_is_private_and_goes_with_the_service(served: _Served) 
     mode = served.path.lstat().st_mode
     assert stat.S_ISSOCK(mode)
     assert stat.S_IMODE(mode) == 0o600
-    stopped = served.service.stopService()
-    if stopped is not None:
-        await stopped
+    await served.service.stopService()
     assert not served.path.exists()
 
 
@@ -231,7 +286,8 @@ def test_a_live_socket_is_left_alone(served: _Served, running_reactor: Any) -> N
     assert served.path.exists()
 
 
-def test_a_stale_socket_is_replaced(tmp_path: Path, running_reactor: Any) -> None:
+@pytest_twisted.ensureDeferred
+async def test_a_stale_socket_is_replaced(tmp_path: Path, running_reactor: Any) -> None:
     path = tmp_path / "control.sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
@@ -239,7 +295,7 @@ def test_a_stale_socket_is_replaced(tmp_path: Path, running_reactor: Any) -> Non
     service = ControlSocket(path, _Keys(), running_reactor, running_reactor)
     service.startService()
     assert ControlClient(path).is_live()
-    service.stopService()
+    await service.stopService()
 
 
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path, running_reactor: Any) -> None:
@@ -269,9 +325,7 @@ async def test_a_long_path_is_no_matter(tmp_path: Path, running_reactor: Any) ->
         assert await served.request("GET", "/api/v1/keys") == {"keys": []}
         with pytest.raises(ControlSocketError, match="another relay is running"):
             ControlSocket(path, _Keys(), running_reactor, running_reactor).startService()
-        stopped = served.service.stopService()
-        assert stopped is not None
-        await stopped
+        await served.service.stopService()
         assert not path.exists()
     await _turns(running_reactor)
     assert _open_files() == descriptors
