@@ -80,7 +80,7 @@ class RefusalReader:
     def error(self) -> UpgradeRefused:
         """Return what has been read, to be raised."""
         body = _dechunked(self._body) if self._is_chunked else self._body
-        text = printable(body[: self._wanted_bytes].decode(errors="replace"))
+        text = printable(body[: self._wanted_bytes].decode(errors="replace"), MAX_REFUSAL_BYTES)
         return UpgradeRefused(self._status, self._retry_after_s(), text)
 
     def _retry_after_s(self) -> float | None:
