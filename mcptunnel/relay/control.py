@@ -227,7 +227,7 @@ class Forbidden(NotFound):
 class JsonResource(Resource):
     """Answers `METHODS` with JSON; an exception is logged and answered with 500."""
 
-    log = Logger()
+    _log = Logger()
     METHODS: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, answers: Answers) -> None:
@@ -257,14 +257,14 @@ class JsonResource(Resource):
         except RefusedError as refused:
             reply = refused.reply
         except McpTunnelError as error:  # such as a full disk: a sentence, for the owner alone
-            self.log.warning(
+            self._log.error(
                 "{method} on the control socket: {error}", method=method, error=str(error)
             )
             reply = RefusedError(http.INTERNAL_SERVER_ERROR, "failed", str(error)).reply
         except CancelledError:
             raise  # the stop did not wait any longer
         except Exception:  # noqa: BLE001 - the last resort of a request, told in the log
-            self.log.failure("{method} on the control socket failed", method=method)
+            self._log.failure("{method} on the control socket failed", method=method)
             message = "the relay could not do this; its log says why"
             reply = RefusedError(http.INTERNAL_SERVER_ERROR, "internal", message).reply
         if not gone:

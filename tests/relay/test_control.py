@@ -189,7 +189,8 @@ def _ask(path: Path) -> socket.socket:
 
 @pytest_twisted.ensureDeferred
 async def test_a_stop_waits_for_answers(served: _Served, running_reactor: Any) -> None:
-    served.keys.wait = wait = Deferred()
+    wait: Deferred[None] = Deferred()
+    served.keys.wait = wait
     with _ask(served.path) as connection:
         await _turns(running_reactor)
         stopped = ensureDeferred(served.service.stopService())
