@@ -21,6 +21,8 @@ from mcptunnel.net.http1.fields import FIELD, FIELDS
 MAX_HEAD_BYTES = 65_536
 MAX_HEADERS = 200
 MAX_CHUNK_LINE_BYTES = 1024
+MAX_INTERIM_RESPONSES = 16
+"""Heads with status 1xx before the response; a server that sends more is not going to answer."""
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n")
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*+;[\t\x20-\x7e\x80-\xff]*+)?\r\n")
@@ -66,6 +68,7 @@ class ResponseParser:
         "_ended",
         "_head",
         "_held",
+        "_interim_count",
         "_left_bytes",
         "_method",
         "_pieces",
@@ -78,6 +81,7 @@ class ResponseParser:
         self._state = _State.HEAD
         self._held = b""
         self._left_bytes = 0
+        self._interim_count = 0
         self._reusable = False
         self._ended = False
         self._head: ResponseHead | None = None
@@ -139,6 +143,11 @@ class ResponseParser:
         if status < HTTPStatus.OK:
             if status == HTTPStatus.SWITCHING_PROTOCOLS:
                 raise ResponseError("The server switched protocols, and nobody asked it to")
+            self._interim_count += 1
+            if self._interim_count > MAX_INTERIM_RESPONSES:
+                raise ResponseError(
+                    f"The server sent more than {MAX_INTERIM_RESPONSES} responses with status 1xx"
+                )
             return
         self._head = ResponseHead(status, headers)
         self._reusable = not (close or old)

@@ -9,6 +9,7 @@ from mcptunnel.model import Headers, ResponseHead
 from mcptunnel.net.http1.parser import (
     MAX_CHUNK_LINE_BYTES,
     MAX_HEAD_BYTES,
+    MAX_INTERIM_RESPONSES,
     End,
     Event,
     ResponseError,
@@ -82,6 +83,16 @@ def test_informational_responses_are_skipped() -> None:
         head(200, ("content-length", "0")),
         End(reusable=True),
     ]
+
+
+def test_informational_responses_without_end_are_refused() -> None:
+    """However they are cut: a server that sends nothing else would keep us busy for ever."""
+    early = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    most = [early] * MAX_INTERIM_RESPONSES
+    assert parse(*most, OK + b"Content-Length: 0\r\n\r\n")[-1] == End(reusable=True)
+    for pieces in ([*most, early], [b"".join(most) + early]):
+        with pytest.raises(ResponseError, match="more than 16 responses with status 1xx"):
+            parse(*pieces)
 
 
 @pytest.mark.parametrize(
