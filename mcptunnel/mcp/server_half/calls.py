@@ -11,13 +11,22 @@ import msgspec
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc, meta
-from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, RequestId, Response
+from mcptunnel.mcp.jsonrpc import (
+    INVALID_PARAMS,
+    JsonRpcError,
+    Members,
+    Notification,
+    Request,
+    RequestId,
+    Response,
+)
 from mcptunnel.mcp.server_half import translate
 from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.versions import Era
 
 _own_id = msgspec.json.Decoder(int)
+_token = msgspec.json.Decoder(str | int | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +61,14 @@ class OpenCalls:
     def open(self, key: int, request: Request, era: Era) -> bytes:
         """Remember a call and return the line that asks it of a server of that era.
 
-        Raises JsonRpcError (INVALID_PARAMS) if `_meta` is no object; then nothing is remembered.
+        No other open call may have the same `key`. Raises JsonRpcError (INVALID_PARAMS) if `_meta`
+        is no object or its progress token is neither text nor an integer; then nothing is remembered.
         """
         params, token = request.params, None
         own = self.new_id()
         if meta.META in params:
             values = translate.meta_of(params)
-            token = values.get(meta.PROGRESS_TOKEN)
+            token = _token_of(values)
             if era is Era.LEGACY:
                 values = translate.own_keys_removed(values)
             if token is not None:
@@ -103,6 +113,20 @@ class OpenCalls:
         self._ids.clear()
         self._by_id.clear()
         return keys
+
+
+def _token_of(values: Members) -> Raw | None:
+    """Take out a progress token, as a copy: it must not keep the whole request in memory."""
+    encoded = values.pop(meta.PROGRESS_TOKEN, None)
+    if encoded is None:
+        return None
+    try:
+        token = _token.decode(encoded)
+    except msgspec.MsgspecError:
+        raise JsonRpcError(
+            INVALID_PARAMS, "Invalid _meta: progressToken must be a string or an integer"
+        ) from None
+    return None if token is None else Raw(bytes(encoded))
 
 
 def _restored(response: Response, call: _Call, info: ServerInfo) -> Response:

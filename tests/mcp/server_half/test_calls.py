@@ -264,3 +264,18 @@ class Calls(RuleBasedStateMachine):
 
 
 TestCalls = Calls.TestCase
+
+
+@pytest.mark.parametrize("info", [MODERN, LEGACY])
+def test_a_progress_token_of_null_counts_as_absent(info: ServerInfo) -> None:
+    calls, _ = opened(request("a", meta={"progressToken": None}), info)
+    assert calls.progress(progress(1)) is None
+
+
+@pytest.mark.parametrize("token", [1.5, True, [], {"a": 1}])
+def test_other_kinds_of_progress_tokens_are_refused(token: object) -> None:
+    calls = OpenCalls()
+    with pytest.raises(JsonRpcError) as refused:
+        calls.open(7, request("a", meta={"progressToken": token}), Era.MODERN)
+    assert refused.value.code == jsonrpc.INVALID_PARAMS
+    assert len(calls) == 0
