@@ -5,6 +5,7 @@ from collections.abc import Callable
 from mcptunnel.mcp import jsonrpc, sse
 from mcptunnel.mcp.headers import EVENT_STREAM, media_type
 from mcptunnel.mcp.jsonrpc import Batch, JsonRpcError, Message
+from mcptunnel.mcp.server_half.unreadable import failed_answer
 from mcptunnel.model import ResponseHead, header
 from mcptunnel.net.http1 import Call, RequestFailed
 
@@ -64,11 +65,12 @@ class MessageResponse:
     def _read(self, data: bytes) -> None:
         if not data:  # priming events of 2025-11-25 carry only an id
             return
+        message: Message | Batch | None
         try:
             message = jsonrpc.parse(data)
-        except JsonRpcError:
-            return
-        if not isinstance(message, Batch):
+        except JsonRpcError as error:
+            message = failed_answer(data, error)
+        if not (message is None or isinstance(message, Batch)):
             self._message(message)
 
     def _abort(self, text: str) -> None:

@@ -26,6 +26,7 @@ from mcptunnel.mcp.server_half.actions import (
 from mcptunnel.mcp.server_half.calls import OpenCalls
 from mcptunnel.mcp.server_half.handshake import HandshakeError, ServerInfo
 from mcptunnel.mcp.server_half.phases import TRANSITIONS, Event, Phase
+from mcptunnel.mcp.server_half.unreadable import failed_answer
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
 
@@ -224,9 +225,9 @@ class Child:
         if not line.strip():
             return
         self._junk(line)
-        if self._calls.issued(error.request_id) and b'"method"' not in line:
-            said = JsonRpcError(jsonrpc.INTERNAL_ERROR, "The server's answer is no JSON-RPC")
-            self._answered(said.response(error.request_id), now_s)
+        failed = failed_answer(line, error)
+        if failed is not None and self._calls.issued(failed.id):
+            self._answered(failed, now_s)
 
     def _junk(self, line: bytes) -> None:
         self.junk_count += 1

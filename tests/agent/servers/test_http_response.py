@@ -64,6 +64,16 @@ def test_events_without_a_message_are_passed_over(event: bytes) -> None:
     assert len(reader.messages) == 1
 
 
+def test_an_answer_nested_too_deep_to_read_is_an_error() -> None:
+    """Its stream may never end, so the call must not wait for that."""
+    reader = Reader(EVENTS)
+    deep = b"[" * 5000 + b"]" * 5000
+    reader.response.data_received(b'data: {"jsonrpc":"2.0","id":4,"result":%b}\n\n' % deep)
+    (answer,) = reader.messages
+    assert isinstance(answer, Response)
+    assert (answer.id, answer.result) == (4, None)
+
+
 def test_a_failure_is_told_with_what_was_read() -> None:
     reader = Reader(JSON)
     failure = RequestFailed("it broke", may_have_run=True)

@@ -278,3 +278,16 @@ def test_an_error_nested_too_deep_to_read_is_still_an_error() -> None:
     line = f'{{"jsonrpc":"2.0","id":1,"error":{{"code":-32603,"message":"m","data":{deep}}}}}'
     child.receive_line(line.encode(), 1.0)
     assert child.phase is not Phase.READY
+
+
+@pytest.mark.parametrize("make", [modern_child, legacy_child])
+def test_an_answer_nested_too_deep_to_read_ends_its_call_and_no_other(make: Any) -> None:
+    child: Child = make()
+    child.call(1, request("a"))
+    child.call(2, request("b"))
+    _, own = (line["id"] for line in written(child.take_actions()))
+    deep = "[" * 5000 + "]" * 5000
+    child.receive_line(f'{{"jsonrpc":"2.0","id":{own},"result":{deep}}}'.encode(), 1.0)
+    ((key, message),) = delivered(child.take_actions())
+    assert (key, message["id"], message["error"]["code"]) == (2, "b", -32603)
+    assert child.in_flight == 1
