@@ -11,7 +11,7 @@ from typing import Any
 from mcptunnel.model import Outcome, RequestHead, ResponseHead
 from mcptunnel.wire import events
 from mcptunnel.wire.codec import encode
-from mcptunnel.wire.constants import ErrorCode, Role
+from mcptunnel.wire.constants import KIB, ErrorCode, Role
 from mcptunnel.wire.errors import LocalProtocolError, RemoteProtocolError, TooManyStreams
 from mcptunnel.wire.fields import fitted
 from mcptunnel.wire.frames import Data, End, Head, Open, Reset, Window
@@ -19,6 +19,9 @@ from mcptunnel.wire.scheduler import Outbox, Scheduler
 from mcptunnel.wire.settings import Limits, Settings
 from mcptunnel.wire.streams import HalfState, HalfStep, Stream, StreamTable
 from mcptunnel.wire.windows import ReceiveWindow
+
+FIRST_CREDIT_BYTES = 64 * 1024 * KIB
+"""The most that we take of the credit with which a peer lets a stream begin; no honest one has more."""
 
 
 class Exchanges:
@@ -55,9 +58,9 @@ class Exchanges:
     def open(self, head: RequestHead) -> int:
         """Open a stream and return its id. Raises TooManyStreams, LocalProtocolError."""
         table = self.table
-        if table.own_count >= self.peer_limits.max_streams:
+        if table.own_count >= min(self.peer_limits.max_streams, self._settings.max_streams):
             raise TooManyStreams(
-                f"{table.own_count} streams are open, which is all the peer accepts"
+                f"{table.own_count} streams are open, which is all that both sides accept"
             )
         stream_id = table.next_own_id
         self._scheduler.put_control(encode(Open(stream_id, head)))
@@ -173,7 +176,7 @@ class Exchanges:
     # The table.
 
     def _add(self, stream_id: int, *, ours: bool) -> None:
-        outbox = Outbox(stream_id, self.peer_limits.window_bytes)
+        outbox = Outbox(stream_id, min(self.peer_limits.window_bytes, FIRST_CREDIT_BYTES))
         window = ReceiveWindow(self._settings.window_bytes)
         self.table.add(Stream(stream_id, ours, outbox, window))
 

@@ -21,6 +21,7 @@ from mcptunnel.wire.events import (
     StreamOpened,
     StreamReset,
 )
+from mcptunnel.wire.exchanges import FIRST_CREDIT_BYTES
 from mcptunnel.wire.frames import Data, End, Frame, Head, Open, Reset, Window
 from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Settings
@@ -258,6 +259,24 @@ def test_the_peers_limit_on_our_streams() -> None:
     assert (relay.stream_count, agent.stream_count) == (2, 2)
 
 
+def test_we_open_no_more_streams_than_we_accept() -> None:
+    """Whatever number the peer names: its word must not make us hold more than we want to."""
+    relay, _ = joined(Settings(max_streams=2), Settings(max_streams=2**31 - 1))
+    relay.open(REQUEST)
+    relay.open(REQUEST)
+    with pytest.raises(TooManyStreams):
+        relay.open(REQUEST)
+
+
+def test_we_do_not_take_all_credit_that_a_peer_offers() -> None:
+    """A window far over what anybody can need is cut on our side; it grows by WINDOW as any other."""
+    relay, agent = joined(None, Settings(window_bytes=MAX_WINDOW_BYTES))
+    stream_id = stream_between(relay, agent)
+    stream = relay._exchanges.table.get(stream_id)
+    assert stream is not None
+    assert stream.outbox.window.credit_bytes == FIRST_CREDIT_BYTES
+
+
 def test_a_peer_that_ignores_our_limit() -> None:
     """The stream over the limit is refused; the others and the session live on."""
     relay, _ = joined(Settings(max_streams=1))
@@ -268,8 +287,8 @@ def test_a_peer_that_ignores_our_limit() -> None:
 
 
 def test_our_own_streams_do_not_count_against_the_peer() -> None:
-    """Each side has a limit of its own."""
-    relay, _ = joined(Settings(max_streams=1))
+    """Each side's streams are counted by themselves."""
+    relay, _ = joined(Settings(max_streams=2))
     relay.open(REQUEST)
     relay.open(REQUEST)
     relay.receive(message(Open(2, REQUEST)), 0.0)

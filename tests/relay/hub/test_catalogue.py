@@ -122,7 +122,7 @@ def test_an_agent_that_takes_no_more_streams_is_asked_again() -> None:
     agent = joined.agent(server, busy)
     assert agent.lost is None
     notes = [remote.note for d in joined.devices.everyone() for remote in d.servers.values()]
-    assert any("all the peer accepts" in note for note in notes)
+    assert any("all that both sides accept" in note for note in notes)
     joined.wait_s(RETRY_S)
     assert len(joined.client().tools()) == 3
 
