@@ -17,6 +17,9 @@ from mcptunnel.mcp.server_half.child import Child
 from mcptunnel.model import Outcome
 from mcptunnel.net.process import ChildProcess, ChildStartError, ExitStatus, child_environment
 
+MAX_UNREAD_BYTES = 16 * 1024 * 1024
+"""A server that has left so much of its input unread is asked nothing more until it reads on."""
+
 STOP_GRACE_S = 1.0
 """Twice this, for the end of stdin and then for SIGTERM: an agent that is stopped ends within 3 s."""
 
@@ -73,9 +76,11 @@ class StdioServer(KeptServer):
         return self._child is not None
 
     def _ask(self, key: int, request: Request) -> None:
-        child = self._child
+        child, process = self._child, self._process
         if self._probe_killed_it or child is None:
             self._handed_on[key] = request
+        elif process is not None and process.unsent_bytes > MAX_UNREAD_BYTES:
+            self._fail(key, "does not read what it is sent", Outcome.NOT_DELIVERED)
         else:
             child.call(key, request)
             self._perform_all(child)
@@ -99,10 +104,15 @@ class StdioServer(KeptServer):
         self._log.info("{server}: {line}", server=self._config.name, line=line)
 
     def write_paused(self) -> None:
-        """Nothing to do: requests are whole before they are written, and bounded in number."""
+        """Owe it one pong at most; how many requests wait is bounded in `_ask`."""
+        if self._child is not None:
+            self._child.writing_paused()
 
     def write_resumed(self) -> None:
-        """Nothing to do, as above."""
+        child = self._child
+        if child is not None:
+            child.writing_resumed()
+            self._perform_all(child)
 
     def exited(self, status: ExitStatus) -> None:
         self._process = None

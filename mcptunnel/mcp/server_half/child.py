@@ -71,6 +71,8 @@ class Child:
         self._initialize_id: int | None = None
         self._waiting: dict[int, Request] = {}
         self._calls = OpenCalls()
+        self._paused = False
+        self._owed_pong: Response | None = None
         self._actions: list[Action] = []
 
     @property
@@ -115,6 +117,17 @@ class Child:
             self._actions.append(Lost(key, LostCause.EXITED, Outcome.UNKNOWN))
         if starting:
             self._give_up(None if self._probed else "The server exited before it was initialized")
+
+    def writing_paused(self) -> None:
+        """Say that the child does not read what is written: pings are not answered for now."""
+        self._paused = True
+
+    def writing_resumed(self) -> None:
+        """Say that the child has read everything; the last ping is answered."""
+        self._paused = False
+        if self._owed_pong is not None:
+            self._write(self._owed_pong)
+            self._owed_pong = None
 
     # Calls
 
@@ -189,10 +202,17 @@ class Child:
         elif self.info is not None and self.info.era is Era.MODERN:
             self.junk_count += 1  # a modern server asks nothing, and must not be answered
         elif message.method == "ping":
-            self._write(Response(message.id, Raw(b"{}")))
+            self._pinged(Response(message.id, Raw(b"{}")))
         else:
             refusal = JsonRpcError(jsonrpc.METHOD_NOT_FOUND, f"Method not found: {message.method}")
             self._write(refusal.response(message.id))
+
+    def _pinged(self, pong: Response) -> None:
+        """Answer, but keep no heap of answers for a child that does not read them."""
+        if self._paused:
+            self._owed_pong = pong
+        else:
+            self._write(pong)
 
     def _answered(self, response: Response, now_s: float) -> None:
         delivery = None if self.info is None else self._calls.answer(response, self.info)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 MAX_LOG_LINE_BYTES = 8192
+MAX_UNSENT_BYTES = 96 * 1024 * 1024
+"""A child for which more than this waits does not read, and never will."""
 GRACE_S = 2.0
 
 
@@ -94,8 +96,9 @@ class ChildProcess:
     """A child and its pipes; started once, never restarted.
 
     `command` is found through the PATH of `env`, which is the whole environment of the child. A
-    line longer than `max_line_bytes` ends the child, and so does one that closed its stdin or
-    stdout without exiting: it can never answer again.
+    line longer than `max_line_bytes` ends the child, and so does leaving more than
+    `max_unsent_bytes` unread. One that closed its stdin or stdout without exiting is ended too: it
+    can never answer again.
     """
 
     _log = Logger()
@@ -109,6 +112,7 @@ class ChildProcess:
         env: Mapping[str, str],
         cwd: str | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
+        max_unsent_bytes: int = MAX_UNSENT_BYTES,
     ) -> None:
         self._reactor = reactor
         self._receiver = receiver
@@ -116,6 +120,7 @@ class ChildProcess:
         self._env = env
         self._cwd = cwd
         self._lines = MessageLines(max_line_bytes)
+        self._max_unsent_bytes = max_unsent_bytes
         self._log_lines = LogLines(MAX_LOG_LINE_BYTES)
         self._phase = _Phase.NEW
         self._grace_s = GRACE_S
@@ -150,10 +155,17 @@ class ChildProcess:
         self._stderr = PipeReader(reactor, process.stderr, self._stderr_data, self._pipe_ended)
         self._exit = ExitWatch(reactor, process, self._child_exited)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """How much was written and not taken by the child yet; after `start`."""
+        return self._stdin.unsent_bytes
+
     def write_line(self, line: bytes) -> None:
         """Send one line, which must hold no line end. A no-op when the child is stopping."""
         if self._phase is _Phase.RUNNING:
             self._stdin.write(line + b"\n")
+            if self._stdin.unsent_bytes > self._max_unsent_bytes:
+                self._end_now("it does not read its input")
 
     def pause_reading(self) -> None:
         """Take no more lines from the child, except those already read (at most 64 KiB).
@@ -192,6 +204,10 @@ class ChildProcess:
         self._exit.expect()
         self._set_timer(self._escalate)
 
+    def _end_now(self, cause: str) -> None:
+        self._close_stdin(cause)
+        self._escalate()
+
     def _escalate(self) -> None:
         self._clear_timer()
         number, self._phase = _ESCALATION[self._phase]
@@ -223,8 +239,7 @@ class ChildProcess:
         if self._lines.overflow and not self._stdout.closed:
             self._stdout.close()
             if self._phase in {_Phase.RUNNING, _Phase.CLOSING}:
-                self._close_stdin("it sent a line that is too long")
-                self._escalate()
+                self._end_now("it sent a line that is too long")
 
     def _stdout_ended(self) -> None:
         if self._phase is _Phase.RUNNING:

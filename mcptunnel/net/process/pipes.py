@@ -130,6 +130,11 @@ class PipeWriter:
         self._closing = False
         self.closed = False
 
+    @property
+    def unsent_bytes(self) -> int:
+        """How much was written and not taken yet."""
+        return self._pending_bytes
+
     def write(self, data: bytes) -> None:
         """Write, now or when the reader lets us."""
         if self._closing or self.closed:
@@ -159,6 +164,7 @@ class PipeWriter:
             self.closed = True
             self._reactor.removeWriter(self)
             self._pending.clear()
+            self._pending_bytes = 0
             self._file.close()
 
     def _take(self, data: bytes | memoryview) -> int:

@@ -39,6 +39,7 @@ class FakeProcess:
         self.command, self.env, self.cwd = command, env, cwd
         self.written: list[Any] = []
         self.stopping: list[float] = []
+        self.unsent_bytes = 0
         self._gone: list[Deferred[None]] = []
         self.is_gone = False
 
@@ -86,6 +87,15 @@ class FakeProcess:
     def complain(self, line: str) -> None:
         """Write one line to stderr."""
         self._receiver.stderr_received(line)
+
+    def be_deaf(self, unsent_bytes: int) -> None:
+        """Leave so much unread."""
+        self.unsent_bytes = unsent_bytes
+        self._receiver.write_paused()
+
+    def hear_again(self) -> None:
+        self.unsent_bytes = 0
+        self._receiver.write_resumed()
 
     def exit(self, code: int = 1) -> None:
         """Be gone."""

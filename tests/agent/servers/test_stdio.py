@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 
 from mcptunnel.agent.servers import stdio
 from mcptunnel.agent.servers.interfaces import ServerState
-from mcptunnel.agent.servers.stdio import StdioServer
+from mcptunnel.agent.servers.stdio import MAX_UNREAD_BYTES, StdioServer
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.model import Outcome
@@ -408,3 +408,27 @@ def test_a_process_that_does_not_end_when_it_should_is_logged(
     process.answer("server/discover", code=-32601, message="no")
     process.answer("initialize", code=-32603, message="no licence")
     assert logged_failures.take(OSError)
+
+
+def test_a_server_that_does_not_read_is_asked_nothing_more_until_it_does(bench: Bench) -> None:
+    """Calls that were cancelled count as well: their bytes are in the pipe."""
+    process = bench.started().be_legacy()
+    bench.call()
+    process.be_deaf(MAX_UNREAD_BYTES + 1)
+    said = "The server 'files' does not read what it is sent."
+    assert failed(bench.call()) == (said, Outcome.NOT_DELIVERED)
+    assert len(process.asked("tools/call")) == 1
+    process.hear_again()
+    assert not bench.call().is_over
+    assert len(process.asked("tools/call")) == 2
+
+
+def test_a_server_that_does_not_read_is_owed_one_pong(bench: Bench) -> None:
+    process = bench.started().be_legacy()
+    process.be_deaf(100_000)
+    before = len(process.written)
+    for number in range(50):
+        process.say({"jsonrpc": "2.0", "id": number, "method": "ping"})
+    assert len(process.written) == before
+    process.hear_again()
+    assert process.written[before:] == [{"jsonrpc": "2.0", "id": 49, "result": {}}]

@@ -152,6 +152,22 @@ def test_a_legacy_child_is_answered_ping_and_refused_everything_else() -> None:
     ]
 
 
+def test_a_child_that_pings_and_does_not_read_is_owed_one_answer() -> None:
+    """To the last ping; what a call needs is still written."""
+    child = legacy_child()
+    child.writing_paused()
+    for number in range(100):
+        say(child, id=number, method="ping")
+    assert child.take_actions() == []
+    child.call(1, request("a"))
+    assert [line["method"] for line in written(child.take_actions())] == ["tools/call"]
+    child.writing_resumed()
+    assert written(child.take_actions()) == [{"jsonrpc": "2.0", "id": 99, "result": {}}]
+    child.writing_resumed()
+    say(child, id=100, method="ping")
+    assert [line["id"] for line in written(child.take_actions())] == [100]
+
+
 def test_ping_is_answered_while_the_child_starts() -> None:
     child = new_child(probe=False)
     child.take_actions()

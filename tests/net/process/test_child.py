@@ -295,6 +295,20 @@ async def test_an_overlong_line_ends_the_child() -> None:
 
 
 @in_reactor
+async def test_a_child_that_reads_nothing_is_ended_when_too_much_waits_for_it() -> None:
+    process, got = shell("exec sleep 60", max_unsent_bytes=1_000_000)
+    for _ in range(9):
+        process.write_line(b"x" * 100_000)
+    assert process.unsent_bytes > 800_000
+    assert got.status is None
+    for _ in range(3):
+        process.write_line(b"x" * 100_000)
+    assert process.unsent_bytes == 0
+    status = await got.exit()
+    assert status == ExitStatus(None, signal.SIGTERM, "it does not read its input")
+
+
+@in_reactor
 async def test_a_line_of_32_mib_arrives_whole() -> None:
     _, got = shell("head -c 33554432 /dev/zero; echo")
     await got.exit()
