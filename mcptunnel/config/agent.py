@@ -10,7 +10,12 @@ from mcptunnel.config.names import parse_device_name, parse_prefix, parse_server
 from mcptunnel.config.schema import Bounds, Option
 from mcptunnel.config.secret import Secret
 from mcptunnel.config.tunnel import TunnelConfig
-from mcptunnel.config.urls import is_plain_remote, parse_relay_url, parse_server_url
+from mcptunnel.config.urls import (
+    SERVER_URL_EXAMPLE,
+    complaints_about_plain,
+    parse_relay_url,
+    parse_server_url,
+)
 from mcptunnel.config.values import parse_command, parse_env, parse_headers
 
 KEY_VARIABLE = "MCPTUNNEL_KEY"
@@ -36,11 +41,16 @@ class ServerConfig:
         Option(
             "The program to run and its arguments, one text each; no shell is involved.",
             parse=parse_command,
+            example='["npx", "-y", "package"]',
         ),
     ] = None
     url: Annotated[
         str | None,
-        Option("The URL of a server that runs already.", parse=parse_server_url),
+        Option(
+            "The URL of a server that runs already.",
+            parse=parse_server_url,
+            example=f'"{SERVER_URL_EXAMPLE}"',
+        ),
     ] = None
     # Both often hold credentials, so neither shows in a repr.
     env: Annotated[
@@ -108,6 +118,7 @@ class AgentConfig:
         Option(
             "The URL of the relay, without a path; `https` if it has no scheme.",
             parse=parse_relay_url,
+            example='"https://relay.example.org"',
         ),
     ]
     name: Annotated[
@@ -115,6 +126,7 @@ class AgentConfig:
         Option(
             "What this device is called.",
             parse=parse_device_name,
+            example='"laptop"',
             default_text="the host name",
         ),
     ]
@@ -156,13 +168,7 @@ class AgentConfig:
     @staticmethod
     def rules(values: Mapping[str, Any]) -> Iterator[Complaint]:
         """Complain about fields that contradict each other."""
-        relay = values.get("relay")
-        if relay and is_plain_remote(relay) and not values.get("insecure"):
-            yield Complaint(
-                "relay",
-                f"{relay!r} would send the key unencrypted over the network",
-                "Use https, or set insecure = true if something else protects the way.",
-            )
+        yield from complaints_about_plain("relay", values, "the key")
         if values.get("servers") == ():
             yield Complaint(
                 "servers",

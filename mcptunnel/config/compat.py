@@ -6,15 +6,36 @@ Works on a canonical tree in place and leaves only keys that the dataclasses hav
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from mcptunnel.config.errors import Findings, InvalidValueError
+from mcptunnel.config.agent import AgentConfig
+from mcptunnel.config.errors import ConfigError, Findings, InvalidValueError, Problem
 from mcptunnel.config.listen import tcp_endpoint
 from mcptunnel.config.reader import read_int, read_text
-from mcptunnel.config.relay import AuthConfig
+from mcptunnel.config.relay import AuthConfig, RelayConfig
+from mcptunnel.config.schema import fields_of, file_only
+from mcptunnel.config.source import Source
 
 Program = Literal["relay", "agent"]
 
 _MOST_PORT = 65535
 _HTTP_KINDS = ("streamable-http", "streamableHttp", "streamable_http")
+
+
+def check_program(source: Source, section: type) -> None:
+    """Raise `ConfigError` when the file is the other program's: no key of it is only ours."""
+    other = RelayConfig if section is AgentConfig else AgentConfig
+    ours, theirs = (_names(one) - _names(two) for one, two in ((section, other), (other, section)))
+    keys = source.data.keys()
+    if keys & theirs and not keys & ours:
+        kinds = {RelayConfig: "a relay", AgentConfig: "an agent"}
+        message = f"this is {kinds[other]}'s configuration, not {kinds[section]}'s"
+        raise ConfigError([Problem(source.label, "", message, "Name the other file.")])
+
+
+def _names(section: type) -> set[str]:
+    return {
+        *file_only(section),
+        *(name for spec in fields_of(section) for name in spec.spellings),
+    }
 
 
 def check_mode(tree: dict[str, Any], program: Program, findings: Findings) -> bool:
@@ -79,10 +100,6 @@ def rewrite_servers(tree: dict[str, Any], findings: Findings) -> None:
 def _rewrite_command(server: dict[str, Any], key: str, findings: Findings) -> None:
     command, arguments = server.get("command"), server.pop("args", None)
     if isinstance(command, str):
-        if arguments is None and " " in command.strip() and not command.startswith("/"):
-            findings.add(
-                f"{key}.command", "is one text with spaces", f"Write {command.split()} instead."
-            )
         if arguments is not None and not isinstance(arguments, list):
             findings.add(f"{key}.args", "is not a list of texts", "Write a list of texts.")
             arguments = None

@@ -13,7 +13,10 @@ _MASKED_TABLES = ("env", "headers")
 
 
 def describe(config: Any) -> str:
-    """Return a configuration dataclass as TOML, secrets masked, fields without a value left out."""
+    """Return a configuration dataclass as TOML, fields without a value left out.
+
+    It can be read again: a secret is a masked comment, because it has its own place.
+    """
     return "\n".join(_lines(config, "")) + "\n"
 
 
@@ -23,7 +26,8 @@ def _lines(section: Any, prefix: str) -> Iterator[str]:
     for spec in specs:
         value = getattr(section, spec.name)
         if not (spec.is_section or spec.item or value is None or value == {}):
-            yield f"{spec.name} = {_value(value, spec)}"
+            mark = "# " if isinstance(value, Secret) else ""
+            yield f"{mark}{spec.name} = {_value(value, spec)}"
     for spec in specs:
         value = getattr(section, spec.name)
         if spec.is_section:

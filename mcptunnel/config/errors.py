@@ -33,12 +33,16 @@ class ConfigError(McpTunnelError):
 
 
 class InvalidValueError(Exception):
-    """A value that its field cannot take; whoever reads the field adds where it stands."""
+    """A value that its field cannot take; whoever reads the field adds where it stands.
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    `part` is the entry of a table (`.NAME`) or list (`[0]`) that is meant; empty for the whole.
+    """
+
+    def __init__(self, message: str, remedy: str = "", part: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.remedy = remedy
+        self.part = part
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,10 @@ class Findings:
     def add(self, key: str, message: str, remedy: str = "") -> None:
         """Add a problem at the dotted `key`."""
         self._problems.append(Problem(self._origins.get(key, self.source), key, message, remedy))
+
+    def add_about(self, source: str, message: str, remedy: str = "") -> None:
+        """Add a problem with a whole `source` beside the file, such as a variable."""
+        self._problems.append(Problem(source, "", message, remedy))
 
     def raise_if_any(self) -> None:
         """Raise `ConfigError` with everything collected, if there is anything."""

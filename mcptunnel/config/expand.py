@@ -37,7 +37,10 @@ def _expand_value(value: Any, environ: Mapping[str, str], findings: Findings, ke
             for name, entry in value.items()
         }
     if isinstance(value, list):
-        return [_expand_value(entry, environ, findings, key) for entry in value]
+        return [
+            _expand_value(entry, environ, findings, f"{key}[{number}]")
+            for number, entry in enumerate(value)
+        ]
     if isinstance(value, str) and "${" in value:
         return _expand_text(value, environ, findings, key)
     return value

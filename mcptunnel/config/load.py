@@ -1,9 +1,7 @@
 """Loads the configuration of a relay or an agent, or says everything that is wrong with it."""
 
 import hashlib
-import os
-import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,10 +9,11 @@ from typing import Any, TypeVar
 from platformdirs import user_data_path
 
 from mcptunnel.config import compat
-from mcptunnel.config.agent import KEY_VARIABLE, AgentConfig, ServerConfig
+from mcptunnel.config.agent import AgentConfig, ServerConfig
+from mcptunnel.config.agent_key import place_key
 from mcptunnel.config.errors import Findings, InvalidValueError
 from mcptunnel.config.expand import LooseText, expand
-from mcptunnel.config.listen import loopback_url
+from mcptunnel.config.listen import loopback_url, parse_listen
 from mcptunnel.config.names import default_device_name
 from mcptunnel.config.reader import Reader, read_text
 from mcptunnel.config.relay import RelayConfig
@@ -58,10 +57,13 @@ def load_agent(
     environ: Mapping[str, str],
     cwd: Path,
     overrides: Mapping[str, str] | None = None,
+    *,
+    check_key: Callable[[str], str] = lambda _text: "",
 ) -> AgentConfig:
     """Return the agent's configuration; arguments and errors as for `load_relay`.
 
-    The key may come from `$MCPTUNNEL_KEY` in `environ`.
+    The key may come from `$MCPTUNNEL_KEY` in `environ`; `check_key` says what is wrong with its
+    text, as a predicate ("is …"), or nothing.
     """
     source = find_source(path, environ, cwd)
     findings = Findings(source.label)
@@ -70,7 +72,7 @@ def load_agent(
     compat.rewrite_servers(tree, findings)
     tree.setdefault("name", default_device_name())
     tree.setdefault("state_dir", str(_agent_state_dir(source, tree)))
-    _place_key(tree, environ, source.base, findings)
+    place_key(tree, environ, source.base, check_key, findings)
     values = Reader(source.base, findings).section(tree, AgentConfig)
     if "servers" in values:
         values["servers"] = tuple(
@@ -87,6 +89,7 @@ def _tree(
     cwd: Path,
     findings: Findings,
 ) -> dict[str, Any]:
+    compat.check_program(source, section)
     tree = canonical(expand(source.data, environ, findings), section, findings)
     for key, text in overrides.items():
         findings.came_from(key, _OVERRIDE_SOURCE)
@@ -118,7 +121,7 @@ def _override(tree: dict[str, Any], section: type, key: str, text: str, cwd: Pat
 def _default_public_url(tree: dict[str, Any]) -> None:
     listen = tree.get("listen", fields_of(RelayConfig)[0].default)
     try:
-        url = loopback_url(read_text(listen))
+        url = loopback_url(parse_listen(read_text(listen)))
     except InvalidValueError:
         # The reader will say it; that the URL does not follow from `listen` then is no news.
         url = "http://localhost"
@@ -135,46 +138,6 @@ def _agent_state_dir(source: Source, tree: Mapping[str, Any]) -> Path:
     )
     digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
     return user_data_path("mcptunnel", appauthor=False) / "agents" / digest
-
-
-def _place_key(
-    tree: dict[str, Any], environ: Mapping[str, str], base: Path, findings: Findings
-) -> None:
-    places = [name for name in ("key", "key_file") if tree.get(name) is not None]
-    if environ.get(KEY_VARIABLE):
-        places.append(f"${KEY_VARIABLE}")
-    # Something has to stand there; with a finding nothing of the tree is used.
-    placeholder = "missing"
-    if not places:
-        findings.add("key", "is missing", f"Give key_file, key, or the variable {KEY_VARIABLE}.")
-        tree["key"] = placeholder
-    elif len(places) > 1:
-        findings.add("key", f"is given by {' and '.join(places)}", "Keep exactly one.")
-        tree["key"] = placeholder
-    elif places == ["key_file"]:
-        tree["key"] = _key_from_file(tree["key_file"], base, findings) or placeholder
-    elif places != ["key"]:
-        tree["key"] = environ[KEY_VARIABLE]
-
-
-def _key_from_file(value: object, base: Path, findings: Findings) -> str:
-    if not isinstance(value, str):
-        return ""  # The reader says it, where it reads `key_file`.
-    path = Path(value)
-    try:
-        path = base / path.expanduser()
-        with path.open(encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read().strip()
-    except (OSError, UnicodeDecodeError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        findings.add("key_file", f"{path} cannot be read: {reason}", "Write the key to it.")
-        return ""
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        findings.add("key_file", f"others can read {path}", f"Run: chmod 600 {path}")
-    if not text:
-        findings.add("key_file", f"{path} is empty", "Write the key to it.")
-    return text
 
 
 def _with_placed_program(server: ServerConfig | None, base: Path) -> ServerConfig | None:

@@ -49,7 +49,8 @@ class Reader:
             elif spec.default is not MISSING:
                 values[spec.name] = spec.default
             else:
-                self._findings.add(key, "is missing", spec.option.doc)
+                why = spec.option.no_default or spec.option.doc
+                self._findings.add(key, "is missing", f"{why} Write for example: {spec.example}")
         if hasattr(section, "rules"):
             for complaint in section.rules(values):
                 self._findings.add(
@@ -62,7 +63,8 @@ class Reader:
         try:
             result = self._value(value, spec, key)
         except InvalidValueError as error:
-            self._findings.add(key, error.message, error.remedy)
+            remedy = error.remedy or f"Write for example: {spec.example}"
+            self._findings.add(f"{key}{error.part}", error.message, remedy)
             return
         if len(self._findings) == before:
             values[spec.name] = result
@@ -91,7 +93,9 @@ class Reader:
                     spec.option.parse(name)
                 values = self.section(_table(entry), spec.item, entry_key)
             except InvalidValueError as error:
-                self._findings.add(entry_key, error.message, error.remedy)
+                self._findings.add(
+                    entry_key, error.message, error.remedy or f"Write a section [{entry_key}]."
+                )
             else:
                 sections.append(self._built(spec.item, {"name": name, **values}))
         return tuple(sections)
@@ -104,7 +108,7 @@ class Reader:
     def _read_path(self, value: Any) -> Path:
         text = read_text(value)
         if not text:
-            raise InvalidValueError("is empty", "Give a path.")
+            raise InvalidValueError("is empty")
         try:
             return self._base / Path(text).expanduser()
         except RuntimeError as error:
@@ -116,7 +120,7 @@ def read_text(value: Any) -> str:
     if not isinstance(value, str):
         raise _wrong_type(value, "a text in quotes")
     if "\0" in value:
-        raise InvalidValueError("has a NUL character in it")
+        raise InvalidValueError("has a NUL character in it", "Remove it.")
     return str(value)
 
 
@@ -157,18 +161,27 @@ def read_bool(value: Any) -> bool:
 def _read_secret(value: Any) -> Secret:
     text = read_text(value).strip()
     if not text:
-        raise InvalidValueError("is empty", "Give the secret, or remove the key.")
+        raise InvalidValueError("is empty", "Write the secret, or remove the key.")
     return Secret(text)
 
 
 def _read_texts(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise _wrong_type(value, "a list of texts")
-    return tuple(map(read_text, value))
+    return tuple(_read_part(entry, f"[{number}]") for number, entry in enumerate(value))
 
 
 def _read_table(value: Any) -> dict[str, str]:
-    return {read_text(name): read_text(entry) for name, entry in _table(value).items()}
+    return {name: _read_part(entry, f".{name}") for name, entry in _table(value).items()}
+
+
+def _read_part(value: Any, part: str) -> str:
+    try:
+        return read_text(value)
+    except InvalidValueError as error:
+        raise InvalidValueError(
+            error.message, error.remedy or "Write it in quotes.", part
+        ) from error
 
 
 def _table(value: Any) -> Mapping[str, Any]:
@@ -190,4 +203,4 @@ def _wrong_type(value: Any, wanted: str) -> InvalidValueError:
     names = {dict: "a table", list: "a list", bool: "true or false", type(None): "null"}
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     got = "a number" if is_number else names.get(type(value), "a text")
-    return InvalidValueError(f"is {got}, not {wanted}", f"Write {wanted}.")
+    return InvalidValueError(f"is {got}, not {wanted}")

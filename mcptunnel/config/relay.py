@@ -9,7 +9,9 @@ from mcptunnel.config.errors import Complaint
 from mcptunnel.config.listen import parse_listen
 from mcptunnel.config.schema import Bounds, Option
 from mcptunnel.config.tunnel import KIB, MIB, TunnelConfig
-from mcptunnel.config.urls import is_plain_remote, parse_origin
+from mcptunnel.config.urls import complaints_about_plain, parse_origin
+
+_LISTEN = "tcp:8787:interface=127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +74,12 @@ class RelayConfig:
 
     listen: Annotated[
         str,
-        Option("Where to listen: a Twisted server endpoint description.", parse=parse_listen),
-    ] = "tcp:8787:interface=127.0.0.1"
+        Option(
+            "Where to listen: a Twisted server endpoint description.",
+            parse=parse_listen,
+            example=f'"{_LISTEN}"',
+        ),
+    ] = _LISTEN
     public_url: Annotated[
         str,
         Option(
@@ -81,6 +87,8 @@ class RelayConfig:
             parse=parse_origin,
             aliases=("issuer_url",),
             default_text="the address of `listen` when that is loopback",
+            no_default="`listen` is not a fixed port on loopback, so it cannot be guessed.",
+            example='"https://relay.example.org"',
         ),
     ]
     state_dir: Annotated[
@@ -115,10 +123,4 @@ class RelayConfig:
     @staticmethod
     def rules(values: Mapping[str, Any]) -> Iterator[Complaint]:
         """Complain about fields that contradict each other."""
-        url = values.get("public_url")
-        if url and is_plain_remote(url) and not values.get("insecure"):
-            yield Complaint(
-                "public_url",
-                f"{url!r} would send keys unencrypted over the network",
-                "Use https, or set insecure = true if something else protects the way.",
-            )
+        yield from complaints_about_plain("public_url", values, "keys")

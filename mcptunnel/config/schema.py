@@ -5,13 +5,23 @@ reference page all work from these, so a new field is one line in its dataclass.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from mcptunnel.config.errors import Complaint
+from mcptunnel.config.secret import Secret
+
+_EXAMPLES: dict[Any, str] = {
+    str: '"text"',
+    Secret: '"mcpt_ak_..."',
+    Path: '"./file"',
+    bool: "true",
+    tuple: '["one", "two"]',
+    Mapping: '{ NAME = "text" }',
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +37,11 @@ class Option:
     """What a field means and takes.
 
     `parse` turns the read value into the one that is kept and raises `InvalidValueError`;
-    `aliases` are other names in files; `default_text` describes a default that is worked out.
+    `aliases` are other names in files; `default_text` describes a default that is worked out, and
+    `no_default` says why there may be none; `example` is a value as a file has it.
+
+    A section may have `rules(values)`, which gives the `Complaint`s about several of its fields; it
+    sees only the values that are well.
     """
 
     doc: str
@@ -35,13 +49,8 @@ class Option:
     parse: Callable[[Any], Any] | None = None
     aliases: tuple[str, ...] = ()
     default_text: str = ""
-
-
-class HasRules(Protocol):
-    """A section with rules over several of its fields; it sees only the values that are well."""
-
-    @staticmethod
-    def rules(values: Mapping[str, Any]) -> Iterator[Complaint]: ...
+    no_default: str = ""
+    example: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +72,19 @@ class FieldSpec:
     @property
     def is_section(self) -> bool:
         return dataclasses.is_dataclass(self.kind)
+
+    @property
+    def example(self) -> str:
+        """A line, or the heading of a section, as a TOML file could have it."""
+        if self.item is not None:
+            return f"[{self.name}.files]"
+        if self.is_section:
+            return f"[{self.name}]"
+        if self.option.example or self.kind not in _EXAMPLES:
+            value = self.option.example or f"{self.default:.12g}"
+        else:
+            value = f'"{self.choices[0]}"' if self.choices else _EXAMPLES[self.kind]
+        return f"{self.name} = {value}"
 
     @property
     def spellings(self) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Where a configuration comes from: a file, `MCPTUNNEL_CONFIG`, or the working directory."""
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from mcptunnel.config.errors import ConfigError, Problem
 
+_COMMENT = re.compile(r"^\s*(//|/\*|#)|[\"\w,{\[\]}]\s+(//|/\*|#)", re.MULTILINE)
 VARIABLE = "MCPTUNNEL_CONFIG"
 FILE_NAMES = ("mcptunnel.toml", "mcptunnel.json")
 
@@ -79,11 +81,23 @@ def _parse(text: str, label: str, suffix: str) -> dict[str, Any]:
     try:
         data = _parse_json(text) if is_json else tomllib.loads(text)
     except ValueError as error:
-        form = "JSON" if is_json else "TOML"
-        raise _error(label, f"is not {form}: {error}", f"Correct the {form}.") from error
+        raise _error(label, *_wrong_form(text, label, error, is_json=is_json)) from error
     except RecursionError as error:
         raise _error(label, "is nested too deeply") from error
     return data
+
+
+def _wrong_form(text: str, label: str, error: ValueError, *, is_json: bool) -> tuple[str, str]:
+    """Return why a text cannot be parsed, and what to do."""
+    looks_like_json = text.lstrip().startswith("{")
+    if is_json and _COMMENT.search(text):
+        return "is not JSON: it has comments", "Remove them, or write TOML, which has them with #."
+    if is_json and not looks_like_json and "=" in text:
+        return "this looks like TOML", f"Name it {Path(label).stem}.toml."
+    if not is_json and looks_like_json:
+        return "this looks like JSON", f"Name it {Path(label).stem}.json."
+    form = "JSON" if is_json else "TOML"
+    return f"is not {form}: {error}", f"Correct the {form}."
 
 
 def _parse_json(text: str) -> dict[str, Any]:

@@ -1,20 +1,42 @@
 """Values of more than one part: commands, environments, header fields."""
 
+import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from mcptunnel.config.errors import InvalidValueError
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _SET_BY_US = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade"})
 
 
 def parse_command(command: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a command that has a program. Raises `InvalidValueError`."""
+    """Return a command that has a program, `~` in it replaced. Raises `InvalidValueError`."""
     if not command or not command[0].strip():
         raise InvalidValueError("names no program", 'Write for example ["npx", "-y", "package"].')
-    return command
+    program, *arguments = command
+    if _URL.match(program):
+        # The text is not repeated: it may have a password in it.
+        raise InvalidValueError("looks like a URL", "Write it as url instead of command.")
+    words = program.split()
+    if not arguments and len(words) > 1 and "/" not in words[0]:
+        better = json.dumps(words, ensure_ascii=False)
+        raise InvalidValueError("is one text with spaces", f"Write {better} instead.")
+    return (_without_tilde(program), *arguments)
+
+
+def _without_tilde(program: str) -> str:
+    if not program.startswith("~"):
+        return program
+    try:
+        return str(Path(program).expanduser())
+    except RuntimeError as error:
+        raise InvalidValueError(
+            f"{program!r} names a home directory that is not known", "Write the whole path."
+        ) from error
 
 
 def parse_env(variables: Mapping[str, str]) -> Mapping[str, str]:

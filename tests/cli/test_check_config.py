@@ -56,7 +56,7 @@ def test_a_mistyped_key_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MCPTUNNEL_KEY", wrong)
     result = _check("agent", "agent.toml")
     assert result.exit_code == 1
-    assert result.stderr.startswith("agent.toml: key: is not a whole API key")
+    assert result.stderr.startswith("$MCPTUNNEL_KEY: is not a whole API key")
     assert wrong not in result.output
 
 

@@ -1,11 +1,15 @@
 """Files of other programs."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mcptunnel.config import compat
+from mcptunnel.config.agent import AgentConfig
 from mcptunnel.config.errors import ConfigError, Findings
+from mcptunnel.config.relay import RelayConfig
+from mcptunnel.config.source import Source
 
 
 def _address(tree: dict[str, Any], *, has_mode: bool = False) -> dict[str, Any]:
@@ -68,6 +72,33 @@ def test_addresses_that_cannot_be(tree: dict[str, Any], key: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("section", "tree", "told"),
+    [
+        (RelayConfig, {"relay": "x", "state_dir": "s"}, "an agent's configuration, not a relay's"),
+        (RelayConfig, {"mcpServers": {}}, "an agent's"),
+        (AgentConfig, {"publicUrl": "x", "tunnel": {}}, "a relay's configuration, not an agent's"),
+        (AgentConfig, {"port": 80}, "a relay's"),
+    ],
+)
+def test_the_file_of_the_other_program_is_one_problem(
+    section: type, tree: dict[str, Any], told: str
+) -> None:
+    source = Source(label="x.toml", base=Path(), path=None, data=tree)
+    with pytest.raises(ConfigError) as caught:
+        compat.check_program(source, section)
+    assert str(caught.value).startswith(f"x.toml: this is {told}")
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("tree", [{}, {"state_dir": "s"}, {"relay": "x", "listen": "y"}])
+def test_a_file_that_may_be_of_either_is_read(tree: dict[str, Any]) -> None:
+    """What is wrong with it is then told key by key."""
+    source = Source(label="x.toml", base=Path(), path=None, data=tree)
+    for section in (RelayConfig, AgentConfig):
+        compat.check_program(source, section)
+
+
+@pytest.mark.parametrize(
     "auth",
     [
         {"issuer": "https://a", "client_id": "b", "client_secret": "c"},
@@ -100,7 +131,7 @@ def test_desktop_servers_become_ours() -> None:
         "a": {"command": ["npx", "-y", "x"], "kind": "stdio"}
     }
     assert _servers(a={"command": "npx"})["a"]["command"] == ["npx"]
-    assert _servers(a={"command": "/opt/my tools/x"})["a"]["command"] == ["/opt/my tools/x"]
+    assert _servers(a={"command": "my tools"})["a"]["command"] == ["my tools"]
     for kind in ("streamable-http", "streamableHttp", "http"):
         assert _servers(a={"url": "u", "kind": kind})["a"]["kind"] == "http"
     assert _servers(a={"url": "u"})["a"]["kind"] == "http"
@@ -110,7 +141,6 @@ def test_desktop_servers_become_ours() -> None:
 @pytest.mark.parametrize(
     ("server", "key"),
     [
-        ({"command": "npx -y x"}, "servers.a.command"),
         ({"command": ["npx"], "args": ["-y"]}, "servers.a.args"),
         ({"url": "u", "args": ["-y"]}, "servers.a.args"),
         ({"command": "npx", "args": "-y"}, "servers.a.args"),

@@ -49,6 +49,6 @@ def test_an_expanded_text_may_become_a_number() -> None:
 def test_what_cannot_be_replaced_is_told(text: str, message: str) -> None:
     findings = Findings("x")
     expand({"a": {"b": [text]}}, _ENVIRON, findings)
-    with pytest.raises(ConfigError, match=r"x: a\.b: ") as caught:
+    with pytest.raises(ConfigError, match=r"x: a\.b\[0\]: ") as caught:
         findings.raise_if_any()
     assert message in str(caught.value)

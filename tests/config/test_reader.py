@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mcptunnel.config.agent import ServerConfig
+from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.errors import ConfigError, Findings
 from mcptunnel.config.expand import LooseText
 from mcptunnel.config.reader import Reader
@@ -72,6 +72,48 @@ def test_wrong_values(section: str, tree: dict[str, Any]) -> None:
         _read_relay(**tree) if section == "relay" else _read(tree, ServerConfig)
     assert len(caught.value.problems) == 1
     assert caught.value.problems[0].key
+
+
+@pytest.mark.parametrize(
+    ("section", "tree", "told"),
+    [
+        (RelayConfig, {"listen": 1}, 'listen = "tcp:8787:interface=127.0.0.1"'),
+        (RelayConfig, {"public_url": 1}, 'public_url = "https://relay.example.org"'),
+        (RelayConfig, {"state_dir": 1}, 'state_dir = "./file"'),
+        (RelayConfig, {"insecure": 1}, "insecure = true"),
+        (RelayConfig, {"allowed_hosts": 1}, 'allowed_hosts = ["one", "two"]'),
+        (RelayConfig, {"hub": 1}, "[hub]"),
+        (HubConfig, {"device_prefix": 1}, 'device_prefix = "auto"'),
+        (HubConfig, {"server_timeout_s": "1"}, "server_timeout_s = 10"),
+        (ServerConfig, {"env": 1}, 'env = { NAME = "text" }'),
+        (ServerConfig, {"url": 1}, 'url = "http://127.0.0.1:9000/mcp"'),
+        (AgentConfig, {"key": 1}, 'key = "mcpt_ak_..."'),
+        (AgentConfig, {"servers": 1}, "[servers.files]"),
+        (AgentConfig, {"servers": {"a": 1}}, "Write a section [servers.a]."),
+    ],
+)
+def test_a_wrong_type_comes_with_an_example(section: type, tree: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _read(tree, section)
+    lines = str(caught.value).splitlines()
+    (line,) = (line for line in lines if f"{next(iter(tree))}" in line and ", not " in line)
+    assert line.endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("tree", "key"),
+    [
+        ({"env": {"A": "x", "PORT": 3}}, "env.PORT"),
+        ({"headers": {"A": True}}, "headers.A"),
+        ({"command": ["x", 3]}, "command[1]"),
+    ],
+)
+def test_a_wrong_part_is_named(tree: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _read({"servers": {"demo": {"kind": "stdio", **tree}}}, AgentConfig)
+    (problem,) = (one for one in caught.value.problems if ", not a text" in one.message)
+    assert problem.key == f"servers.demo.{key}"
+    assert problem.remedy == "Write it in quotes."
 
 
 def test_a_wrong_value_is_not_repeated() -> None:

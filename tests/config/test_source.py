@@ -75,6 +75,24 @@ def test_what_cannot_be_parsed(name: str, content: bytes, message: str, tmp_path
     assert str(caught.value).startswith(f"{name}: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("x.toml", '{"listen": "tcp:80"}', "this looks like JSON. Name it x.json."),
+        ("x.json", 'listen = "tcp:80"', "this looks like TOML. Name it x.toml."),
+        ("x.json", '{\n  // a note\n  "a": 1}', "it has comments. Remove them, or write TOML"),
+        ("x.json", '{"a": "b" // a note\n}', "it has comments"),
+        ("x.json", '{"a": 1, /* a note */ "b": 2}', "it has comments"),
+        ("x.json", '{"a": "http://b",}', "Correct the JSON"),
+    ],
+)
+def test_a_wrong_form_is_recognised(name: str, content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        find_source(Path(name), {}, tmp_path)
+    assert message in str(caught.value)
+
+
 def test_what_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         find_source(Path("none.toml"), {}, tmp_path)

@@ -73,6 +73,41 @@ def test_what_is_no_origin_is_refused(text: str) -> None:
         parse_origin(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "message", "remedy"),
+    [
+        ("", "is empty", "Write for example 'https://relay.example.org'."),
+        ("http//host", "'http//host' is not a URL: a colon is missing", "Write 'http://host'."),
+        ("https:/a.b", "'https:/a.b' is not a URL: '//' is missing", "Write 'https://a.b'."),
+        ("a b", "'a b' is not a URL: it has spaces in it", "Write for example"),
+        ("wss://a b", "'wss://a b' is not a URL: it has spaces in it", "Write for example"),
+        ("a.b/c", "'a.b/c' has more than scheme, host and port", "Write 'https://a.b'"),
+    ],
+)
+def test_what_was_written_is_quoted(text: str, message: str, remedy: str) -> None:
+    """Not what it was completed to."""
+    with pytest.raises(InvalidValueError) as caught:
+        parse_relay_url(text)
+    assert caught.value.message == message
+    assert caught.value.remedy.startswith(remedy)
+
+
+def test_a_server_has_an_example_of_its_own() -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        parse_server_url("127.0.0.1:9000/mcp")
+    assert caught.value.remedy == "Write for example 'http://127.0.0.1:9000/mcp'."
+
+
+@pytest.mark.parametrize(
+    "text", ["http//me:hunter2@a", "ftp://me:hunter2@a", "http://me:hunter2@a b"]
+)
+def test_a_password_is_not_repeated_with_other_mistakes(text: str) -> None:
+    for parse in (parse_origin, parse_relay_url, parse_server_url):
+        with pytest.raises(InvalidValueError) as caught:
+            parse(text)
+        assert "hunter2" not in f"{caught.value} {caught.value.remedy}"
+
+
 def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
     with pytest.raises(InvalidValueError) as caught:
         parse_server_url("http://me:hunter2@localhost/mcp")

@@ -1,5 +1,7 @@
 """Commands, environments and header fields."""
 
+from pathlib import Path
+
 import pytest
 
 from mcptunnel.config.errors import InvalidValueError
@@ -11,6 +13,37 @@ def test_a_command_names_a_program() -> None:
     for command in ((), ("",), (" ", "x")):
         with pytest.raises(InvalidValueError):
             parse_command(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "message", "remedy"),
+    [
+        (
+            ("http://me:pw@127.0.0.1/mcp",),
+            "looks like a URL",
+            "Write it as url instead of command.",
+        ),
+        (("python -m x",), "is one text with spaces", 'Write ["python", "-m", "x"] instead.'),
+        (("~nobody-x/y",), "'~nobody-x/y' names a home directory that is not known", ""),
+    ],
+)
+def test_what_looks_like_a_program_and_is_none(
+    command: tuple[str, ...], message: str, remedy: str
+) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        parse_command(command)
+    assert caught.value.message == message
+    assert caught.value.remedy.startswith(remedy)
+
+
+def test_a_programs_name_may_have_spaces() -> None:
+    """With arguments beside it, or as a path, it is meant."""
+    for command in (("my tool", "-x"), ("/opt/my tools/x",), ("./my tool",)):
+        assert parse_command(command) == command
+
+
+def test_a_tilde_is_the_home_directory_of_a_program_alone() -> None:
+    assert parse_command(("~/bin/x", "~/y")) == (f"{Path.home()}/bin/x", "~/y")
 
 
 def test_an_environment_cannot_be_changed_later() -> None:

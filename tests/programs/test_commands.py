@@ -151,7 +151,7 @@ def test_check_config_shows_what_holds_and_masks_the_key(tmp_path: Path) -> None
     assert "[servers.demo]" in done.stdout
     assert "ping_after_s = 7\n" in done.stdout
     assert "dead_after_s = 45\n" in done.stdout
-    assert re.search(r'^key = "\W+"$', done.stdout, re.MULTILINE)
+    assert re.search(r'^# key = "\W+"$', done.stdout, re.MULTILINE)
     assert UNKNOWN_KEY not in done.stdout + done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["agent.toml"]
 
