@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from mcptunnel.config.agent_key import make_key_command
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused, printable
@@ -25,9 +26,9 @@ from mcptunnel.wire.settings import Settings
 
 _FINAL = {
     ErrorCode.UNAUTHORIZED: "The relay does not accept this key any more. "
-    "Make a new one with `mcptunnel keys create --scope agent` and put it into key_file.",
+    f"Make a new one with `{make_key_command('agent.key')}` and name that file in key_file.",
     ErrorCode.REVOKED: "The key of this agent was revoked. "
-    "Make a new one with `mcptunnel keys create --scope agent` and put it into key_file.",
+    f"Make a new one with `{make_key_command('agent.key')}` and name that file in key_file.",
     ErrorCode.REPLACED: "Another process of this installation connected and took over. "
     "Stop one of them, or give each a state_dir of its own.",
     ErrorCode.UNSUPPORTED_VERSION: "Relay and agent speak different versions of the tunnel "
@@ -94,7 +95,7 @@ class Connector:
                 if refusal.is_credential_refused:
                     raise Refused(
                         f"The relay refused this agent's key (HTTP {refusal.status}). Check key_file;"
-                        " make a key with `mcptunnel keys create --scope agent`."
+                        f" make a key with `{make_key_command('agent.key')}`."
                     ) from refusal
                 self._backoff.failed(refusal.retry_after_s)
                 self._log.warn("the relay refused: {error}", error=str(refusal))

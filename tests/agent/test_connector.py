@@ -136,7 +136,7 @@ def test_a_refused_key_ends_it_with_what_to_do(bench: Bench, status: int) -> Non
     bench.dial = failing(UpgradeRefused(status))
     said = bench.run().refusal()
     assert f"HTTP {status}" in said
-    assert "mcptunnel keys create --scope agent" in said
+    assert " --user NAME --scope agent -o agent.key`" in said
 
 
 def test_other_refusals_are_tried_again_when_the_relay_said(bench: Bench, log: Log) -> None:

@@ -72,7 +72,7 @@ def test_a_revoked_agent_key_ends_its_agent(stage: Stage, estate: Estate) -> Non
     assert time.monotonic() - revoked_s < 1
     assert agent.program.exit_code(STOP_TIMEOUT_S) == 1
     assert "mcptunnel-agent: The key of this agent was revoked" in agent.program.log
-    assert "mcptunnel keys create --scope agent" in agent.program.log
+    assert " --user NAME --scope agent -o agent.key`" in agent.program.log
 
 
 def test_a_revoked_mcp_key_is_refused_at_once(stage: Stage) -> None:

@@ -36,7 +36,7 @@ dt {{ font-weight: 600 }}
 </dl>
 <p>An application needs the endpoint and a key in the header
 <code>Authorization: Bearer …</code>. Whoever runs this relay makes keys with
-<code>mcptunnel keys create --scope mcp</code>.</p>
+<code>mcptunnel keys create --config relay.toml --user NAME --scope mcp</code>.</p>
 </body>
 </html>
 """
