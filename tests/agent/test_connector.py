@@ -165,7 +165,7 @@ def test_some_goodbyes_are_final(bench: Bench, code: ErrorCode, said: str) -> No
 
 def test_a_final_goodbye_without_words(bench: Bench) -> None:
     bench.relay.refuse = lambda tunnel: tunnel.close(ErrorCode.REVOKED)
-    assert bench.run().refusal().endswith("into key_file.")
+    assert bench.run().refusal().endswith("name that file in key_file.")
 
 
 def test_a_stopping_relay_is_dialled_again_soon_after_it_said(bench: Bench, log: Log) -> None:
