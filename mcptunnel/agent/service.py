@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 import mcptunnel
 from mcptunnel.agent.connector import Connector, Refused
 from mcptunnel.agent.control import AGENT_TARGET, Announcer, ControlCall
-from mcptunnel.agent.endpoint import HubCall
+from mcptunnel.agent.endpoint import HubCall, RequestRoom
 from mcptunnel.agent.installation import installation_id
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.interfaces import LocalServer
@@ -59,6 +59,7 @@ class AgentService(Service):
         }
         self._announcer = Announcer(lambda: [server.status for server in self.servers.values()])
         self._announce_call: IDelayedCall | None = None
+        self._room = RequestRoom()
         self._settings = settings_of(config.tunnel)
         self._connector = Connector(
             reactor, self, dial=dial, backoff=Backoff(random), settings=self._settings
@@ -134,7 +135,7 @@ class AgentService(Service):
         if server is None:
             exchange.reset(ErrorCode.REFUSED_STREAM, f"No server is called {target!r}.")
             return
-        exchange.receiver = HubCall(exchange, server)
+        exchange.receiver = HubCall(exchange, server, self._room)
 
     # What the servers tell us.
 

@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Raw
 
-from mcptunnel.agent.servers.interfaces import Cancel, ServerState, ServerStatus
+from mcptunnel.agent.servers.interfaces import LocalCall, ServerState, ServerStatus
 from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import METHOD_NOT_FOUND, JsonRpcError, Notification, Request, Response
@@ -68,10 +68,16 @@ class WaitingCall:
             self._receiver.notification(Notification(method, encoded))
 
     def cancel(self, reason: str) -> None:
-        """Give up on the caller's word (`agent.servers.interfaces.Cancel`)."""
+        """Give up on the caller's word (`agent.servers.interfaces.LocalCall`)."""
         if self._receiver is not None:
             self.cancelled = reason
             self._receiver = None
+
+    def pause(self) -> None:
+        """Nothing: the test says when there is progress."""
+
+    def resume(self) -> None:
+        """Nothing, as above."""
 
     def _end(self, tell: Callable[[CallReceiver], None]) -> None:
         receiver, self._receiver = self._receiver, None
@@ -148,7 +154,7 @@ class MemoryServer:
         self._revision += 1
         self.changed()
 
-    def call(self, request: Request, receiver: CallReceiver) -> Cancel:
+    def call(self, request: Request, receiver: CallReceiver) -> LocalCall:
         """Answer now if the answer is known, else let the call wait in `calls`."""
         self.requests.append(request)
         call = WaitingCall(request, receiver)
@@ -160,7 +166,7 @@ class MemoryServer:
             call.error(METHOD_NOT_FOUND, f"Method not found: {request.method}")
         else:
             self.calls.append(call)
-        return call.cancel
+        return call
 
     def page(self, cursor: Raw | None = None) -> dict[str, Any]:
         """Return the page of the list of tools at a cursor."""

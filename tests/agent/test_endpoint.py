@@ -5,9 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from mcptunnel.agent import endpoint
-from mcptunnel.agent.endpoint import HubCall
-from mcptunnel.agent.servers.interfaces import Cancel, LocalServer
+from mcptunnel.agent.endpoint import MAX_UNSENT_BYTES, PIECE_BYTES, HubCall, RequestRoom
+from mcptunnel.agent.servers.interfaces import LocalCall, LocalServer
 from mcptunnel.mcp import sse
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response, raw
@@ -26,6 +25,7 @@ class FakeExchange:
         self.body = b""
         self.consumed_bytes = 0
         self.is_whole = False
+        self.unsent_bytes = 0
         self.was_reset: tuple[ErrorCode, str] | None = None
 
     def send_head(self, head: ResponseHead) -> None:
@@ -35,7 +35,7 @@ class FakeExchange:
     def write(self, data: bytes) -> int:
         assert self.head is not None
         self.body += data
-        return 0
+        return self.unsent_bytes
 
     def end(self) -> None:
         assert not self.is_whole
@@ -49,24 +49,37 @@ class FakeExchange:
 
 
 class FakeServer:
-    """A local server: the test gives the answers."""
+    """A local server, and the one call on it: the test gives the answers."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.cancelled: list[str] = []
+        self.pauses: list[str] = []
         self.receiver: Any = None
 
-    def call(self, request: Request, receiver: CallReceiver) -> Cancel:
+    def call(self, request: Request, receiver: CallReceiver) -> LocalCall:
         self.requests.append(request)
         self.receiver = receiver
-        return self.cancelled.append
+        return self
+
+    def cancel(self, reason: str) -> None:
+        self.cancelled.append(reason)
+
+    def pause(self) -> None:
+        self.pauses.append("pause")
+
+    def resume(self) -> None:
+        self.pauses.append("resume")
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, room: RequestRoom | None = None) -> None:
+        self.room = room or RequestRoom()
         self.exchange = FakeExchange()
         self.server = FakeServer()
-        self.call = HubCall(cast("Exchange", self.exchange), cast("LocalServer", self.server))
+        self.call = HubCall(
+            cast("Exchange", self.exchange), cast("LocalServer", self.server), self.room
+        )
 
     def ask(self, body: bytes = CALL) -> FakeServer:
         self.call.data_received(body[:9])
@@ -124,15 +137,72 @@ def test_what_is_no_request_is_refused_here(bench: Bench, body: bytes, code: int
     assert bench.exchange.is_whole
 
 
-def test_a_request_without_end_is_refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "MAX_REQUEST_BYTES", 10)
-    bench.call.data_received(b"x" * 10)
-    assert bench.exchange.was_reset is None
-    bench.call.data_received(b"x")
-    assert bench.exchange.was_reset == (
-        ErrorCode.REFUSED_STREAM,
-        "The request is larger than 10 bytes.",
-    )
+NO_ROOM = (
+    ErrorCode.REFUSED_STREAM,
+    "The device has no room for the request beside those that it works on.",
+)
+ROOM_BYTES = 1000
+
+
+def test_unfinished_requests_share_the_room_and_the_one_too_many_is_refused() -> None:
+    """However small the pieces: each takes up more than its bytes."""
+    room = RequestRoom(ROOM_BYTES)
+    first, second = Bench(room), Bench(room)
+    first.call.data_received(b"x" * (ROOM_BYTES - 2 * PIECE_BYTES - 1))
+    first.call.data_received(b"x")
+    assert (first.exchange.was_reset, room.free_bytes) == (None, 0)
+    second.call.data_received(b"x")
+    assert second.exchange.was_reset == NO_ROOM
+    first.call.data_received(b"x")
+    assert first.exchange.was_reset == NO_ROOM
+    assert room.free_bytes == ROOM_BYTES
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda bench: bench.server.receiver.response(Response(5, raw({}))),
+        lambda bench: bench.server.receiver.call_failed(CallFailure("no", Outcome.UNKNOWN)),
+        lambda bench: bench.call.failed(ExchangeFailure(None, "", Outcome.UNKNOWN)),
+    ],
+)
+def test_a_request_takes_up_room_until_its_call_is_over(end: Any) -> None:
+    bench = Bench(RequestRoom(ROOM_BYTES))
+    bench.ask()
+    assert bench.room.free_bytes == ROOM_BYTES - len(CALL) - 2 * PIECE_BYTES
+    end(bench)
+    assert bench.room.free_bytes == ROOM_BYTES
+
+
+def test_what_is_refused_takes_up_no_room() -> None:
+    bench = Bench(RequestRoom(ROOM_BYTES))
+    bench.ask(b"this is no request")
+    assert bench.room.free_bytes == ROOM_BYTES
+
+
+def test_a_client_that_reads_too_slowly_loses_progress_and_not_the_answer(bench: Bench) -> None:
+    """And a server that can be held back for one call is."""
+    server = bench.ask()
+    progress = Notification("notifications/progress", {"message": raw("x" * 1000)})
+    bench.exchange.unsent_bytes = MAX_UNSENT_BYTES
+    server.receiver.notification(progress)
+    assert server.pauses == []
+    bench.exchange.unsent_bytes += 1
+    for _ in range(100):
+        server.receiver.notification(progress)
+    assert bench.exchange.body.count(b"data:") == 2
+    assert server.pauses == ["pause"]
+    bench.exchange.unsent_bytes = 0
+    bench.call.drained()
+    server.receiver.notification(progress)
+    assert bench.exchange.body.count(b"data:") == 3
+    assert server.pauses == ["pause", "resume"]
+    bench.exchange.unsent_bytes = MAX_UNSENT_BYTES + 1
+    server.receiver.notification(progress)
+    server.receiver.notification(progress)
+    server.receiver.response(Response(5, raw({})))
+    assert bench.exchange.body.count(b"data:") == 5
+    assert bench.exchange.is_whole
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_a_waiting_call_ends_once() -> None:
 
 def test_a_cancelled_call_says_nothing() -> None:
     server, heard = MemoryServer("files", {"a": None}), Heard()
-    cancel = server.call(Request(1, "tools/call", {"name": jsonrpc.raw("a")}), heard)
+    cancel = server.call(Request(1, "tools/call", {"name": jsonrpc.raw("a")}), heard).cancel
     cancel("enough")
     server.calls[0].answer("late")
     assert not heard.events

@@ -162,6 +162,14 @@ class HttpServer(KeptServer):
         if doubtful or key in self._waiting:
             self._agree()
 
+    def pause_call(self, key: int) -> None:
+        if key in self._asked:
+            self._asked[key].pause(key)
+
+    def resume_call(self, key: int) -> None:
+        if key in self._asked:
+            self._asked[key].resume(key)
+
     def _drop(self, key: int, reason: str) -> None:
         self._waiting.pop(key, None)
         self._retried.discard(key)

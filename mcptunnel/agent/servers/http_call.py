@@ -96,6 +96,16 @@ class Calls:
         if post is not None:
             post.abort()
 
+    def pause(self, key: int) -> None:
+        """Read no more of the response to a call."""
+        if key in self._posts:
+            self._posts[key].pause()
+
+    def resume(self, key: int) -> None:
+        """Read again."""
+        if key in self._posts:
+            self._posts[key].resume()
+
     def _fields(self, request: Request) -> Headers:
         session = self.agreed.session
         if session is None:

@@ -1,9 +1,8 @@
 """What the agent asks of every kind of local server."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from mcptunnel.mcp.calls import CallReceiver
 from mcptunnel.mcp.jsonrpc import Request
@@ -37,8 +36,17 @@ class ServerStatus:
     restarts: int = 0
 
 
-Cancel: TypeAlias = Callable[[str], None]
-"""Give up a call, saying why; the receiver hears nothing any more. Harmless when it is over."""
+class LocalCall(Protocol):
+    """A call under way, for who made it. All of this is harmless when it is over."""
+
+    def cancel(self, reason: str) -> None:
+        """Give it up, saying why; the receiver hears nothing any more."""
+
+    def pause(self) -> None:
+        """Take no more of its notifications for now, if the server can be held back by the call."""
+
+    def resume(self) -> None:
+        """Take more again."""
 
 
 class LocalServer(Protocol):
@@ -56,5 +64,5 @@ class LocalServer(Protocol):
     async def restart(self) -> None:
         """Stop and start again, at once."""
 
-    def call(self, request: Request, receiver: CallReceiver) -> Cancel:
+    def call(self, request: Request, receiver: CallReceiver) -> LocalCall:
         """Make a call in the modern dialect; the receiver may be called before this returns."""

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from mcptunnel.agent.servers.calls import OpenCalls
-from mcptunnel.agent.servers.interfaces import Cancel, ServerState, ServerStatus
+from mcptunnel.agent.servers.interfaces import LocalCall, ServerState, ServerStatus
 from mcptunnel.agent.servers.restarts import RestartPolicy
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
@@ -20,6 +20,8 @@ from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.model import Outcome
 
 SWEEP_INTERVAL_S = 1.0
+OVER_KEY = 0
+"""The key of calls that were over before they were open."""
 
 
 class KeptServer(ABC):
@@ -78,18 +80,18 @@ class KeptServer(ABC):
         self._set(state=ServerState.STOPPED, detail="is stopped")
         await self._end()
 
-    def call(self, request: Request, receiver: CallReceiver) -> Cancel:
+    def call(self, request: Request, receiver: CallReceiver) -> LocalCall:
         if not self._takes_calls():
             receiver.call_failed(self._failure(self.status.detail, Outcome.NOT_DELIVERED))
-            return _already_over
+            return KeptCall(self, OVER_KEY)
         key = self._open.add(receiver, self._reactor.seconds())
         self._ask(key, request)
+        return KeptCall(self, key)
 
-        def cancel(reason: str) -> None:
-            if self._open.pop(key) is not None:
-                self._drop(key, reason)
-
-        return cancel
+    def cancel_call(self, key: int, reason: str) -> None:
+        """Give up a call, if it is open."""
+        if self._open.pop(key) is not None:
+            self._drop(key, reason)
 
     # What each kind does in its own way.
 
@@ -116,6 +118,14 @@ class KeptServer(ABC):
     @abstractmethod
     def _drop(self, key: int, reason: str) -> None:
         """Ask it no more, or tell the server that nobody waits for it."""
+
+    @abstractmethod
+    def pause_call(self, key: int) -> None:
+        """Read no more of what belongs to one call, if that can be told apart."""
+
+    @abstractmethod
+    def resume_call(self, key: int) -> None:
+        """Read again."""
 
     # What both need.
 
@@ -165,5 +175,20 @@ class KeptServer(ABC):
         self._changed()
 
 
-def _already_over(_reason: str) -> None:
-    """Cancel nothing."""
+class KeptCall:
+    """A call on a kept server (`LocalCall`)."""
+
+    __slots__ = ("_key", "_server")
+
+    def __init__(self, server: KeptServer, key: int) -> None:
+        self._server = server
+        self._key = key
+
+    def cancel(self, reason: str) -> None:
+        self._server.cancel_call(self._key, reason)
+
+    def pause(self) -> None:
+        self._server.pause_call(self._key)
+
+    def resume(self) -> None:
+        self._server.resume_call(self._key)

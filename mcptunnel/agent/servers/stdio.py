@@ -92,6 +92,12 @@ class StdioServer(KeptServer):
             child.cancel(key, reason)
             self._perform_all(child)
 
+    def pause_call(self, key: int) -> None:
+        """Nothing: all calls share the pipe."""
+
+    def resume_call(self, key: int) -> None:
+        """Nothing, as above."""
+
     # What the child process tells us.
 
     def line_received(self, line: bytes) -> None:

@@ -79,6 +79,27 @@ async def test_progress_in_an_event_stream_arrives_while_the_call_runs(
     assert (await caller.over()).result["resultType"] == "complete"
 
 
+@in_reactor
+async def test_a_call_that_is_paused_hears_nothing_until_it_is_resumed(
+    serve: Serve, attach: Attach
+) -> None:
+    site = serve(modern)
+    server, caller = attach(site), Caller()
+    running = server.call(tool_call("slow"), caller)
+    post = await asked(site)
+    running.pause()
+    post.event({"content": []}, as_answer=True)
+    post.end()
+    other = call(server)
+    (await asked(site, 2)).result({"content": ["quick"]})
+    await other.over()
+    assert not caller.is_over
+    running.resume()
+    assert (await caller.over()).result == {"content": []}
+    running.pause()
+    running.resume()
+
+
 @pytest.mark.parametrize("lost_status", [404, 400])
 @in_reactor
 async def test_a_lost_session_is_begun_again_unnoticed(
@@ -147,7 +168,7 @@ async def test_cancelling_reaches_the_server(serve: Serve, attach: Attach, rule:
     site = serve(rule)
     server = await ready(attach(site))
     caller = Caller()
-    cancel = server.call(tool_call("slow"), caller)
+    cancel = server.call(tool_call("slow"), caller).cancel
     post = await asked(site)
     cancel("gone")
     await until(lambda: post.is_gone)
@@ -165,7 +186,7 @@ async def test_a_call_that_waits_is_cancelled_without_being_asked(
 ) -> None:
     site = serve(modern)
     server = attach(site)
-    server.call(tool_call("slow"), Caller())("never mind")
+    server.call(tool_call("slow"), Caller()).cancel("never mind")
     await ready(server)
     caller = call(server)
     (await asked(site)).result(CONTENT)
@@ -234,7 +255,7 @@ async def test_what_runs_is_not_given_up_because_a_handshake_fails(
     server = await ready(attach(site))
     running, cancelled = call(server), Caller()
     post = await asked(site)
-    cancel = server.call(tool_call("slow"), cancelled)
+    cancel = server.call(tool_call("slow"), cancelled).cancel
     slow = await asked(site, 2)
     site.rule = lambda post: post.text(401)
     doubtful = call(server)

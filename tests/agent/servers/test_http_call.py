@@ -33,6 +33,13 @@ class Posted:
         self.message: Any = json.loads(body)
         self.receiver = receiver
         self.aborted = False
+        self.pauses: list[str] = []
+
+    def pause(self) -> None:
+        self.pauses.append("pause")
+
+    def resume(self) -> None:
+        self.pauses.append("resume")
 
     def abort(self) -> None:
         self.aborted = True
@@ -268,3 +275,13 @@ def test_questions_of_a_legacy_server_are_answered(
 def test_a_modern_server_asks_nothing_and_is_not_answered(modern: Bench) -> None:
     modern.asked().stream({"jsonrpc": "2.0", "id": "q", "method": "ping"})
     assert len(modern.client.posts) == 1
+
+
+def test_a_call_is_held_back_by_its_own_connection(modern: Bench) -> None:
+    post = modern.asked()
+    modern.calls.pause(7)
+    modern.calls.resume(7)
+    modern.calls.pause(8)
+    post.answer(result={})
+    modern.calls.resume(7)
+    assert post.pauses == ["pause", "resume"]

@@ -36,6 +36,7 @@ class Toy(KeptServer):
         self.asked: dict[int, Request] = {}
         self.dropped: list[tuple[int, str]] = []
         self.ends: list[Deferred[None]] = []
+        self.pauses: list[int] = []
 
     def _begin(self) -> None:
         assert not self.is_running, "two at once"
@@ -58,6 +59,12 @@ class Toy(KeptServer):
 
     def _drop(self, key: int, reason: str) -> None:
         self.dropped.append((key, reason))
+
+    def pause_call(self, key: int) -> None:
+        self.pauses.append(key)
+
+    def resume_call(self, key: int) -> None:
+        self.pauses.append(-key)
 
     def deliver(self, message: Notification | Response) -> None:
         (key,) = self.asked
@@ -97,7 +104,7 @@ def test_a_call_is_asked_and_answered(toy: Toy) -> None:
 
 def test_a_call_that_cannot_be_taken_is_refused(toy: Toy) -> None:
     caller = Caller()
-    toy.call(tool_call("read"), caller)("whatever")
+    toy.call(tool_call("read"), caller).cancel("whatever")
     assert caller.failure is not None
     assert caller.failure.text == "The server 'toy' is stopped."
     assert caller.failure.outcome is Outcome.NOT_DELIVERED
@@ -107,8 +114,8 @@ def test_a_call_that_cannot_be_taken_is_refused(toy: Toy) -> None:
 def test_a_call_is_given_up_after_its_time_or_by_its_caller_once(toy: Toy, clock: Clock) -> None:
     toy.start()
     late, cancelled = Caller(), Caller()
-    cancel_late = toy.call(tool_call("a"), late)
-    cancel = toy.call(tool_call("b"), cancelled)
+    cancel_late = toy.call(tool_call("a"), late).cancel
+    cancel = toy.call(tool_call("b"), cancelled).cancel
     cancel("enough")
     cancel("enough")
     clock.pump([1.0] * 10)
@@ -118,6 +125,15 @@ def test_a_call_is_given_up_after_its_time_or_by_its_caller_once(toy: Toy, clock
     assert late.failure.outcome is Outcome.UNKNOWN
     assert toy.dropped == [(2, "enough"), (1, "timeout")]
     assert not cancelled.is_over
+
+
+def test_who_made_a_call_can_hold_it_back(toy: Toy) -> None:
+    toy.start()
+    toy.call(tool_call("a"), Caller())
+    call = toy.call(tool_call("b"), Caller())
+    call.pause()
+    call.resume()
+    assert toy.pauses == [2, -2]
 
 
 def test_being_ready_is_told_and_logged_as_a_new_revision(toy: Toy, log: Log) -> None:

@@ -184,7 +184,7 @@ def test_calls_made_while_a_spoilt_process_ends_wait_for_the_next_one(bench: Ben
     process = locked(bench)
     caller, given_up = Caller(), Caller()
     bench.server.call(tool_call("read"), caller)
-    bench.server.call(tool_call("write"), given_up)("changed my mind")
+    bench.server.call(tool_call("write"), given_up).cancel("changed my mind")
     process.exit(0)
     second = bench.workshop.last
     second.answer("initialize", {"protocolVersion": "2025-06-18"})
@@ -197,7 +197,7 @@ def test_calls_made_while_a_spoilt_process_ends_wait_for_the_next_one(bench: Ben
 
 def test_a_call_that_was_handed_on_can_still_be_cancelled(bench: Bench) -> None:
     first = bench.started()
-    cancel = bench.server.call(tool_call("read"), Caller())
+    cancel = bench.server.call(tool_call("read"), Caller()).cancel
     first.exit(1)
     second = bench.workshop.last
     second.answer("initialize", {"protocolVersion": "2025-06-18"})
@@ -268,7 +268,7 @@ def test_more_calls_than_may_wait_are_refused(bench: Bench) -> None:
 def test_a_cancelled_call_is_told_to_the_server_once(bench: Bench) -> None:
     process = bench.started().be_modern()
     caller = Caller()
-    cancel = bench.server.call(tool_call("read"), caller)
+    cancel = bench.server.call(tool_call("read"), caller).cancel
     cancel("no longer wanted")
     cancel("again")
     (told,) = process.asked("notifications/cancelled")
@@ -280,7 +280,7 @@ def test_a_cancelled_call_is_told_to_the_server_once(bench: Bench) -> None:
 
 def test_a_cancelled_call_that_still_waits_is_never_asked(bench: Bench) -> None:
     process = bench.started()
-    bench.server.call(tool_call("read"), Caller())("never mind")
+    bench.server.call(tool_call("read"), Caller()).cancel("never mind")
     process.be_modern()
     assert not process.asked("tools/call")
 
@@ -288,11 +288,11 @@ def test_a_cancelled_call_that_still_waits_is_never_asked(bench: Bench) -> None:
 def test_cancelling_what_is_over_is_harmless(bench: Bench) -> None:
     process = bench.started().be_modern()
     caller = Caller()
-    cancel = bench.server.call(tool_call("read"), caller)
+    cancel = bench.server.call(tool_call("read"), caller).cancel
     process.exit(1)
     cancel("too late")
     refused = bench.server.call(tool_call("read"), Caller())
-    refused("too late")
+    refused.cancel("too late")
     assert not process.asked("notifications/cancelled")
 
 
@@ -326,7 +326,7 @@ def test_progress_is_passed_on_under_the_callers_token_and_extends_the_deadline(
 def test_progress_of_a_call_that_nobody_waits_for_goes_nowhere(bench: Bench) -> None:
     process = bench.started().be_modern()
     caller = Caller()
-    cancel = bench.server.call(tool_call("read"), caller)
+    cancel = bench.server.call(tool_call("read"), caller).cancel
     token = process.asked("tools/call")[0]["params"]["_meta"]["progressToken"]
     cancel("gone")
     params = {"progressToken": token, "progress": 1}

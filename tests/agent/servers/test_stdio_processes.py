@@ -141,7 +141,7 @@ async def test_a_server_that_dies_of_the_probe_works_as_a_legacy_one(
 async def test_a_cancelled_call_is_cancelled_in_the_server(start: Start, era: str) -> None:
     server = await ready(start(*DEMO, "--era", era))
     slept = Caller()
-    cancel = server.call(tool_call("sleep", seconds=600), slept)
+    cancel = server.call(tool_call("sleep", seconds=600), slept).cancel
     cancel("never mind")
     counted = await called(server, "cancelled")
     assert counted["structuredContent"] == {"count": 1}
