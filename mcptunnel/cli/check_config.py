@@ -6,8 +6,10 @@ from pathlib import Path
 import click
 
 from mcptunnel.agent.configuration import load
+from mcptunnel.cli.options import require_stdout
 from mcptunnel.config.describe import describe
 from mcptunnel.config.load import load_relay
+from mcptunnel.config.surroundings import warnings
 
 _EXAMPLES = """\b
 Examples:
@@ -23,9 +25,11 @@ def check_config(program: str, file: Path | None) -> None:
     """Check a configuration.
 
     Prints everything the relay or the agent would run with, secrets masked, and exits 0; or
-    prints every problem with its remedy and exits 1.
+    prints every problem with its remedy and exits 1. What is missing on this machine, such as a
+    program, is a warning on standard error.
     """
-    if program == "relay":
-        click.echo(describe(load_relay(file, os.environ, Path.cwd())), nl=False)
-        return
-    click.echo(describe(load(file, os.environ, Path.cwd())), nl=False)
+    config = (load_relay if program == "relay" else load)(file, os.environ, Path.cwd())
+    require_stdout()
+    click.echo(describe(config), nl=False)
+    for warning in warnings(config, os.environ):
+        click.echo(f"Warning: {warning}", err=True)

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 import click
 
 from mcptunnel.auth.keys import KeyRecord
+from mcptunnel.cli.options import require_stdout
 
 _COLUMNS = ("ID", "USER", "SCOPE", "NAME", "CREATED", "LAST USED", "STATE")
 
 
 def print_keys(records: Sequence[KeyRecord]) -> None:
     """Print a rich table on a terminal, else columns that are separated by tabs, with a heading."""
+    require_stdout()
     rows = [_row(record) for record in records]
     if not sys.stdout.isatty():
         for row in (_COLUMNS, *rows):

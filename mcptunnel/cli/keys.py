@@ -2,17 +2,25 @@
 
 import json
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import click
 
-from mcptunnel.auth.keys import MAX_LABEL_CHARS, Scope, is_label, record_to_json
+from mcptunnel.auth.keys import (
+    MAX_LABEL_CHARS,
+    KeyId,
+    KeyRecord,
+    Scope,
+    is_label,
+    record_to_json,
+)
 from mcptunnel.cli.key_table import print_keys
 from mcptunnel.cli.keyring import KeyRing, open_keyring
-from mcptunnel.cli.options import CommandError, config_option
+from mcptunnel.cli.options import CommandError, abandon_stdout, config_option, require_stdout
 from mcptunnel.config.load import load_relay
 
 _EXAMPLES = """\b
@@ -60,10 +68,28 @@ def create(config: Path | None, user: str, scope: str, name: str, output: Path |
             raise CommandError(f"{option}: at most {MAX_LABEL_CHARS} printable characters.")
     if not user.strip():
         raise CommandError("--user: is empty.")
+    if output is None:
+        require_stdout()
     with _keyring(config) as ring, _opened(output) as out:
         issued = ring.create(user=user, scope=Scope(scope), name=name)
-        click.echo(issued.text, file=out)
-    click.echo(f"Key {issued.record.id} of {user}, scope {scope}. It is not shown again.", err=True)
+        try:
+            click.echo(issued.text, file=out)
+        except OSError as error:
+            raise _unseen(ring, issued.record.id, error) from error
+    written = "" if output is None else f" Written to {output}."
+    click.echo(
+        f"Key {issued.record.id} of {user}, scope {scope}.{written} It is not shown again.",
+        err=True,
+    )
+
+
+def _unseen(ring: KeyRing, key_id: KeyId, error: OSError) -> CommandError:
+    """Revoke a key that nobody saw, and return the error that says so."""
+    ring.revoke(key_id)
+    abandon_stdout()
+    return CommandError(
+        f"The key could not be written: {error.strerror}. Key {key_id} is revoked again."
+    )
 
 
 @keys.command("list")
@@ -74,9 +100,13 @@ def list_keys(config: Path | None, as_json: bool) -> None:
     with _keyring(config) as ring:
         records = ring.list()
     if as_json:
+        require_stdout()
         click.echo(json.dumps([record_to_json(record) for record in records], indent=2))
     else:
         print_keys(records)
+        if not records:
+            example = f"mcptunnel keys create{_config_words(config)} --user NAME --scope agent"
+            click.echo(f"There are no keys yet. Make one: {example}", err=True)
 
 
 @keys.command()
@@ -86,8 +116,23 @@ def revoke(config: Path | None, key_id: str) -> None:
     """End a key for good; what is connected with it is cut off at once."""
     with _keyring(config) as ring:
         if not ring.revoke(key_id):
-            raise CommandError(f"there is no key {key_id} in use. See: mcptunnel keys list")
+            raise CommandError(_not_in_use(key_id, ring.list(), config))
     click.echo(f"Key {key_id} is revoked.", err=True)
+
+
+def _not_in_use(wanted: str, records: Sequence[KeyRecord], config: Path | None) -> str:
+    """Return why there was nothing to revoke: what was given may be another thing than an id."""
+    if any(record.id == wanted for record in records):
+        return f"Key {wanted} is already revoked."
+    named = [record.id for record in records if record.name == wanted and not record.revoked_s]
+    if named:
+        return f"Give the ID: {wanted} is the name of key {' and of '.join(named)}."
+    return f"There is no key {wanted}. See: mcptunnel keys list{_config_words(config)}"
+
+
+def _config_words(config: Path | None) -> str:
+    """Return the option that was given, for a command that can be pasted."""
+    return "" if config is None else f" --config {shlex.quote(str(config))}"
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """The `mcptunnel` command."""
 
+import errno
 from importlib import import_module
 from typing import Any
 
 import click
 
 from mcptunnel import __version__
-from mcptunnel.cli.options import CommandError
+from mcptunnel.cli.options import CommandError, abandon_stdout
 from mcptunnel.errors import McpTunnelError
 
 COMMANDS = {
@@ -43,6 +44,12 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except McpTunnelError as error:
             raise CommandError.of(error) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # click ends silently: whoever reads us has seen enough
+            abandon_stdout()
+            where = "" if error.filename is None else f"{error.filename}: "
+            raise CommandError(f"{where}{error.strerror or error}.") from error
 
 
 @click.group(

@@ -1,7 +1,9 @@
 """Options that several commands share, and how the command line tells errors."""
 
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -21,6 +23,23 @@ def config_option(program: str) -> Callable[[_F], _F]:
         type=click.Path(path_type=Path),
         help=f"The {program}'s configuration; else $MCPTUNNEL_CONFIG, else ./mcptunnel.toml.",
     )
+
+
+def require_stdout() -> None:
+    """Raises CommandError if standard output was closed: then printing would be in vain, unseen."""
+    # typeshed does not know that a closed descriptor gives None
+    if getattr(sys, "stdout", None) is None:
+        raise CommandError("Standard output is closed: there is nowhere to print to.")
+
+
+def abandon_stdout() -> None:
+    """Let what could not be written go: the interpreter would try again at its end, and complain."""
+    with suppress(OSError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, sys.stdout.fileno())
+        finally:
+            os.close(nowhere)
 
 
 class CommandError(click.ClickException):

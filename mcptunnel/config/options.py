@@ -15,6 +15,7 @@ import mcptunnel
 from mcptunnel.config.describe import describe
 from mcptunnel.config.errors import ConfigError
 from mcptunnel.config.schema import FieldSpec, fields_of
+from mcptunnel.config.surroundings import warnings
 
 _PLAIN = (str, int, float, bool, Path)
 
@@ -57,6 +58,8 @@ class ConfigOptions(usage.Options):
             sys.exit(str(error))
         if self["check-config"]:
             print(describe(self.config), end="")  # noqa: T201 - this is the answer
+            for warning in warnings(self.config, os.environ):
+                print(f"Warning: {warning}", file=sys.stderr)  # noqa: T201 - the same
             sys.exit(0)
 
 

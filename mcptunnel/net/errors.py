@@ -9,6 +9,7 @@ ListenFailed         a port, or a socket path, that cannot be had
 
 import errno
 from http import HTTPStatus
+from pathlib import Path
 
 from OpenSSL import SSL
 from service_identity import CertificateError, VerificationError
@@ -80,6 +81,8 @@ class ListenFailed(McpTunnelError):
         if not isinstance(reason, error.CannotListenError):
             return cls(f"Cannot listen on {description!r}: {reason}")
         remedy = "{cause}."
+        if isinstance(reason.port, str) and not Path(reason.port).parent.is_dir():
+            remedy = f"the directory {Path(reason.port).parent} is not there. Make it."
         if isinstance(reason.port, int):  # it may be a socket path
             remedy = _REMEDIES.get(getattr(reason.socketError, "errno", 0), remedy)
         told = remedy.format(

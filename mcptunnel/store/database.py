@@ -128,4 +128,9 @@ def _told(path: Path) -> Iterator[None]:
         reason = getattr(error, "orig", error)
         raise StoreError(f"the store {path} failed: {reason}") from error
     except OSError as error:
+        if path.parent.exists() and not path.parent.is_dir():
+            raise StoreError(
+                f"the store {path} cannot be opened: state_dir is a file, not a directory."
+                " Move it away, or name another state_dir"
+            ) from error
         raise StoreError(f"the store {path} cannot be opened: {error.strerror}") from error

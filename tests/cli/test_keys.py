@@ -5,6 +5,7 @@
 
 import json
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -61,6 +62,7 @@ def test_create_prints_the_key_alone() -> None:
 def test_create_into_a_file_that_only_the_user_can_read() -> None:
     result = _create("-o", "alice.key")
     assert (result.exit_code, result.stdout) == (0, "")
+    assert "Written to alice.key." in result.stderr
     assert parse(Path("alice.key").read_text().strip()) is not None
     assert stat.S_IMODE(Path("alice.key").stat().st_mode) == 0o600
 
@@ -91,8 +93,27 @@ def test_revoke() -> None:
     result = _keys("revoke", parsed.id)
     assert (result.exit_code, result.stdout) == (0, "")
     again = _keys("revoke", parsed.id)
-    assert (again.exit_code, again.stderr.count("\n")) == (1, 1)
+    assert (again.exit_code, again.stderr) == (1, f"Key {parsed.id} is already revoked.\n")
     assert "revoked" in _keys("list").stdout.splitlines()[1]
+
+
+def test_what_is_no_id_is_recognised() -> None:
+    parsed = parse(_create("--name", "laptop").stdout.strip())
+    assert parsed is not None
+    assert _keys("revoke", "laptop").stderr == (
+        f"Give the ID: laptop is the name of key {parsed.id}.\n"
+    )
+    assert _keys("revoke", "desk").stderr == (
+        "There is no key desk. See: mcptunnel keys list --config relay.toml\n"
+    )
+
+
+def test_an_empty_list_says_how_to_make_a_key() -> None:
+    """Beside the list, which programs read."""
+    result = _keys("list")
+    assert result.stdout.count("\n") == 1
+    assert "mcptunnel keys create --config relay.toml --user NAME --scope agent" in result.stderr
+    assert (_keys("list", "--json").stdout, _keys("list", "--json").stderr) == ("[]\n", "")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +140,7 @@ def test_errors_of_file_and_store_are_lines() -> None:
     result = _create()
     assert result.exit_code == 1
     assert result.stderr.startswith("the store ")
+    assert "state_dir is a file, not a directory. Move it away" in result.stderr
 
 
 def test_as_a_program(tmp_path: Path) -> None:
@@ -136,6 +158,37 @@ def test_as_a_program(tmp_path: Path) -> None:
     )
     assert parse(made.stdout.strip()) is not None
     assert made.stderr.count("\n") == 1
+
+
+def _program(words: str, redirection: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a shell, which can do to its output what no pipe can."""
+    code = "from mcptunnel.cli.main import main; main()"
+    line = f"{shlex.join([sys.executable, '-c', code])} {words} --config relay.toml {redirection}"
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(
+        ["sh", "-c", line], env=environ, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("redirection", ["> /dev/full", "-o /dev/full", ">&-"])
+def test_no_key_is_left_that_nobody_saw(redirection: str) -> None:
+    """A full disk, or nowhere to print to: one line, and no key in use."""
+    done = _program("keys create --user a --scope mcp", redirection)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    keys = json.loads(_keys("list", "--json").stdout)
+    assert all(key["revoked_s"] for key in keys)
+    if redirection == "> /dev/full":
+        assert done.stderr.startswith("The key could not be written: No space left on device. Key ")
+        assert done.stderr.endswith(" is revoked again.\n")
+
+
+@pytest.mark.parametrize("words", ["keys list", "keys list --json"])
+@pytest.mark.parametrize("redirection", ["> /dev/full", ">&-"])
+def test_output_that_goes_nowhere_is_one_line(words: str, redirection: str) -> None:
+    _create()
+    done = _program(words, redirection)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
 
 
 @pytest.fixture
@@ -167,4 +220,4 @@ async def test_a_running_relay_does_it_and_hears_of_a_revocation(
     assert result.exit_code == 0
     assert revoked_in_relay == [parsed.id]
     again = await deferToThread(_keys, "revoke", parsed.id)
-    assert again.exit_code == 1
+    assert (again.exit_code, again.stderr) == (1, f"Key {parsed.id} is already revoked.\n")

@@ -66,6 +66,15 @@ def test_a_socket_path_that_cannot_be_had() -> None:
     assert told == "Cannot listen on 'unix:/run/x': [Errno 13] Permission denied."
 
 
+def test_a_socket_path_without_its_directory() -> None:
+    """The system says only that something is not there."""
+    reason = error.CannotListenError(None, "/no/such/x", OSError(errno.ENOENT, "No such file"))
+    told = str(ListenFailed.because("unix:/no/such/x", reason))
+    assert told == (
+        "Cannot listen on 'unix:/no/such/x': the directory /no/such is not there. Make it."
+    )
+
+
 def test_a_refusal_in_one_line() -> None:
     """Status, its name, and the start of what the server said."""
     assert str(UpgradeRefused(503, 7.0, "busy")) == (

@@ -201,7 +201,7 @@ def test_mistakes_of_the_keys_command(stage: Stage, tmp_path: Path) -> None:
     """One line on stderr, exit status not 0, nothing on stdout."""
     config = ("--config", str(stage.relay.config))
     for words, told in (
-        (("revoke", *config, "abcdefghij23"), "there is no key abcdefghij23 in use"),
+        (("revoke", *config, "abcdefghij23"), "There is no key abcdefghij23. See"),
         (("create", *config, "--user", "a", "--scope", "root"), "Invalid value for '--scope'"),
         (("list", "--config", "missing.toml"), "missing.toml"),
     ):

@@ -1,0 +1,44 @@
+"""What a good configuration still lacks on this machine, as far as it shows without a start."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mcptunnel.config.agent import AgentConfig, ServerConfig
+from mcptunnel.config.listen import describe_endpoint
+from mcptunnel.config.relay import RelayConfig
+
+
+def warnings(config: RelayConfig | AgentConfig, environ: Mapping[str, str]) -> Iterator[str]:
+    """Give a sentence for each thing that is missing now, and may be there when it is needed."""
+    if config.state_dir.exists() and not config.state_dir.is_dir():
+        yield f"state_dir: {config.state_dir} is a file, not a directory. Name another path."
+    if isinstance(config, RelayConfig):
+        yield from _about_listening(config.listen)
+        return
+    for server in config.servers:
+        yield from _about_server(server, environ)
+
+
+def _about_listening(listen: str) -> Iterator[str]:
+    endpoint = describe_endpoint(listen)
+    if endpoint.kind != "unix":
+        return
+    directory = Path(endpoint.keywords.get("address", (*endpoint.arguments, "")[0])).parent
+    if not directory.is_dir():
+        yield f"listen: the directory {directory} is not there. Make it."
+
+
+def _about_server(server: ServerConfig, environ: Mapping[str, str]) -> Iterator[str]:
+    key = f"servers.{server.name}"
+    if server.cwd is not None and not server.cwd.is_dir():
+        yield f"{key}.cwd: the directory {server.cwd} is not there. Make it, or name another one."
+    if server.command is None:
+        return
+    program = server.command[0]
+    path = server.env.get("PATH", environ.get("PATH", os.defpath))
+    if shutil.which(program, path=path) is None:
+        what = "cannot be run" if Path(program).exists() else "is not there"
+        where = "" if "/" in program else " in PATH"
+        yield f"{key}.command: the program {program} {what}{where}. Install it, or name its path."
