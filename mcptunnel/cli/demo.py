@@ -47,9 +47,16 @@ _CONNECT = """\
   Claude Code   claude mcp add --transport http demo {url} \\
                   --header "Authorization: Bearer {key}"
 
-  Cursor, VS Code and others that take JSON:
+  Cursor and others, in mcp.json:
     {{"mcpServers": {{"demo": {{"url": "{url}",
       "headers": {{"Authorization": "Bearer {key}"}}}}}}}}
+
+  VS Code, in .vscode/mcp.json:
+    {{"servers": {{"demo": {{"type": "http", "url": "{url}",
+      "headers": {{"Authorization": "Bearer {key}"}}}}}}}}
+
+  Codex, in ~/.codex/config.toml, started with MCPTUNNEL_CLIENT_KEY={key}
+    mcp_servers.demo = {{ url = "{url}", bearer_token_env_var = "MCPTUNNEL_CLIENT_KEY" }}
 
   curl          curl {url} -H "Authorization: Bearer {key}" \\
                   -H "Content-Type: application/json" -H "Accept: application/json, text/event-stream" \\
