@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from mcptunnel.agent.servers.http_call import Calls, Ended
 from mcptunnel.agent.servers.http_handshake import Agreed, Unusable, agree
+from mcptunnel.agent.servers.http_one_way import MAX_ONE_WAY
 from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.agent.servers.kept import KeptServer
 from mcptunnel.agent.servers.restarts import RestartPolicy
@@ -24,6 +25,8 @@ HANDSHAKE_TIMEOUT_S: Final = 30.0
 MAX_WAITING: Final = 256
 MAX_IDLE: Final = 256
 """As many connections as streams: with fewer, a busy server is connected to anew for every call."""
+MAX_CONNECTIONS: Final = MAX_IDLE + MAX_ONE_WAY
+"""Further calls wait for one."""
 
 
 class HttpServer(KeptServer):
@@ -58,7 +61,12 @@ class HttpServer(KeptServer):
     # What the agent does.
 
     def _begin(self) -> None:
-        self._client = Client(self._reactor, self._config.url or "", max_idle=MAX_IDLE)
+        self._client = Client(
+            self._reactor,
+            self._config.url or "",
+            max_connections=MAX_CONNECTIONS,
+            max_idle=MAX_IDLE,
+        )
         self._agree()
 
     def _forget(self) -> None:
@@ -107,7 +115,14 @@ class HttpServer(KeptServer):
     def _agreed(self, agreed: Agreed, client: Client) -> None:
         self._agreeing = None
         self._restarts = RestartPolicy()
-        self._calls = Calls(client, self._headers, agreed, deliver=self._deliver, ended=self._ended)
+        self._calls = Calls(
+            self._reactor,
+            client,
+            self._headers,
+            agreed,
+            deliver=self._deliver,
+            ended=self._ended,
+        )
         self._is_ready(agreed.info)
         waiting, self._waiting = self._waiting, {}
         for key, request in waiting.items():

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from mcptunnel.agent.servers.http_handshake import Agreed
+from mcptunnel.agent.servers.http_one_way import OneWayPosts
 from mcptunnel.agent.servers.http_response import MessageResponse
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Message, Notification, Request, Response
@@ -45,6 +46,7 @@ class Calls:
 
     def __init__(
         self,
+        reactor: Any,
         client: Client,
         headers: Headers,
         agreed: Agreed,
@@ -53,6 +55,7 @@ class Calls:
         ended: Callable[[Ended], None],
     ) -> None:
         self._client = client
+        self._one_way = OneWayPosts(reactor, client)
         self._headers = headers
         self.agreed = agreed
         self._deliver = deliver
@@ -113,12 +116,11 @@ class Calls:
         return (*self._headers, *rules.legacy_headers(session))
 
     def _tell(self, message: Notification | Response) -> None:
-        """POST what has no answer; that it fails changes nothing."""
+        """POST what has no answer."""
         session = self.agreed.session
         if session is not None:
-            nobody = MessageResponse(lambda _message: None, lambda *_over: None)
             fields = (*self._headers, *rules.legacy_headers(session))
-            self._client.request("POST", "", fields, jsonrpc.encode(message), nobody)
+            self._one_way.post(fields, jsonrpc.encode(message))
 
     def _message(self, message: Message) -> None:
         if isinstance(message, Response):

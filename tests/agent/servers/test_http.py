@@ -447,3 +447,18 @@ def test_a_handshake_that_fails_at_once_is_tried_again(
     assert logged_failures.take(OSError)
     assert done(Deferred.fromCoroutine(server.stop()))
     assert not clock.getDelayedCalls()
+
+
+@in_reactor
+async def test_no_more_than_so_many_connections_are_made(
+    serve: Serve, attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Further calls wait, and are asked when a connection is free."""
+    monkeypatch.setattr(http, "MAX_CONNECTIONS", 2)
+    site = serve(modern)
+    server = await ready(attach(site))
+    callers = [call(server) for _ in range(3)]
+    await asked(site, 2)
+    site.posts[-1].result(CONTENT)
+    (await asked(site, 3)).result(CONTENT)
+    await until(lambda: sum(caller.is_over for caller in callers) == 2)

@@ -4,9 +4,11 @@ import json
 from typing import Any, cast
 
 import pytest
+from twisted.internet.task import Clock
 
 from mcptunnel.agent.servers.http_call import Calls, Ended
 from mcptunnel.agent.servers.http_handshake import Agreed
+from mcptunnel.agent.servers.http_one_way import MAX_ONE_WAY
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response
 from mcptunnel.mcp.server_half.actions import Deliver
@@ -79,7 +81,9 @@ class Bench:
         self.client = FakeClient()
         self.delivered: list[Deliver] = []
         self.ended: list[Ended] = []
+        self.clock = Clock()
         self.calls = Calls(
+            self.clock,
             cast("Client", self.client),
             (("x-mine", "yes"),),
             agreed,
@@ -270,6 +274,13 @@ def test_questions_of_a_legacy_server_are_answered(
 ) -> None:
     legacy.asked().stream({"jsonrpc": "2.0", "id": "q", "method": method})
     assert legacy.client.posts[-1].message == {"jsonrpc": "2.0", "id": "q", **answer}
+
+
+def test_a_server_that_pings_and_takes_no_answers_gets_a_few(legacy: Bench) -> None:
+    post = legacy.asked()
+    for number in range(3000):
+        post.stream({"jsonrpc": "2.0", "id": number, "method": "ping"})
+    assert len(legacy.client.posts) == 1 + MAX_ONE_WAY
 
 
 def test_a_modern_server_asks_nothing_and_is_not_answered(modern: Bench) -> None:
