@@ -26,7 +26,7 @@ demo: $(VENV)/.has-run ## Start a relay and an agent, make a real call, say how 
 	@$(VENV)/bin/mcptunnel demo $(if $(PORT),--port "$(PORT)") $(if $(CHECK),--check)
 
 test: $(VENV)/.has-test ## Run the tests, without those that need other people's programs.
-	@$(RUN) -m pytest --ignore=tests/interop --ignore=tests/benchmarks $(ARGS)
+	@$(RUN) -m pytest --ignore=tests/interop $(ARGS)
 
 interop: $(VENV)/.has-test ## Run the tests with real clients and servers from PyPI and npm.
 	@$(RUN) -m pytest tests/interop $(ARGS)

@@ -1,4 +1,7 @@
-"""The command: `python -m tests.benchmarks [options] [phases]`. It asserts nothing about time."""
+"""The command: `python -m tests.benchmarks [options] [phases]`. It asserts nothing about time.
+
+Only CPU time per call can be bounded, by `--most-cpu-ms`.
+"""
 
 import argparse
 import json
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import meters, report
+from tests.benchmarks.bounds import exceeded, parse_bounds
 from tests.benchmarks.load import LoadError
 from tests.benchmarks.phases import PHASES, QUICK, Case, Measurement, Scale, cases, median
 from tests.benchmarks.requests import VERSIONS, Era
@@ -39,6 +43,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--legacy-servers", action="store_true", help="they do not know 2026-07-28")
     parser.add_argument("--repeat", type=int, metavar="N", help="runs of each case; medians count")
+    parser.add_argument(
+        "--most-cpu-ms",
+        type=parse_bounds,
+        default={},
+        metavar="relay=MS,agent=MS",
+        help="fail if a small call needs more CPU time, in the phase throughput",
+    )
     options = parser.parse_args(argv)
     unknown = [phase for phase in options.phases if phase not in PHASES]
     if unknown:
@@ -82,8 +93,8 @@ def _memory(
     }
 
 
-def run_era(era: Era, options: argparse.Namespace) -> dict[str, Any]:
-    """Measure in one era, print the tables, return the figures."""
+def run_era(era: Era, options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """Measure in one era, print the tables, return the figures and what exceeds a bound."""
     scale = QUICK if options.quick else Scale()
     repeats = options.repeat or scale.repeats
     phases = options.phases or list(PHASES)
@@ -105,7 +116,8 @@ def run_era(era: Era, options: argparse.Namespace) -> dict[str, Any]:
     if memory:
         tables.append(report.memory_table(memory, markdown=options.md))
     report.show(tables)
-    return report.as_json(measurements, memory, {"era": era, "protocol": VERSIONS[era]})
+    figures = report.as_json(measurements, memory, {"era": era, "protocol": VERSIONS[era]})
+    return figures, exceeded(options.most_cpu_ms, measurements)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -114,7 +126,7 @@ def main(argv: Sequence[str]) -> int:
     eras: Sequence[Era] = tuple(VERSIONS) if options.era == "both" else (options.era,)
     started_s = time.monotonic()
     try:
-        runs = [run_era(era, options) for era in eras]
+        found = [run_era(era, options) for era in eras]
     except (LoadError, RuntimeError, TimeoutError) as error:
         sys.stderr.write(f"\n{error}\n")
         return 1
@@ -122,8 +134,11 @@ def main(argv: Sequence[str]) -> int:
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
     sys.stderr.write(f"{machine}; took {took_s:.0f} s\n")
     if options.json:
+        runs = [figures for figures, _ in found]
         options.json.write_text(json.dumps({"machine": machine, "runs": runs}, indent=1) + "\n")
-    return 0
+    too_much = [line for _, lines in found for line in lines]
+    sys.stderr.write("".join(f"{line}\n" for line in too_much))
+    return 1 if too_much else 0
 
 
 if __name__ == "__main__":
