@@ -156,7 +156,9 @@ class Connector:
     def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
         self._going_away = notice
         self._log.info(
-            "the relay is going away: {code} {text}", code=notice.code.name, text=notice.text
+            "the relay is going away: {code} {text}",
+            code=notice.code.name,
+            text=printable(notice.text),
         )
 
     def tunnel_lost(self, tunnel: Tunnel, reason: LinkLost) -> None:

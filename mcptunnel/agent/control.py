@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from mcptunnel.agent.servers.interfaces import LocalServer, ServerStatus
 from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
+from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.wire.constants import ErrorCode
@@ -81,7 +82,7 @@ class Announcer(ExchangeReceiver):
         self._answered()
 
     def failed(self, failure: ExchangeFailure) -> None:
-        self._log.warn("the relay did not take our servers: {text}", text=failure.text)
+        self._log.warn("the relay did not take our servers: {text}", text=printable(failure.text))
         self._answered()
 
     def _answered(self) -> None:

@@ -169,9 +169,9 @@ def test_a_final_goodbye_without_words(bench: Bench) -> None:
 
 
 def test_a_stopping_relay_is_dialled_again_soon_after_it_said(bench: Bench, log: Log) -> None:
-    bench.run().relay.tunnels[0].close(ErrorCode.SHUTDOWN, "back soon", 5.0)
+    bench.run().relay.tunnels[0].close(ErrorCode.SHUTDOWN, "back\r\x1b[1msoon", 5.0)
     bench.relay.settle()
-    assert "the relay is going away: SHUTDOWN back soon" in log
+    assert "the relay is going away: SHUTDOWN back  [1msoon" in log
     assert bench.waits_s() == 6.0
     assert bench.owner.events[-1] == "connected as laptop"
 

@@ -152,9 +152,9 @@ def test_a_relay_that_does_not_take_it_is_told_the_next_change(agent: Agent, log
     agent.change(ServerState.READY, 1)
     second = agent.relay.told[1]
     assert second.exchange is not None
-    second.exchange.reset(ErrorCode.LIMIT_EXCEEDED, "too large")
+    second.exchange.reset(ErrorCode.LIMIT_EXCEEDED, "\x1b[31mtoo\nlarge")
     agent.relay.settle()
-    assert "the relay did not take our servers: too large" in log
+    assert "the relay did not take our servers: [31mtoo large" in log
     agent.change(ServerState.READY, 2)
     assert announced(agent.relay.told[2]) == ("ready", 2)
 

@@ -19,6 +19,7 @@ from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.jsonrpc import Request, Response
 from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.model import Headers, Outcome
+from mcptunnel.net.errors import printable
 from mcptunnel.net.http1 import Client
 
 HANDSHAKE_TIMEOUT_S: Final = 30.0
@@ -145,7 +146,7 @@ class HttpServer(KeptServer):
         if failure.check(DeferredTimeoutError):
             return f"cannot be reached: no answer within {HANDSHAKE_TIMEOUT_S:g} s"
         if failure.check(Unusable):
-            return str(failure.value)
+            return printable(str(failure.value))
         self._log.failure("cannot talk to {server}", failure, server=self._config.name)
         return "cannot be used"
 

@@ -18,6 +18,7 @@ from mcptunnel.mcp.jsonrpc import Notification, Request
 from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.model import Outcome
+from mcptunnel.net.errors import printable
 
 SWEEP_INTERVAL_S = 1.0
 OVER_KEY = 0
@@ -146,7 +147,7 @@ class KeptServer(ABC):
             receiver.call_failed(self._failure(detail, outcome))
 
     def _failure(self, detail: str, outcome: Outcome) -> CallFailure:
-        return CallFailure(f"The server {self._config.name!r} {detail}.", outcome)
+        return CallFailure(f"The server {self._config.name!r} {printable(detail)}.", outcome)
 
     def _sweep(self) -> None:
         """Give up what takes too long: once every second, from the start to the stop."""
@@ -160,13 +161,13 @@ class KeptServer(ABC):
             "server {server} is ready: {era} {version}",
             server=self._config.name,
             era=info.era.value,
-            version=info.version,
+            version=printable(info.version),
         )
         self._set(
             state=ServerState.READY,
             detail="",
             era=info.era.value,
-            version=info.version,
+            version=printable(info.version),
             revision=self.status.revision + 1,
         )
 

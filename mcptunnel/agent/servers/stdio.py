@@ -10,11 +10,13 @@ from twisted.internet.interfaces import IDelayedCall
 
 from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.agent.servers.kept import KeptServer
+from mcptunnel.agent.servers.printed import Printed
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.jsonrpc import Request
 from mcptunnel.mcp.server_half import actions as core
 from mcptunnel.mcp.server_half.child import Child
 from mcptunnel.model import Outcome
+from mcptunnel.net.errors import printable
 from mcptunnel.net.process import ChildProcess, ChildStartError, ExitStatus, child_environment
 
 MAX_UNREAD_BYTES = 16 * 1024 * 1024
@@ -36,6 +38,7 @@ class StdioServer(KeptServer):
         changed: Callable[[], None],
     ) -> None:
         super().__init__(reactor, config, client_info=client_info, changed=changed)
+        self._printed = Printed(config.name)
         self._process: ChildProcess | None = None
         self._child: Child | None = None
         self._probe = True
@@ -107,7 +110,7 @@ class StdioServer(KeptServer):
             self._perform_all(child)
 
     def stderr_received(self, line: str) -> None:
-        self._log.info("{server}: {line}", server=self._config.name, line=line)
+        self._printed.line(line)
 
     def write_paused(self) -> None:
         """Owe it one pong at most; how many requests wait is bounded in `_ask`."""
@@ -122,6 +125,7 @@ class StdioServer(KeptServer):
 
     def exited(self, status: ExitStatus) -> None:
         self._process = None
+        self._printed.sweep()
         child, self._child = self._child, None
         if child is None:
             return
@@ -187,6 +191,7 @@ class StdioServer(KeptServer):
         if self._child is not None:
             self._child.tick(self._reactor.seconds())
             self._perform_all(self._child)
+        self._printed.sweep()
         super()._sweep()
 
     # Actions of the conversation.
@@ -221,9 +226,10 @@ class StdioServer(KeptServer):
         self._end_process()
 
     def _failed(self, action: core.Failed) -> None:
-        self._log.error("server {server}: {reason}", server=self._config.name, reason=action.reason)
+        reason = printable(action.reason)
+        self._log.error("server {server}: {reason}", server=self._config.name, reason=reason)
         exited = self._process is None
-        detail = f"{self._exit_text} while starting" if exited else f"failed: {action.reason}"
+        detail = f"{self._exit_text} while starting" if exited else f"failed: {reason}"
         self._set(state=ServerState.FAILED, detail=detail)
         self._end_process()
 
@@ -234,8 +240,4 @@ class StdioServer(KeptServer):
             ending.addErrback(lambda failure: self._log.failure("cannot stop a child", failure))
 
     def _junk(self, action: core.Junk) -> None:
-        self._log.debug(
-            "server {server}: not a message: {sample}",
-            server=self._config.name,
-            sample=action.sample,
-        )
+        self._printed.junk(action.sample)

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 
 from mcptunnel.agent.servers import stdio
 from mcptunnel.agent.servers.interfaces import ServerState
+from mcptunnel.agent.servers.printed import MAX_LINES
 from mcptunnel.agent.servers.stdio import MAX_UNREAD_BYTES, StdioServer
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp import jsonrpc
@@ -231,13 +232,13 @@ def test_a_server_that_refuses_the_handshake_is_ended_and_tried_again(bench: Ben
     process = bench.started()
     caller = bench.call()
     process.answer("server/discover", code=-32601, message="no")
-    process.answer("initialize", code=-32603, message="no licence")
+    process.answer("initialize", code=-32603, message="\x1b[1mno\nlicence")
     assert failed(caller)[1] is Outcome.NOT_DELIVERED
-    assert "no licence" in bench.server.status.detail
+    assert "[1mno licence" in bench.server.status.detail
     assert process.stopping
-    assert "no licence" in failed(bench.call())[0]
+    assert "[1mno licence" in failed(bench.call())[0]
     process.exit(0)
-    assert "no licence" in bench.server.status.detail
+    assert "[1mno licence" in bench.server.status.detail
     bench.clock.advance(0.1)
     assert bench.workshop.last is not process
 
@@ -432,3 +433,18 @@ def test_a_server_that_does_not_read_is_owed_one_pong(bench: Bench) -> None:
     assert len(process.written) == before
     process.hear_again()
     assert process.written[before:] == [{"jsonrpc": "2.0", "id": 49, "result": {}}]
+
+
+def test_a_flood_of_lines_is_told_in_one_line_each_second(bench: Bench, log: Log) -> None:
+    process = bench.started().be_legacy()
+    for _ in range(300):
+        process.complain("spam")
+        process.say(b"spam")
+    bench.pass_seconds(1)
+    assert log.count("spam") == MAX_LINES
+    assert "server files: 500 lines left out" in log
+    for _ in range(MAX_LINES + 7):
+        process.complain("last words")
+    process.exit(1)
+    assert log.count("last words") == MAX_LINES
+    assert "server files: 7 lines left out" in log
