@@ -21,13 +21,18 @@ from mcptunnel.agent.servers.stdio import StdioServer
 from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.net.backoff import Backoff
+from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.link import Link, LinkReceiver
+from mcptunnel.net.pace import TokenBucket
 from mcptunnel.net.tunnel import Tunnel, settings_of
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Hello, Welcome
 
 ANNOUNCE_DELAY_S = 0.02
+ANNOUNCE_BURST = 10
+ANNOUNCE_PER_S = 1.0
+"""A start's changes are told at once, those of a server that never rests only so often."""
 
 Dial = Callable[[LinkReceiver], Awaitable[Link]]
 
@@ -59,6 +64,7 @@ class AgentService(Service):
         }
         self._announcer = Announcer(lambda: [server.status for server in self.servers.values()])
         self._announce_call: IDelayedCall | None = None
+        self._announcements = TokenBucket(ANNOUNCE_BURST, ANNOUNCE_PER_S)
         self._room = RequestRoom()
         self._settings = settings_of(config.tunnel)
         self._connector = Connector(
@@ -117,10 +123,12 @@ class AgentService(Service):
 
     def connected(self, tunnel: Tunnel, welcome: Welcome) -> None:
         self._log.info(
-            "connected to {relay} as {name}", relay=self._config.relay, name=welcome.device_name
+            "connected to {relay} as {name}",
+            relay=self._config.relay,
+            name=printable(welcome.device_name),
         )
         if welcome.notice:
-            self._log.warn("{notice}", notice=welcome.notice)
+            self._log.warn("{notice}", notice=printable(welcome.notice))
         self._announcer.attach(tunnel)
 
     def disconnected(self) -> None:
@@ -142,8 +150,11 @@ class AgentService(Service):
     def _server_changed(self) -> None:
         """Announce soon, so that the many changes of a start make few announcements."""
         if self.running and self._announce_call is None:
-            self._announce_call = self._reactor.callLater(ANNOUNCE_DELAY_S, self._announce)
+            wait_s = self._announcements.wait_s(self._reactor.seconds())
+            delay_s = max(ANNOUNCE_DELAY_S, wait_s)
+            self._announce_call = self._reactor.callLater(delay_s, self._announce)
 
     def _announce(self) -> None:
         self._announce_call = None
+        self._announcements.take(self._reactor.seconds())
         self._announcer.announce()

@@ -12,7 +12,7 @@ from mcptunnel.agent.connector import Refused
 from mcptunnel.agent.servers import stdio
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.interfaces import LocalServer
-from mcptunnel.agent.service import AgentService, Dial
+from mcptunnel.agent.service import ANNOUNCE_BURST, AgentService, Dial
 from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.secret import Secret
 from mcptunnel.config.tunnel import TunnelConfig
@@ -101,6 +101,14 @@ def test_it_introduces_its_installation_and_limits(bench: Bench, log: Log) -> No
     assert "mcpt_ak_secret" not in log
 
 
+def test_the_relays_notice_cannot_forge_lines_of_the_log(bench: Bench, log: Log) -> None:
+    bench.relay.notice = "\x1b[2Jhello\rFORGED\nline " + "x" * 900
+    bench.start()
+    (notice,) = [line for line in log.lines if "hello" in line]
+    assert notice.startswith("[2Jhello FORGED line xxx")
+    assert len(notice) == 500
+
+
 def test_a_call_goes_to_its_server_and_back(bench: Bench) -> None:
     process = bench.start().workshop.last.be_modern()
     told = bench.relay.send("files", CALL)
@@ -169,6 +177,21 @@ def test_the_relay_can_restart_a_server(bench: Bench) -> None:
     assert told.json == {"message": "restarting files"}
     process.exit(0)
     assert bench.workshop.last is not process
+
+
+def test_a_server_that_never_rests_is_announced_once_a_second(bench: Bench) -> None:
+    """After a burst for the changes of a start; the newest state is told in the end."""
+    bench.start()
+    (server,) = bench.service.servers.values()
+    for step in range(1000):
+        cast("Any", server)._set(detail=str(step))
+        bench.clock.advance(0.01)
+        bench.relay.told[-1].accept()
+        bench.relay.settle()
+    assert ANNOUNCE_BURST < len(bench.relay.told) <= 1 + ANNOUNCE_BURST + 10
+    bench.clock.advance(1)
+    bench.relay.settle()
+    assert bench.relay.told[-1].json["servers"][0]["detail"] == "999"
 
 
 def test_after_a_loss_everything_is_announced_again(bench: Bench) -> None:
