@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import txaio
-from autobahn.websocket import USES_NVX
 from twisted.logger import globalLogPublisher
 
 from mcptunnel.net import websocket
@@ -201,4 +200,4 @@ def test_too_big_a_message_ends_the_link_with_1009() -> None:
 
 def test_masking_is_native_here() -> None:
     """The installed Autobahn has its compiled masking."""
-    assert USES_NVX is True
+    assert websocket.MASKS_NATIVELY is True

@@ -57,6 +57,20 @@ def test_a_message_in_fragments_arrives_whole_and_pings_are_answered_between() -
     assert client.server.messages == [b"hello"]
 
 
+def test_who_pings_and_does_not_read_is_owed_one_answer() -> None:
+    """RFC 6455, section 5.5.3: the most recent ping is enough. Else each would stay in memory."""
+    client = RawClient()
+    client.send(request())
+    producer: Any = client.server_io.producer
+    producer.pauseProducing()
+    assert client.send(frame(9, b"x" * 125) * 1000 + frame(9, b"last")) == b""
+    producer.resumeProducing()
+    assert client.send(b"") == b"\x8a\x04last"
+    producer.pauseProducing()
+    producer.resumeProducing()
+    assert client.send(frame(9, b"more")) == b"\x8a\x04more"
+
+
 def test_a_masked_frame_from_the_server_is_refused() -> None:
     """RFC 6455, section 5.1: the relay must not mask."""
     dialled, server, receiver = dial_and_answer()
