@@ -26,6 +26,7 @@ from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.link import Link, LinkReceiver
 from mcptunnel.net.pace import TokenBucket
 from mcptunnel.net.tunnel import Tunnel, settings_of
+from mcptunnel.net.websocket import MASKS_NATIVELY
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Hello, Welcome
 
@@ -80,6 +81,11 @@ class AgentService(Service):
 
     def startService(self) -> None:
         super().startService()
+        if not MASKS_NATIVELY:
+            self._log.warn(
+                "Autobahn lacks its compiled part (NVX): sending takes much CPU, 80 ns per byte. "
+                "Install it anew, with a C compiler at hand."
+            )
         for server in self.servers.values():
             server.start()
         self._connecting = Deferred.fromCoroutine(self._connector.run())

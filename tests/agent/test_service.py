@@ -8,6 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from mcptunnel.agent import service
 from mcptunnel.agent.connector import Refused
 from mcptunnel.agent.servers import stdio
 from mcptunnel.agent.servers.http import HttpServer
@@ -107,6 +108,15 @@ def test_the_relays_notice_cannot_forge_lines_of_the_log(bench: Bench, log: Log)
     (notice,) = [line for line in log.lines if "hello" in line]
     assert notice.startswith("[2Jhello FORGED line xxx")
     assert len(notice) == 500
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_slow_masking_is_told_once(
+    bench: Bench, log: Log, monkeypatch: pytest.MonkeyPatch, native: bool
+) -> None:
+    monkeypatch.setattr(service, "MASKS_NATIVELY", native)
+    bench.start()
+    assert log.count("Autobahn lacks its compiled part") == (not native)
 
 
 def test_a_call_goes_to_its_server_and_back(bench: Bench) -> None:
