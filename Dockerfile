@@ -3,6 +3,9 @@
 #   docker run -p 8787:8787 -v relay-data:/data mcptunnel
 #   docker run -v agent-data:/data mcptunnel mcptunnel-agent --config agent.toml
 #
+# In a container the relay must listen on all interfaces (listen = "tcp:8787"): at interface=127.0.0.1
+# no published port reaches it. Say who may reach it outside: docker run -p 127.0.0.1:8787:8787 ...
+#
 # /data is the working directory: it holds relay.toml or agent.toml, and the state.
 FROM python:3.12-slim AS build
 WORKDIR /source
