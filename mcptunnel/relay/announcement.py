@@ -8,10 +8,11 @@ from typing import Final
 
 import msgspec
 
+from mcptunnel.net.errors import printable
+
 MAX_ANNOUNCEMENT_BYTES: Final = 1024 * 1024
 MAX_SERVERS: Final = 256
-MAX_TEXT_CHARACTERS: Final = 500
-MAX_WORD_CHARACTERS: Final = 40
+MAX_WORD_CHARS: Final = 40
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -49,7 +50,7 @@ def read(body: bytes) -> dict[str, ServerInfo]:
     try:
         servers = _decoder.decode(body).servers
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadAnnouncement(str(error)) from None
+        raise BadAnnouncement(printable(str(error))) from None
     if len(servers) > MAX_SERVERS:
         raise BadAnnouncement(f"more than {MAX_SERVERS} servers")
     found: dict[str, ServerInfo] = {}
@@ -60,10 +61,10 @@ def read(body: bytes) -> dict[str, ServerInfo]:
             raise BadAnnouncement(f"unusable prefix of server {server.name!r}")
         found[server.name] = msgspec.structs.replace(
             server,
-            kind=server.kind[:MAX_WORD_CHARACTERS],
-            state=server.state[:MAX_WORD_CHARACTERS],
-            detail=server.detail[:MAX_TEXT_CHARACTERS],
-            era=server.era[:MAX_WORD_CHARACTERS],
-            version=server.version[:MAX_WORD_CHARACTERS],
+            kind=printable(server.kind, MAX_WORD_CHARS),
+            state=printable(server.state, MAX_WORD_CHARS),
+            detail=printable(server.detail),
+            era=printable(server.era, MAX_WORD_CHARS),
+            version=printable(server.version, MAX_WORD_CHARS),
         )
     return found

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcptunnel.net.errors import SHOWN_CHARS
 from mcptunnel.relay.announcement import (
     MAX_SERVERS,
-    MAX_TEXT_CHARACTERS,
+    MAX_WORD_CHARS,
     BadAnnouncement,
     ServerInfo,
     read,
@@ -60,8 +61,16 @@ def test_there_is_a_most() -> None:
 def test_texts_are_cut() -> None:
     long = "x" * 10_000
     found = read(body(server(detail=long, version=long, kind=long, state=long, era=long)))["files"]
-    assert len(found.detail) == MAX_TEXT_CHARACTERS
-    assert max(map(len, (found.version, found.kind, found.state, found.era))) == 40
+    assert found.detail == "x" * SHOWN_CHARS + "…"
+    words = (found.version, found.kind, found.state, found.era)
+    assert set(words) == {"x" * MAX_WORD_CHARS + "…"}
+
+
+def test_texts_have_no_control_characters() -> None:
+    odd = "a\x1b[2J\rb\u202e"
+    found = read(body(server(detail=odd, version=odd, kind=odd, state=odd, era=odd)))["files"]
+    words = (found.detail, found.version, found.kind, found.state, found.era)
+    assert set(words) == {"a [2J b"}
 
 
 @pytest.mark.parametrize(

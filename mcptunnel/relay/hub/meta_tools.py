@@ -11,6 +11,9 @@ from msgspec import Raw
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.relay.devices import Device, RemoteServer
 
+MAX_STATUS_SERVERS: Final = 256
+"""Servers that one answer of `status` describes; of the others it says how many there are."""
+
 STATUS: Final = "status"
 RESTART: Final = "restart"
 
@@ -83,7 +86,12 @@ class RestartArguments(msgspec.Struct, frozen=True):
 
 def status_result(devices: Iterable[Device], now_s: float) -> Raw:
     """Return the result of `status`: text for the model, the same as data for programs."""
-    found = [_device(device, now_s) for device in devices]
+    found: list[dict[str, Any]] = []
+    room = MAX_STATUS_SERVERS
+    for device in devices:
+        described = _device(device, now_s, room)
+        room -= len(described["servers"])
+        found.append(described)
     return jsonrpc.raw(
         {
             "resultType": "complete",
@@ -94,14 +102,17 @@ def status_result(devices: Iterable[Device], now_s: float) -> Raw:
     )
 
 
-def _device(device: Device, now_s: float) -> dict[str, Any]:
+def _device(device: Device, now_s: float, max_servers: int) -> dict[str, Any]:
+    servers = sorted(device.servers.items())[:max_servers]
     described: dict[str, Any] = {
         "name": device.name,
         "connected": device.is_connected,
         "lastSeen": _time(now_s if device.is_connected else device.last_seen_s),
         "agentVersion": device.agent_version,
-        "servers": [_server(server) for _name, server in sorted(device.servers.items())],
+        "servers": [_server(server) for _name, server in servers],
     }
+    if len(servers) < len(device.servers):
+        described["serversNotShown"] = len(device.servers) - len(servers)
     if device.connected_s is not None:
         described["connectedSince"] = _time(device.connected_s)
     if device.tunnel is not None and device.tunnel.session.round_trip_s is not None:
@@ -135,6 +146,8 @@ def _text(devices: list[dict[str, Any]]) -> str:
             + (f" - {server['detail']}" if server["detail"] else "")
             for server in device["servers"]
         )
+        if "serversNotShown" in device:
+            lines.append(f"  and {device['serversNotShown']} more servers")
     return "\n".join(lines)
 
 

@@ -6,8 +6,10 @@ from typing import Final
 import msgspec
 
 from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
+from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.relay.devices import Device
+from mcptunnel.relay.hub.server_call import MAX_TOLD_CHARS
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.errors import GoingAway, TooManyStreams
 
@@ -73,10 +75,13 @@ class RestartOrder(ExchangeReceiver):
 
     def ended(self) -> None:
         try:
-            text = msgspec.json.decode(self._body, type=_Answer).message
+            message = msgspec.json.decode(self._body, type=_Answer).message
+            text = printable(message, MAX_TOLD_CHARS)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             text = ""
         self._done(self._status == 200, text or f"The agent answered {self._status}.")  # noqa: PLR2004
 
     def failed(self, failure: ExchangeFailure) -> None:
-        self._done(False, f"The agent gave no answer. {failure.text}".rstrip())
+        self._done(
+            False, f"The agent gave no answer. {printable(failure.text, MAX_TOLD_CHARS)}".rstrip()
+        )

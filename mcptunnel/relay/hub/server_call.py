@@ -5,12 +5,16 @@ from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.headers import is_json
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, Response
 from mcptunnel.model import ExchangeKind, Outcome, RequestHead, ResponseHead, header
+from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.relay.devices import Device
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.errors import GoingAway, TooManyStreams
 
 PATH = "/mcp"
+
+MAX_TOLD_CHARS = 1000
+"""What a client is told of an agent's words about a failure."""
 
 _HEADERS = (("content-type", "application/json"),)
 
@@ -125,12 +129,13 @@ class ServerCall(ExchangeReceiver):
 
     def _sentence(self, failure: ExchangeFailure) -> str:
         if failure.code is None:
-            why = failure.text or "closed"
+            why = printable(failure.text, MAX_TOLD_CHARS) or "closed"
             return (
                 f"The tunnel to the device {self._device!r} was lost before the server "
                 f"{self._server!r} had answered ({why})."
             )
-        return failure.text or f"The server {self._server!r} gave no answer."
+        told = printable(failure.text, MAX_TOLD_CHARS)
+        return told or f"The server {self._server!r} gave no answer."
 
     def _message(self, body: bytes) -> None:
         if self._exchange is None or not body:

@@ -4,7 +4,7 @@ import pytest
 
 from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.mcp import jsonrpc
-from mcptunnel.relay.hub.meta_tools import META_TOOLS, MetaTool, text_result
+from mcptunnel.relay.hub.meta_tools import MAX_STATUS_SERVERS, META_TOOLS, MetaTool, text_result
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
 
@@ -62,6 +62,20 @@ def test_status_tells_only_of_ones_own_devices() -> None:
     joined = Joined()
     joined.agent(user="bob", name="secret")
     assert "secret" not in joined.client("alice").call("status").text
+
+
+def test_status_describes_a_bounded_number_of_servers() -> None:
+    """And says how many there are besides."""
+    joined = Joined()
+    for name, count in (("laptop", MAX_STATUS_SERVERS - 1), ("tower", 3), ("phone", 0)):
+        joined.agent(*(MemoryServer(f"s{n}") for n in range(count)), name=name)
+    answer = joined.client().call("status")
+    laptop, tower, phone = answer.value["structuredContent"]["devices"]
+    assert len(laptop["servers"]) == MAX_STATUS_SERVERS - 1
+    assert (len(tower["servers"]), tower["serversNotShown"]) == (1, 2)
+    assert "serversNotShown" not in laptop
+    assert "serversNotShown" not in phone
+    assert "  and 2 more servers" in answer.text.splitlines()
 
 
 def test_a_text_may_carry_meta() -> None:

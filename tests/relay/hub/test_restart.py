@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from mcptunnel.model import ResponseHead
@@ -158,3 +159,14 @@ def test_a_device_that_has_just_gone_cannot_be_asked() -> None:
     order().cancel("nobody")
     assert [ok for ok, _ in told] == [False, False]
     assert all("cannot be asked" in text for _, text in told)
+
+
+def test_the_agents_words_are_cut_and_printable(monkeypatch: pytest.MonkeyPatch) -> None:
+    joined = Joined()
+    orders = silent_agent(joined, monkeypatch)
+    said, refused = restart(joined), restart(joined)
+    orders[0].answer(200, msgspec.json.encode({"message": "\x1b[2Jdone" + "x" * 10_000}))
+    orders[1].exchange.reset(ErrorCode.UNREACHABLE, "no\r\x1b[31m, never")
+    joined.settle()
+    assert said.text == "[2Jdone" + "x" * 992 + "…"
+    assert refused.text == "The agent gave no answer. no  [31m, never"

@@ -196,6 +196,8 @@ def test_a_tunnel_that_only_closed() -> None:
         (ErrorCode.REFUSED_STREAM, "It is down.", "It is down.", Outcome.NOT_DELIVERED),
         (ErrorCode.UNREACHABLE, "It crashed.", "It crashed.", Outcome.UNKNOWN),
         (ErrorCode.UNREACHABLE, "", "The server 'files' gave no answer.", Outcome.UNKNOWN),
+        (ErrorCode.CANCEL, "\x1b[2Ja\r\n", "[2Ja", Outcome.UNKNOWN),
+        (ErrorCode.CANCEL, "x" * 1024, "x" * 1000 + "…", Outcome.UNKNOWN),
     ],
 )
 def test_what_the_agent_says_is_passed_on(
