@@ -11,12 +11,13 @@ from twisted.python.failure import Failure
 
 from mcptunnel.auth.keys import KeyId
 from mcptunnel.model import ResponseHead
+from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange, ExchangeReceiver
 from mcptunnel.net.link import LinkLost
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.announcement import MAX_ANNOUNCEMENT_BYTES, BadAnnouncement, read
-from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.devices import MAX_DEVICES, Device, Devices
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.events import PeerGoingAway
 from mcptunnel.wire.frames import Hello, Welcome
@@ -26,6 +27,10 @@ from mcptunnel.wire.settings import Settings
 RELAY_TARGET: Final = "@relay"
 SERVERS_PATH: Final = "/servers"
 DRAIN_RETRY_S: Final = 1.0
+FULL_RETRY_S: Final = 60.0
+TOO_MANY_DEVICES: Final = (
+    f"{MAX_DEVICES} devices of this user are connected, and no more are allowed; disconnect one"
+)
 
 _INSTALLATION_ID = re.compile(r"[0-9A-Za-z_-]{16,64}")
 _UNUSABLE = re.compile(r"[^0-9A-Za-z_.-]+")
@@ -78,7 +83,7 @@ class Agents:
 
     def hello(self, tunnel: Tunnel, access: Access, hello: Hello) -> Device | None:
         """Take an agent in, or close its tunnel with a reason."""
-        refusal = self._refusal(hello)
+        refusal = self._refusal(access, hello)
         if refusal is not None:
             tunnel.close(*refusal)
             return None
@@ -97,7 +102,7 @@ class Agents:
             tunnel=tunnel,
             now_s=self._reactor.seconds(),
             key_id=access.key_id,
-            agent_version=hello.software_version[:40],
+            agent_version=printable(hello.software_version, 40),
         )
         self._log.info(
             "device {name} of {principal} connected from {peer}{notice}",
@@ -109,12 +114,14 @@ class Agents:
         self._remember(device)
         return device
 
-    def _refusal(self, hello: Hello) -> tuple[ErrorCode, str, float] | None:
+    def _refusal(self, access: Access, hello: Hello) -> tuple[ErrorCode, str, float] | None:
         """Return code, text and retry-after for an agent that cannot be taken in."""
         if self._stopping:
             return ErrorCode.SHUTDOWN, "the relay is stopping", DRAIN_RETRY_S
         if _INSTALLATION_ID.fullmatch(hello.installation_id) is None:
             return ErrorCode.PROTOCOL_ERROR, "unusable installation id", 0.0
+        if not self._devices.has_room(access.principal, hello.installation_id):
+            return ErrorCode.LIMIT_EXCEEDED, TOO_MANY_DEVICES, FULL_RETRY_S
         return None
 
     def lost(self, tunnel: Tunnel, device: Device | None, reason: LinkLost) -> None:
@@ -124,12 +131,15 @@ class Agents:
             self._log.info(
                 "device {name} disconnected: {reason}",
                 name=device.name,
-                reason=reason.text or "closed",
+                reason=printable(reason.text) or "closed",
             )
             self._remember(device)
 
     def announced(self, device: Device, body: bytes) -> int:
         """Take an agent's servers; return the HTTP status that answers."""
+        # The first one of a connection is always taken: without it the device is of no use.
+        if not device.announcements.take(self._reactor.seconds()) and device.announced:
+            return 429
         try:
             servers = read(body)
         except BadAnnouncement as error:

@@ -5,24 +5,34 @@ Everyone who wants to know where a device is asks `Devices`.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from mcptunnel.mcp.catalogue import Tool
 from mcptunnel.model import Principal
+from mcptunnel.net.pace import TokenBucket
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.relay.announcement import ServerInfo
 from mcptunnel.wire.constants import ErrorCode
 
+MAX_DEVICES: Final = 50
+"""Devices of one user; of more, those that were offline the longest are forgotten."""
+
+ANNOUNCEMENTS_BURST: Final = 20
+ANNOUNCEMENTS_PER_S: Final = 2.0
+"""How often a device may tell of its servers; our own agent stays well below."""
+
 
 @dataclass(slots=True, eq=False)
 class RemoteServer:
-    """A server of a device.
+    """A server of a device; the same object for as long as every announcement names it.
 
-    `fresh` says that `tools` are those of this revision; until then they are the last ones known.
-    `note` tells people why they could not be fetched.
+    `tools`, by name, are the last ones known, of `tools_bytes` together; `fresh` says that nothing
+    newer was announced since they were asked for. `note` tells people what is wrong with them.
     """
 
     info: ServerInfo
     tools: tuple[Tool, ...] = ()
+    tools_bytes: int = 0
     fresh: bool = False
     note: str = ""
 
@@ -42,6 +52,9 @@ class Device:
     agent_version: str = ""
     announced: bool = False
     servers: dict[str, RemoteServer] = field(default_factory=dict)
+    announcements: TokenBucket = field(
+        default_factory=lambda: TokenBucket(ANNOUNCEMENTS_BURST, ANNOUNCEMENTS_PER_S)
+    )
 
     @property
     def is_connected(self) -> bool:
@@ -50,17 +63,25 @@ class Device:
 
 
 class Devices:
-    """All devices that this relay knows. `changed(principal)` is called after every change."""
+    """All devices that this relay knows. `changed(principal)` is called after every change.
 
-    def __init__(self, changed: Callable[[Principal], None]) -> None:
+    `forgotten` is called with a device that had to make room for another.
+    """
+
+    def __init__(
+        self, changed: Callable[[Principal], None], forgotten: Callable[[Device], object]
+    ) -> None:
         self._changed = changed
+        self._forgotten = forgotten
         self._by_principal: dict[Principal, dict[str, Device]] = {}
         self.connected_count = 0
 
     def restore(self, devices: Iterable[Device]) -> None:
-        """Take in the devices that the store remembers, oldest first."""
+        """Take in the devices that the store remembers, oldest first; too many are forgotten."""
         for device in devices:
             self._of(device.principal)[device.installation_id] = device
+        for known in self._by_principal.values():
+            self._make_room(known, MAX_DEVICES)
 
     def of(self, principal: Principal) -> list[Device]:
         """Return a user's devices, the first known first."""
@@ -73,6 +94,15 @@ class Devices:
     def everyone(self) -> list[Device]:
         """Return all devices of all users."""
         return [device for devices in self._by_principal.values() for device in devices.values()]
+
+    def has_room(self, principal: Principal, installation_id: str) -> bool:
+        """Whether an installation is known, or can be: not if all devices of a user are connected."""
+        devices = self._by_principal.get(principal, {})
+        return (
+            installation_id in devices
+            or len(devices) < MAX_DEVICES
+            or any(device.tunnel is None for device in devices.values())
+        )
 
     def grant_name(self, principal: Principal, installation_id: str, wanted: str) -> str:
         """Return the name that an installation may bear.
@@ -110,6 +140,7 @@ class Devices:
         devices = self._of(principal)
         device = devices.get(installation_id)
         if device is None:
+            self._make_room(devices, MAX_DEVICES - 1)
             device = Device(principal, installation_id, name, now_s, now_s)
             devices[installation_id] = device
         replaced = device.tunnel
@@ -134,19 +165,28 @@ class Devices:
         return True
 
     def announce(self, device: Device, servers: dict[str, ServerInfo]) -> None:
-        """Note which servers a device has; tools of an unchanged revision stay."""
+        """Note which servers a device has; tools stay known until new ones were fetched."""
+        known = device.servers
+        if device.announced and servers == {n: server.info for n, server in known.items()}:
+            return
         kept: dict[str, RemoteServer] = {}
         for name, info in servers.items():
-            known = device.servers.get(name)
+            kept[name] = server = known.get(name) or RemoteServer(info)
             # Revisions count within one run of the agent, and so only within one connection.
-            if known is not None and known.info.revision == info.revision and device.announced:
-                known.info = info
-                kept[name] = known
-            else:
-                kept[name] = RemoteServer(info, () if known is None else known.tools)
+            if not device.announced or server.info.revision != info.revision:
+                server.fresh = False
+            server.info = info
         device.servers = kept
         device.announced = True
         self._changed(device.principal)
+
+    def _make_room(self, devices: dict[str, Device], most: int) -> None:
+        """Forget what was offline the longest, if there are more devices than `most`."""
+        offline = [device for device in devices.values() if device.tunnel is None]
+        offline.sort(key=lambda device: device.last_seen_s)
+        for device in offline[: max(0, len(devices) - most)]:
+            del devices[device.installation_id]
+            self._forgotten(device)
 
     def _of(self, principal: Principal) -> dict[str, Device]:
         return self._by_principal.setdefault(principal, {})

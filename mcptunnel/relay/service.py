@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
 from mcptunnel.auth.keys import KeyId
 from mcptunnel.config.relay import RelayConfig
@@ -34,6 +35,8 @@ from mcptunnel.store.engine import Store
 class RelayService(MultiService):
     """Everything that one relay process is."""
 
+    _log = Logger()
+
     def __init__(self, reactor: Any, config: RelayConfig) -> None:
         super().__init__()
         self._reactor = reactor
@@ -43,7 +46,7 @@ class RelayService(MultiService):
             self._store, random=secrets.token_bytes, now_s=reactor.seconds, revoked=self._revoked
         )
         self._credentials = Credentials(keys, reactor.seconds)
-        self.devices = Devices(self._changed)
+        self.devices = Devices(self._changed, self._forgotten)
         self.hub = Hub(reactor, config, self.devices)
         self._sessions = McpSessions(secrets.token_bytes, config.limits.max_sessions)
         self._settings = settings_of(config.tunnel)
@@ -57,6 +60,7 @@ class RelayService(MultiService):
         """Open the store, then everything else. Raises `errors.McpTunnelError`."""
         with Database(self._path) as database:
             known = database.read(lambda connection: DeviceTable(connection).list())
+        self._store.start()
         self.devices.restore(
             Device(
                 record.principal,
@@ -67,7 +71,6 @@ class RelayService(MultiService):
             )
             for record in known
         )
-        self._store.start()
         try:
             super().startService()
         except McpTunnelError:
@@ -99,6 +102,14 @@ class RelayService(MultiService):
                 device.principal, device.installation_id, device.name, now_s
             )
         )
+
+    def _forgotten(self, device: Device) -> None:
+        forgetting = self._store.write(
+            lambda connection: DeviceTable(connection).forget(
+                device.principal, device.installation_id
+            )
+        )
+        forgetting.addErrback(lambda failure: self._log.failure("cannot forget a device", failure))
 
     def _changed(self, principal: Principal) -> None:
         self.hub.changed(principal)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy.dialects.sqlite import insert
 
 from mcptunnel.model import Principal
@@ -53,6 +53,16 @@ class Devices:
             name=name,
             first_seen_s=row.first_seen_s,
             last_seen_s=now_s,
+        )
+
+    def forget(self, principal: Principal, installation_id: str) -> None:
+        """Remove an installation, if it is there."""
+        self._connection.execute(
+            delete(device).where(
+                device.c.issuer == principal.issuer,
+                device.c.subject == principal.subject,
+                device.c.installation_id == installation_id,
+            )
         )
 
     def list(self, principal: Principal | None = None) -> Sequence[DeviceRecord]:

@@ -20,7 +20,7 @@ from twisted.internet.task import Clock
 
 import mcptunnel
 from mcptunnel.agent.control import AGENT_TARGET, Announcer, ControlCall
-from mcptunnel.agent.endpoint import HubCall
+from mcptunnel.agent.endpoint import HubCall, RequestRoom
 from mcptunnel.agent.servers.interfaces import LocalServer
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import HubConfig, LimitsConfig, RelayConfig
@@ -162,6 +162,7 @@ class MemoryAgent:
         self._reactor = reactor
         self._settings = settings
         self._hello = hello
+        self._room = RequestRoom()
         self.servers = servers
         self.announcer = Announcer(lambda: [server.status for server in servers.values()])
         self.tunnel: Tunnel | None = None
@@ -197,7 +198,7 @@ class MemoryAgent:
         if target == AGENT_TARGET:
             exchange.receiver = ControlCall(exchange, self.servers)
         elif target in self.servers:
-            exchange.receiver = HubCall(exchange, self.servers[target])
+            exchange.receiver = HubCall(exchange, self.servers[target], self._room)
         else:
             exchange.reset(ErrorCode.REFUSED_STREAM, f"No server is called {target!r}.")
 
@@ -228,7 +229,8 @@ class Joined:
             limits=limits or LimitsConfig(),
             tunnel=tunnel or TunnelConfig(),
         )
-        self.devices = Devices(self._changed)
+        self.forgotten: list[Device] = []
+        self.devices = Devices(self._changed, self.forgotten.append)
         self.hub = Hub(self.clock, self.config, self.devices)
         self.remembered: list[tuple[Device, float]] = []
         self._settings = settings_of(self.config.tunnel)

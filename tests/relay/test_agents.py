@@ -11,7 +11,12 @@ from mcptunnel.model import ExchangeKind, RequestHead
 from mcptunnel.net.memory import MemoryPair
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.relay.announcement import MAX_ANNOUNCEMENT_BYTES
-from mcptunnel.relay.devices import Device
+from mcptunnel.relay.devices import (
+    ANNOUNCEMENTS_BURST,
+    ANNOUNCEMENTS_PER_S,
+    MAX_DEVICES,
+    Device,
+)
 from mcptunnel.testing.joined import Joined, MemoryAgent
 from mcptunnel.testing.local_server import MemoryServer
 from mcptunnel.wire.codec import encode
@@ -143,6 +148,26 @@ def test_a_new_process_of_an_installation_ends_the_old_one() -> None:
     assert joined.devices.connected_count == 1
 
 
+def test_a_device_too_many_is_refused_while_all_are_connected() -> None:
+    joined = Joined()
+    agents = [joined.agent() for _ in range(MAX_DEVICES)]
+    refused = joined.agent()
+    assert refused.notices[0].code is ErrorCode.LIMIT_EXCEEDED
+    assert f"{MAX_DEVICES} devices" in refused.notices[0].text
+    assert joined.agent(user="bob").welcome is not None
+    joined.cut(agents[7])
+    assert joined.agent().welcome is not None
+    assert [device.installation_id for device in joined.forgotten] == ["installation-0008"]
+    assert len(joined.devices.of(joined.client().access.principal)) == MAX_DEVICES
+
+
+def test_an_agents_version_is_shown_without_control_characters() -> None:
+    joined = Joined()
+    RawAgent(joined, Hello(INSTALLATION, "laptop", "1.0\u202eevil" + "x" * 100))
+    (device,) = joined.devices.everyone()
+    assert device.agent_version == "1.0 evil" + "x" * 32 + "…"
+
+
 # What an agent may ask.
 
 
@@ -160,6 +185,22 @@ def test_a_bad_announcement_changes_nothing() -> None:
     assert status_of(agent.post(b"nonsense")) == 400
     assert list(joined.devices.everyone()[0].servers) == ["a"]
     assert agent.tunnel.is_open
+
+
+def test_a_flood_of_announcements_is_not_read() -> None:
+    """But the first one of a connection always is: without it the device is of no use."""
+    joined = Joined()
+    agent = RawAgent(joined, Hello(INSTALLATION, "laptop", "1.0"))
+    answers = [status_of(agent.post(announcement(f"s{n}"))) for n in range(30)]
+    assert answers == [204] * ANNOUNCEMENTS_BURST + [429] * (30 - ANNOUNCEMENTS_BURST)
+    (device,) = joined.devices.everyone()
+    assert list(device.servers) == [f"s{ANNOUNCEMENTS_BURST - 1}"]
+    again = RawAgent(joined, Hello(INSTALLATION, "laptop", "1.0"))
+    assert status_of(again.post(announcement("new"))) == 204
+    assert status_of(again.post(announcement("newer"))) == 429
+    joined.wait_s(1 / ANNOUNCEMENTS_PER_S)
+    assert status_of(again.post(announcement("newer"))) == 204
+    assert list(device.servers) == ["newer"]
 
 
 def test_an_endless_announcement_is_cut_off() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mcptunnel.model import Principal
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.relay.announcement import ServerInfo
-from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.devices import MAX_DEVICES, Device, Devices
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.frames import Goaway
 from tests.net.tunnels import Lone, Owner
@@ -19,7 +19,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.changes: list[Principal] = []
-        self.devices = Devices(self.changes.append)
+        self.forgotten: list[Device] = []
+        self.devices = Devices(self.changes.append, self.forgotten.append)
         self.ends: dict[Tunnel, Lone] = {}
 
     def tunnel(self) -> Tunnel:
@@ -178,6 +179,36 @@ def test_what_the_store_remembers_is_offline() -> None:
     assert bench.devices.of(ALICE) == stored
 
 
+# How many there may be.
+
+
+def test_a_new_device_too_many_drives_out_the_one_that_was_away_the_longest() -> None:
+    bench = Bench()
+    for number in range(MAX_DEVICES):
+        device = bench.connect(f"i{number}", f"d{number}")
+        if number in (3, 5):
+            assert device.tunnel is not None
+            bench.devices.disconnect(device, device.tunnel, now_s=30.0 - number)
+    assert bench.devices.has_room(ALICE, "new")
+    bench.connect("new")
+    assert [device.installation_id for device in bench.forgotten] == ["i5"]
+    assert bench.devices.get(ALICE, "i5") is None
+    assert len(bench.devices.of(ALICE)) == MAX_DEVICES
+    bench.connect("newer")
+    assert [device.installation_id for device in bench.forgotten] == ["i5", "i3"]
+    assert not bench.devices.has_room(ALICE, "newest")
+    assert bench.devices.has_room(ALICE, "newer")
+    assert bench.devices.has_room(BOB, "newest")
+
+
+def test_of_too_many_stored_devices_those_seen_last_are_taken_in() -> None:
+    bench = Bench()
+    stored = [Device(ALICE, f"i{n}", f"d{n}", 0.0, float(n % 30)) for n in range(MAX_DEVICES + 2)]
+    bench.devices.restore(stored)
+    assert [device.installation_id for device in bench.forgotten] == ["i0", "i30"]
+    assert len(bench.devices.of(ALICE)) == MAX_DEVICES
+
+
 # Announcements.
 
 
@@ -188,11 +219,22 @@ def test_tools_of_an_unchanged_server_stay() -> None:
     first = dict(device.servers)
     first["a"].fresh = first["b"].fresh = True
     bench.devices.announce(device, {"a": info("a"), "b": info("b", 2)})
-    assert device.servers["a"] is first["a"]
-    assert device.servers["b"] is not first["b"]
+    assert device.servers == first
+    assert device.servers["a"].fresh
     assert not device.servers["b"].fresh
     bench.devices.announce(device, {"b": info("b", 2)})
     assert list(device.servers) == ["b"]
+
+
+def test_an_announcement_that_changes_nothing_is_no_change() -> None:
+    bench = Bench()
+    device = bench.connect("i1")
+    bench.devices.announce(device, {"a": info("a"), "b": info("b")})
+    count = len(bench.changes)
+    bench.devices.announce(device, {"b": info("b"), "a": info("a")})
+    assert len(bench.changes) == count
+    bench.devices.announce(device, {"a": info("a")})
+    assert len(bench.changes) == count + 1
 
 
 def test_revisions_count_only_within_a_connection() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 import treq
+from sqlalchemy import Connection
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -25,8 +26,10 @@ from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.net.dial import connect
 from mcptunnel.net.errors import ListenFailed, UpgradeRefused
 from mcptunnel.net.tunnel import Tunnel
+from mcptunnel.relay.devices import MAX_DEVICES
 from mcptunnel.relay.service import RelayService
 from mcptunnel.store.database import FILE_NAME, Database
+from mcptunnel.store.devices import Devices as DeviceTable
 from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.keys import Keys
 from mcptunnel.wire.constants import ErrorCode, Role
@@ -138,6 +141,27 @@ async def test_agents_and_clients_come_in_with_their_keys(
         assert device.name == "laptop"
         assert not device.is_connected
         assert device.last_seen_s > device.first_seen_s - 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_device_that_makes_room_is_forgotten_for_good(
+    tmp_path: Path, free_port: int, running_reactor: Any
+) -> None:
+    """Too many devices, known from before: the one that was seen first is in the store no more."""
+    path = tmp_path / "state" / FILE_NAME
+
+    def seen(connection: Connection) -> None:
+        for number in range(MAX_DEVICES + 1):
+            DeviceTable(connection).seen(ALICE, f"installation-{number:04}", "laptop", number)
+
+    with Database(path) as database:
+        database.write(seen)
+    async with running(tmp_path, free_port, running_reactor) as relay:
+        assert len(relay.service.devices.everyone()) == MAX_DEVICES
+    with Database(path) as database:
+        left = database.read(lambda connection: DeviceTable(connection).list(ALICE))
+    assert len(left) == MAX_DEVICES
+    assert left[0].installation_id == "installation-0001"
 
 
 @pytest_twisted.ensureDeferred

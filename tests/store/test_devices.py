@@ -43,6 +43,15 @@ def test_the_same_installation_of_two_users_is_two_devices(database: Database) -
     assert _do(database, lambda devices: devices.list()) == [mine, theirs]
 
 
+def test_a_device_can_be_forgotten(database: Database) -> None:
+    _do(database, lambda devices: devices.seen(_ALICE, "i1", "a", 1.0))
+    kept = _do(database, lambda devices: devices.seen(_ALICE, "i2", "b", 2.0))
+    theirs = _do(database, lambda devices: devices.seen(_BOB, "i1", "c", 3.0))
+    _do(database, lambda devices: devices.forget(_ALICE, "i1"))
+    _do(database, lambda devices: devices.forget(_ALICE, "i1"))
+    assert _do(database, lambda devices: devices.list()) == [kept, theirs]
+
+
 def test_the_list_is_in_order_of_first_coming(database: Database) -> None:
     for number, installation_id in enumerate(["c", "a", "b", "c"]):
         seen = partial(Devices.seen, principal=_ALICE, installation_id=installation_id)
