@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc
-from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError, Members
+from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError
 from mcptunnel.mcp.meta import META, SERVER_INFO
 
 _page = msgspec.json.Decoder(list[Raw])
@@ -44,17 +44,32 @@ _SINGLE: Final = frozenset(
 )
 
 
+MAX_NAME_CHARS: Final = 256
+"""A longer name is unusable: names are remembered, even of tools that are gone."""
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+_named = msgspec.json.Decoder(_Named)
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool as its server describes it; `definition` holds all members, the name too."""
+    """A tool as its server describes it; `definition` is its own copy of all members, the name too."""
 
     name: str
-    definition: Members
+    definition: Raw
+
+    @property
+    def size_bytes(self) -> int:
+        return memoryview(self.definition).nbytes
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a server's list; `dropped` counts the tools that cannot be called.
+    """One page of a server's list; `dropped` counts the tools of it that were left out.
 
     `next_cursor` is None on the last page; the empty text is a cursor like any other.
     """
@@ -64,19 +79,8 @@ class Page:
     dropped: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A tool and where it comes from; the orders say where it stands in the merged list."""
-
-    device_order: int
-    server_order: int
-    device_key: str
-    server: str
-    tool: Tool
-
-
-def parse_page(result: Raw) -> Page:
-    """Read the result of a server's `tools/list`.
+def parse_page(result: Raw, max_tools: int) -> Page:
+    """Read the result of a server's `tools/list`; tools beyond `max_tools` are not looked at.
 
     Raises JsonRpcError (INTERNAL_ERROR) if it is no such result: the server's fault, not the
     client's.
@@ -86,18 +90,21 @@ def parse_page(result: Raw) -> Page:
         definitions = _page.decode(members.get("tools", b""))
     except (JsonRpcError, msgspec.MsgspecError, RecursionError):
         raise JsonRpcError(INTERNAL_ERROR, "The server sent a malformed list of tools") from None
-    tools = tuple(tool for tool in map(_read_tool, definitions) if tool is not None)
+    read = map(_read_tool, definitions[:max_tools])
+    tools = tuple(tool for tool in read if tool is not None)
     cursor = jsonrpc.text(members.get("nextCursor"))
     return Page(tools, cursor, len(definitions) - len(tools))
 
 
 def _read_tool(encoded: Raw) -> Tool | None:
     try:
-        definition = jsonrpc.members(encoded)
-    except JsonRpcError:
+        name = _named.decode(encoded).name
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
-    name = jsonrpc.text(definition.get("name"))
-    return Tool(name, definition) if name else None
+    if not 0 < len(name) <= MAX_NAME_CHARS:
+        return None
+    # A copy: what is kept of a page must not keep the page.
+    return Tool(name, encoded.copy())
 
 
 def exposed(tool: Tool, name: str) -> Raw:
@@ -106,7 +113,8 @@ def exposed(tool: Tool, name: str) -> Raw:
     Annotations `x-mcp-header` are taken out of its input schema: a client that sees none sends no
     `Mcp-Param-*` headers, and the hub need not check them (streamable-http, "Custom Headers").
     """
-    definition = {**tool.definition, "name": jsonrpc.raw(name)}
+    definition = jsonrpc.members(tool.definition)
+    definition["name"] = jsonrpc.raw(name)
     schema = definition.get("inputSchema")
     if schema is not None:
         definition["inputSchema"] = _without_annotations(schema, _MAX_SCHEMA_DEPTH)
@@ -141,23 +149,6 @@ def _each_without_annotations(schemas: Raw, depth: int) -> Raw:
     if isinstance(held, Mapping):
         return jsonrpc.raw({n: _without_annotations(s, depth) for n, s in held.items()})
     return jsonrpc.raw([_without_annotations(s, depth) for s in held])
-
-
-def merge(entries: Iterable[Entry]) -> list[Entry]:
-    """Return the entries in the order of the list: by device, by server, by the tool's own name.
-
-    That order does not depend on the order of arrival. A server's second tool of one name is left
-    out: nobody could call it.
-    """
-    merged: dict[tuple[str, str, str], Entry] = {}
-    for entry in entries:
-        merged.setdefault((entry.device_key, entry.server, entry.tool.name), entry)
-    return sorted(merged.values(), key=_place)
-
-
-def _place(entry: Entry) -> tuple[int, int, str, str, str]:
-    orders = (entry.device_order, entry.server_order)
-    return (*orders, entry.device_key, entry.server, entry.tool.name)
 
 
 def list_result(tools: Iterable[Raw], ttl_ms: int, server_info: Raw | None = None) -> Raw:

@@ -1,19 +1,20 @@
 """The names under which a user's clients see the tools of all their servers.
 
-A name is *bound* when it is exposed for the first time, and stays bound to that place for ever: a
-client that learned it (in a permission rule, a prompt, a habit) reaches the same tool or none, never
-another one. So names are looked up in a table and never taken apart.
+A name is *bound* when it is exposed for the first time, and stays bound to that place: a client that
+learned it (in a permission rule, a prompt, a habit) reaches the same tool or none, never another one.
+So names are looked up in a table and never taken apart. Only `forget` ends that, when there are more
+names than anybody can want.
 
 What a place is called depends on the place alone, except where two places want one name: the first
 to be exposed gets it. No order can be avoided there, since a name in use cannot move. The loser's
 name ends in a hash of the loser's place, so it does not depend on who won or on how many want it.
-Expose in the order of `catalogue.merge`, and the same set of tools gives the same names.
+Expose by device, server and tool, and the same set of tools gives the same names.
 """
 
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Final, Self, TypeAlias
@@ -111,6 +112,21 @@ class NameTable:
                 parts.insert(0, device_label)
         target = Target(device_key, server, tool)
         return next(name for name in self._candidates(parts, target) if self._bind(name, target))
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def forget(
+        self, count: int, *, listed: Container[str], is_there: Callable[[Target], bool]
+    ) -> None:
+        """Forget names, the oldest first: at first those of places that are gone for good.
+
+        None of those that are `listed` now, even if fewer than `count` are forgotten then.
+        """
+        unlisted = [name for name in self._targets if name not in listed]
+        unlisted.sort(key=lambda name: is_there(self._targets[name]))
+        for name in unlisted[:count]:
+            del self._targets[name]
 
     def resolve(self, name: str) -> Target | None:
         """Return the place of a name that was ever exposed."""

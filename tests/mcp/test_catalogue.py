@@ -1,7 +1,7 @@
 """Lists of tools: nothing is lost or changed on the way but what must be."""
 
-import itertools
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from mcptunnel.mcp import catalogue, jsonrpc
-from mcptunnel.mcp.catalogue import Entry, Tool
+from mcptunnel.mcp.catalogue import MAX_NAME_CHARS, Tool
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError
 
 keywords = st.sampled_from(
@@ -23,7 +23,7 @@ schemas = st.recursive(
 
 
 def tool(text: str) -> Tool:
-    (read,) = catalogue.parse_page(Raw(f'{{"tools":[{text}]}}'.encode())).tools
+    (read,) = catalogue.parse_page(Raw(f'{{"tools":[{text}]}}'.encode()), 1).tools
     return read
 
 
@@ -34,7 +34,7 @@ def stripped(schema: object) -> object:
 
 def test_a_page_gives_tools_cursor_and_count() -> None:
     page = catalogue.parse_page(
-        Raw(b'{"tools":[{"name":"a"},{"name":"b","x":1}],"nextCursor":"n"}')
+        Raw(b'{"tools":[{"name":"a"},{"name":"b","x":1}],"nextCursor":"n"}'), 9
     )
     assert [t.name for t in page.tools] == ["a", "b"]
     assert (page.next_cursor, page.dropped) == ("n", 0)
@@ -50,22 +50,44 @@ def test_a_page_gives_tools_cursor_and_count() -> None:
     ],
 )
 def test_the_empty_cursor_is_a_cursor(cursor: bytes, read: str | None) -> None:
-    assert catalogue.parse_page(Raw(b'{"tools":[]' + cursor + b"}")).next_cursor == read
+    assert catalogue.parse_page(Raw(b'{"tools":[]' + cursor + b"}"), 9).next_cursor == read
 
 
 @pytest.mark.parametrize(
     "bad", [b"{}", b'{"name":""}', b'{"name":1}', b'{"name":null}', b"[]", b"1", b"null"]
 )
 def test_a_tool_without_a_usable_name_costs_only_itself(bad: bytes) -> None:
-    page = catalogue.parse_page(Raw(b'{"tools":[{"name":"a"},' + bad + b',{"name":"b"}]}'))
+    page = catalogue.parse_page(Raw(b'{"tools":[{"name":"a"},' + bad + b',{"name":"b"}]}'), 9)
     assert [t.name for t in page.tools] == ["a", "b"]
     assert page.dropped == 1
+
+
+def test_a_name_that_is_too_long_is_unusable() -> None:
+    names = ["n" * MAX_NAME_CHARS, "n" * (MAX_NAME_CHARS + 1)]
+    page = catalogue.parse_page(jsonrpc.raw({"tools": [{"name": name} for name in names]}), 9)
+    assert [t.name for t in page.tools] == names[:1]
+    assert page.dropped == 1
+
+
+def test_only_so_many_tools_are_read() -> None:
+    page = catalogue.parse_page(Raw(b'{"tools":[{"name":"a"},{"name":"b"},{"name":"c"}]}'), 2)
+    assert [t.name for t in page.tools] == ["a", "b"]
+    assert page.dropped == 1
+
+
+def test_a_tool_does_not_keep_its_page() -> None:
+    """Else one tool of a large page would hold all of it."""
+    text = b'{"tools":[{"name":"a"}],"x":"' + bytes(b"y" * 100_000) + b'"}'
+    before = sys.getrefcount(text)
+    (tool,) = catalogue.parse_page(Raw(text), 9).tools
+    assert sys.getrefcount(text) == before
+    assert tool.size_bytes == len(b'{"name":"a"}')
 
 
 @pytest.mark.parametrize("result", [b"[]", b"{}", b'{"tools":{}}', b'{"tools":null}', b"1", b""])
 def test_what_is_no_list_of_tools_is_the_servers_error(result: bytes) -> None:
     with pytest.raises(JsonRpcError) as caught:
-        catalogue.parse_page(Raw(result))
+        catalogue.parse_page(Raw(result), 9)
     assert caught.value.code == INTERNAL_ERROR
 
 
@@ -131,24 +153,6 @@ def test_a_schema_of_absurd_depth_is_passed_as_it_is() -> None:
     assert (
         deep in bytes(catalogue.exposed(tool(f'{{"name":"a","inputSchema":{deep}}}'), "a")).decode()
     )
-
-
-@given(st.permutations(range(6)))
-def test_the_order_of_the_list_does_not_depend_on_arrival(order: list[int]) -> None:
-    places = itertools.product([0, 1], [("b", 0), ("a", 1)], ["y", "x"])
-    entries = [
-        Entry(device, place, f"d{device}", server, tool(f'{{"name":"{name}"}}'))
-        for device, (server, place), name in places
-    ]
-    merged = catalogue.merge([entries[i] for i in order] + entries)
-    listed = [(e.device_key, e.server, e.tool.name) for e in merged]
-    assert listed == [(d, s, t) for d in ("d0", "d1") for s in ("b", "a") for t in ("x", "y")]
-
-
-def test_of_two_tools_of_one_name_the_first_is_listed() -> None:
-    one, two = tool('{"name":"a","n":1}'), tool('{"name":"a","n":2}')
-    merged = catalogue.merge([Entry(0, 0, "d", "s", one), Entry(0, 0, "d", "s", two)])
-    assert [e.tool for e in merged] == [one]
 
 
 def test_the_result_has_what_the_modern_era_demands() -> None:

@@ -221,3 +221,25 @@ class Names(RuleBasedStateMachine):
 
 Names.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
 TestNames = Names.TestCase
+
+
+def test_forgetting_takes_places_that_are_gone_first_and_nothing_that_is_listed() -> None:
+    table = NameTable()
+    names = [bare(table, f"t{n}", device="there" if n % 2 else "gone") for n in range(6)]
+
+    def forget(count: int) -> list[str]:
+        table.forget(count, listed={names[0]}, is_there=lambda target: target.device_key == "there")
+        return [name for name in names if table.resolve(name) is not None]
+
+    assert forget(0) == names
+    assert forget(1) == [names[0], *names[1:2], *names[3:]]
+    assert forget(2) == [names[0], names[3], names[5]]
+    assert forget(99) == [names[0]]
+    assert len(table) == 1
+
+
+def test_a_forgotten_name_can_be_given_again() -> None:
+    table = NameTable()
+    bare(table, "read", device="d1")
+    table.forget(1, listed=(), is_there=lambda _: False)
+    assert bare(table, "read", device="d2") == "files__read"

@@ -102,20 +102,24 @@ class Hub:
         )
         self.capabilities = jsonrpc.raw({"tools": {}})
         self.listing = Listing(
+            reactor,
             devices,
             device_prefix=config.hub.device_prefix,
             offline_grace_s=config.hub.offline_grace_s,
+            built=self._built,
         )
         self.catalogue = Catalogue(
             reactor,
+            devices,
             client_info=self.server_info,
             timeout_s=config.hub.server_timeout_s,
             max_result_bytes=config.limits.max_result_bytes,
             changed=self.changed,
         )
         self._settling = Settling(
-            reactor, devices, self.catalogue, timeout_s=config.hub.server_timeout_s
+            reactor, devices, self.catalogue, self.listing, timeout_s=config.hub.server_timeout_s
         )
+        self._changes: dict[Principal, None] = {}
         self._methods: dict[str, Callable[[Access, Request, Caller], Running | None]] = {
             "tools/call": self._call,
             "tools/list": self._list,
@@ -140,10 +144,20 @@ class Hub:
         return None
 
     def changed(self, principal: Principal) -> None:
-        """Hear that something about a user's devices changed."""
+        """Hear that something about a user's devices changed; it is looked at in the next turn."""
         self.listing.invalidate(principal)
-        for device in self._devices.of(principal):
-            self.catalogue.refresh(device)
+        if not self._changes:
+            self._reactor.callLater(0, self._take_changes)
+        self._changes[principal] = None
+
+    def _take_changes(self) -> None:
+        changes, self._changes = self._changes, {}
+        for principal in changes:
+            for device in self._devices.of(principal):
+                self.catalogue.refresh(device)
+            self.listing.refresh(principal)
+
+    def _built(self, principal: Principal) -> None:
         self._settling.changed(principal)
 
     # The methods.
@@ -199,7 +213,7 @@ class Hub:
         if name is None:
             raise JsonRpcError(INVALID_PARAMS, "tools/call needs name, a string")
         principal, now_s = access.principal, self._reactor.seconds()
-        target = self.listing.resolve(principal, name, now_s)
+        target = self.listing.resolve(principal, name)
         if target is not None:
             return self._call_tool(access, request, caller, target)
         if name == STATUS:
@@ -211,7 +225,7 @@ class Hub:
             raise JsonRpcError(INVALID_PARAMS, f"Unknown tool: {name}")
 
         def try_again() -> Running:
-            target = self.listing.resolve(principal, name, self._reactor.seconds())
+            target = self.listing.resolve(principal, name)
             if target is None:
                 raise JsonRpcError(INVALID_PARAMS, f"Unknown tool: {name}")
             return self._call_tool(access, request, caller, target)

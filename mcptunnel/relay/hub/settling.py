@@ -12,23 +12,31 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from mcptunnel.model import Principal
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.hub.catalogue import Catalogue
+from mcptunnel.relay.hub.listing import Listing
 
 
 class Settling:
     """Tells when the tools of a user's connected devices are known, or the time is over."""
 
     def __init__(
-        self, reactor: Any, devices: Devices, catalogue: Catalogue, *, timeout_s: float
+        self,
+        reactor: Any,
+        devices: Devices,
+        catalogue: Catalogue,
+        listing: Listing,
+        *,
+        timeout_s: float,
     ) -> None:
         self._reactor = reactor
         self._devices = devices
         self._catalogue = catalogue
+        self._listing = listing
         self._timeout_s = timeout_s
         self._waiting: dict[Principal, set[Deferred[None]]] = {}
 
     def is_settled(self, principal: Principal) -> bool:
         """Whether there is nothing to wait for."""
-        return not any(
+        return self._listing.is_current(principal) and not any(
             self._is_becoming(device)
             for device in self._devices.of(principal)
             if device.is_connected
@@ -36,31 +44,35 @@ class Settling:
 
     async def settled(self, principal: Principal) -> None:
         """Wait until there is nothing to wait for, but not for ever."""
-        deadline_s = self._reactor.seconds() + self._timeout_s
-        while not self.is_settled(principal):
-            left_s = max(0.0, deadline_s - self._reactor.seconds())
-            change: Deferred[None] = Deferred()
-            waiting = self._waiting.setdefault(principal, set())
-            waiting.add(change)
-            change.addTimeout(left_s, self._reactor)
-            try:
-                await change
-            except DeferredTimeoutError:
-                return
-            finally:
-                waiting.discard(change)
+        if self.is_settled(principal):
+            return
+        change: Deferred[None] = Deferred()
+        waiting = self._waiting.setdefault(principal, set())
+        waiting.add(change)
+        change.addTimeout(self._timeout_s, self._reactor)
+        try:
+            await change
+        except DeferredTimeoutError:
+            return
+        finally:
+            waiting.discard(change)
 
     def changed(self, principal: Principal) -> None:
         """Hear that something changed."""
-        for change in tuple(self._waiting.pop(principal, ())):
-            change.callback(None)
+        if self._waiting.get(principal) and self.is_settled(principal):
+            for change in tuple(self._waiting.pop(principal)):
+                change.callback(None)
 
     def _is_becoming(self, device: Device) -> bool:
         now_s = self._reactor.seconds()
         if device.connected_s is not None and now_s - device.connected_s > 2 * self._timeout_s:
             # A server that starts, fails and starts again must not slow down every list.
-            return any(map(self._catalogue.is_fetching, device.servers.values()))
+            return any(
+                self._catalogue.is_fetching(device, server) for server in device.servers.values()
+            )
         return not device.announced or any(
-            server.info.state == "starting" or self._catalogue.is_fetching(server)
+            server.info.state == "starting"
+            or (server.info.state == "ready" and not server.fresh)
+            or self._catalogue.is_fetching(device, server)
             for server in device.servers.values()
         )

@@ -1,5 +1,7 @@
 """The tools of the servers: fetched when they may have changed, to the end, and never waited for in vain."""
 
+import inspect
+import itertools
 from typing import Any
 
 import pytest
@@ -8,11 +10,14 @@ from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.config.relay import HubConfig, LimitsConfig
 from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.model import Principal
 from mcptunnel.relay.devices import Device, RemoteServer
+from mcptunnel.relay.hub import budget
 from mcptunnel.relay.hub import catalogue as module
-from mcptunnel.relay.hub.catalogue import MAX_PAGES, RETRY_S
+from mcptunnel.relay.hub.catalogue import INTERVAL_S, MAX_PAGES, RETRY_S, STARTS_PER_TURN
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer, Tool
+from mcptunnel.wire.settings import Limits
 from tests.conftest import LoggedFailures
 
 TIMEOUT_S = HubConfig().server_timeout_s
@@ -47,7 +52,7 @@ def test_they_are_fetched_once_for_every_revision() -> None:
     joined.settle()
     assert lists(server) == 1
     server.offer(tools("b"))
-    joined.settle()
+    joined.wait_s(INTERVAL_S)
     assert lists(server) == 2
     assert joined.client().tools() == ["files__b"]
 
@@ -70,10 +75,160 @@ def test_an_endless_list_is_cut_off() -> None:
 
 
 def test_too_many_tools_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_TOOLS", 5)
+    """And told: nobody must wonder where the others are."""
+    monkeypatch.setattr(module, "MAX_SERVER_TOOLS", 5)
     joined = Joined()
-    joined.agent(MemoryServer("files", tools(*(f"t{n}" for n in range(20))), page_size=4))
+    server = MemoryServer("files", tools(*(f"t{n}" for n in range(20))), page_size=4)
+    joined.agent(server)
     assert len(remote(joined).tools) == 5
+    assert lists(server) == 2
+    assert "3 tools are left out" in joined.client().call("status").text
+
+
+def test_a_user_has_a_bounded_number_of_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "MAX_TOOLS", 5)
+    joined = Joined()
+    first = MemoryServer("first", tools("a", "b", "c"))
+    second = MemoryServer("second", tools("a", "b", "c"))
+    joined.agent(first, second)
+    assert len(joined.client().tools()) == 5
+    assert "1 tools are left out" in joined.client().call("status").text
+    assert len(joined.client("bob").tools()) == 0
+    joined.agent(MemoryServer("his", tools("a", "b", "c")), user="bob")
+    assert len(joined.client("bob").tools()) == 3
+
+
+def test_of_two_tools_of_one_name_the_first_is_listed() -> None:
+    """Nobody could call the second."""
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    server.holds_lists = True
+    joined.agent(server)
+    listed = [{"name": "a", "title": "1"}, {"name": "b"}, {"name": "a", "title": "2"}]
+    server.calls[0].answer({"resultType": "complete", "tools": listed})
+    joined.settle()
+    shown = joined.client().request("tools/list").value["tools"]
+    assert [(tool["name"], tool.get("title")) for tool in shown[2:]] == [
+        ("files__a", "1"),
+        ("files__b", None),
+    ]
+    assert "1 tools are left out" in remote(joined).note
+
+
+def test_pages_that_go_in_a_circle_are_followed_once() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    server.holds_lists = True
+    joined.agent(server)
+    for cursor in ("one", "two", "one"):
+        server.calls[-1].answer(
+            {"resultType": "complete", "tools": [{"name": cursor}], "nextCursor": cursor}
+        )
+        joined.settle()
+    assert lists(server) == 3
+    assert joined.client().tools() == ["files__one", "files__two"]
+
+
+def test_a_flood_of_changes_costs_one_question_a_second() -> None:
+    """While an answer is awaited nobody asks again, and after that not at once."""
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    server.holds_lists = True
+    joined.agent(server)
+    for _ in range(10):
+        server.offer(tools("a"))
+        joined.settle()
+    assert len(server.calls) == 1
+    server.calls[0].answer(server.page())
+    server.holds_lists = False
+    joined.settle()
+    assert lists(server) == 1
+    for _ in range(25):
+        joined.wait_s(0.1)
+        server.offer(tools("b"))
+        joined.settle()
+    assert lists(server) == 3
+    joined.wait_s(INTERVAL_S)
+    assert joined.client().tools() == ["files__b"]
+
+
+def test_tools_that_did_not_change_are_not_listed_anew() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    joined.agent(server)
+    known = remote(joined).tools
+    server.offer(tools("a"))
+    joined.wait_s(INTERVAL_S)
+    assert lists(server) == 2
+    assert remote(joined).tools is known
+
+
+def test_a_server_that_is_gone_is_asked_no_more() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    server.holds_lists = True
+    agent = joined.agent(server)
+    gone = remote(joined)
+    del agent.servers["files"]
+    agent.announcer.announce()
+    joined.settle()
+    assert server.calls[0].cancelled
+    (device,) = joined.devices.everyone()
+    assert not joined.hub.catalogue.is_fetching(device, gone)
+    joined.wait_s(2 * RETRY_S)
+    assert lists(server) == 1
+
+
+def test_many_servers_are_not_all_asked_in_one_turn() -> None:
+    joined = Joined()
+    servers = [MemoryServer(f"s{n}", tools("a")) for n in range(3 * STARTS_PER_TURN)]
+    agent = joined.agent()
+    opened: list[int] = []
+
+    def count_opened() -> None:
+        opened.append(len(agent.opened))
+        if len(opened) < 10:
+            joined.clock.callLater(0, count_opened)
+
+    agent.servers.update({server.status.name: server for server in servers})
+    agent.announcer.announce()
+    joined.clock.callLater(0, count_opened)
+    joined.settle()
+    steps = [after - before for before, after in itertools.pairwise(opened)]
+    assert max(steps) == STARTS_PER_TURN
+    assert opened[-1] == len(servers)
+    assert len(joined.client().tools()) == len(servers)
+
+
+def test_fetches_that_all_fail_at_once_do_not_nest() -> None:
+    """Each one failing inside the one before went as deep as there are servers."""
+    joined = Joined()
+    devices = joined.devices
+    agent = joined.agent()
+    (device,) = devices.everyone()
+    assert device.tunnel is not None
+    device.tunnel.session._exchanges.peer_limits = Limits(max_streams=0)
+    depths: list[int] = []
+    changed = joined.hub.changed
+
+    def noted(principal: Principal) -> None:
+        depths.append(len(inspect.stack(0)))
+        changed(principal)
+
+    joined.hub.catalogue._changed = noted
+    for n in range(200):
+        agent.servers[f"s{n}"] = MemoryServer(f"s{n}", tools("a"))
+    agent.announcer.announce()
+    joined.settle()
+    assert all("both sides accept" in server.note for server in device.servers.values())
+    assert max(depths) - min(depths) < 10
+
+
+def test_what_a_server_says_is_told_in_bounds() -> None:
+    joined, server = Joined(), MemoryServer("files", tools("a"))
+    server.holds_lists = True
+    joined.agent(server)
+    server.calls[0].error(jsonrpc.INTERNAL_ERROR, "A\x1b[31m\r\nFORGED " + "x" * 100_000)
+    joined.settle()
+    note = remote(joined).note
+    assert note.isprintable()
+    assert len(note) < 600
+    assert len(joined.client().call("status").text) < 1000
 
 
 def test_a_list_that_is_too_large_is_refused() -> None:
@@ -108,7 +263,6 @@ def test_a_server_that_has_changed_since_is_not_asked_again() -> None:
     joined.settle()
     server.holds_lists = False
     server.offer(tools("b"))
-    joined.settle()
     joined.wait_s(2 * RETRY_S)
     assert lists(server) == 2
     assert joined.client().tools() == ["files__b"]
@@ -181,7 +335,7 @@ def test_known_tools_stay_while_new_ones_cannot_be_had() -> None:
     joined.agent(server)
     server.holds_lists = True
     server.offer(tools("b"))
-    joined.settle()
+    joined.wait_s(INTERVAL_S)
     server.calls[0].error(jsonrpc.INTERNAL_ERROR, "out of order")
     joined.settle()
     assert joined.client().tools() == ["files__a"]

@@ -3,10 +3,16 @@
 from typing import Literal
 
 import pytest
+from msgspec import Raw
 
 from mcptunnel.config.relay import HubConfig
+from mcptunnel.mcp.catalogue import Tool, exposed
+from mcptunnel.relay.hub import listing as module
+from mcptunnel.relay.hub.catalogue import INTERVAL_S
+from mcptunnel.relay.hub.listing import TOOLS_PER_TURN
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
+from tests.conftest import LoggedFailures
 
 
 def server(name: str = "files", *tools: str, prefix: str | None = None) -> MemoryServer:
@@ -112,7 +118,7 @@ def test_a_tool_that_is_gone_is_not_listed_but_still_leads_to_its_server() -> No
     client = joined.client()
     client.tools()
     one.offer({"other": None})
-    joined.settle()
+    joined.wait_s(INTERVAL_S)
     assert client.tools() == ["files__other"]
     error = client.call("files__read").failure
     assert error is not None
@@ -126,3 +132,88 @@ def test_names_of_another_user_mean_nothing() -> None:
     failure = joined.client("bob").call("files__read").failure
     assert failure is not None
     assert failure.message == "Unknown tool: files__read"
+
+
+def test_many_tools_are_named_over_several_turns_and_waited_for() -> None:
+    joined = Joined()
+    names = [f"t{n:03}" for n in range(2 * TOOLS_PER_TURN + 50)]
+    joined.agent(server("files", *names))
+    one, other = joined.agent(server("a"), name="tower"), joined.client()
+    listing, alice = joined.hub.listing, other.access.principal
+    assert one.lost is None
+    joined.devices.everyone()[0].name = "renamed"  # all of its tools are named anew
+    joined.hub.changed(alice)
+    settled: list[bool] = []
+
+    def look() -> None:
+        settled.append(joined.hub._settling.is_settled(alice))
+        if not listing.is_current(alice):
+            joined.clock.callLater(0, look)
+
+    look()
+    joined.settle()
+    assert settled == [False, False, False, True]
+    assert len(other.tools()) == len(names) + 1
+    assert other.tools()[0] == "renamed__files__t000"
+
+
+def test_only_what_changed_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+
+    def noted(tool: Tool, name: str) -> Raw:
+        made.append(name)
+        return exposed(tool, name)
+
+    monkeypatch.setattr(module, "exposed", noted)
+    joined, one = Joined(), server("a", "x")
+    joined.agent(one, server("b", "y"))
+    assert made == ["a__x", "b__y"]
+    one.offer({"x": None, "z": None})
+    joined.wait_s(INTERVAL_S)
+    assert made[2:] == ["a__x", "a__z"]
+    for _ in range(10):
+        joined.client().tools()
+        joined.client().call("a__x")
+    assert len(made) == 4
+
+
+def test_a_change_while_the_list_is_made_is_not_lost() -> None:
+    joined, one = Joined(), server("a", *(f"t{n}" for n in range(3 * TOOLS_PER_TURN)))
+    joined.agent(one)
+    (device,) = joined.devices.everyone()
+    device.name = "x"
+    joined.hub.listing._device_prefix = "always"
+    joined.hub.changed(device.principal)
+    joined.clock.callLater(0, setattr, device, "name", "y")
+    joined.clock.callLater(0, joined.hub.changed, device.principal)
+    joined.settle()
+    assert {name[:3] for name in joined.client().tools()} == {"y__"}
+
+
+def test_names_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Old ones are forgotten, of places that are gone first; none that is listed now."""
+    monkeypatch.setattr(module, "MAX_NAMES", 20)
+    joined, one = Joined(), server("a", "stays")
+    joined.agent(one, server("b", "kept"))
+    client = joined.client()
+    for round_number in range(10):
+        one.offer({f"r{round_number}t{n}": None for n in range(5)})
+        joined.wait_s(INTERVAL_S)
+    view = joined.hub.listing._views[client.access.principal]
+    assert len(view.names) <= 20
+    assert client.tools() == [*(f"a__r9t{n}" for n in range(5)), "b__kept"]
+    assert client.call("b__kept").text == "b kept"
+    assert client.call("a__stays").failure is not None
+
+
+def test_a_mistake_of_ours_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, logged_failures: LoggedFailures
+) -> None:
+    def boom(*_values: object) -> Raw:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(module, "exposed", boom)
+    joined = Joined()
+    joined.agent(server())
+    assert joined.client().tools() == []
+    assert logged_failures.take(ZeroDivisionError)

@@ -4,6 +4,7 @@ import pytest
 
 from mcptunnel.config.relay import LimitsConfig
 from mcptunnel.model import Outcome
+from mcptunnel.relay.hub.catalogue import INTERVAL_S
 from mcptunnel.testing.local_server import MemoryServer
 from tests.relay.web.site import Connection, HttpClient, MemorySite
 
@@ -181,7 +182,7 @@ def test_a_client_that_leaves_while_a_list_waits(
 ) -> None:
     files.holds_lists = True
     files.offer({"new": None})
-    site.joined.settle()
+    site.joined.wait_s(INTERVAL_S)
     connection = client.modern("tools/list")
     connection.hang_up()
     files.calls[0].answer(files.page())
