@@ -17,7 +17,7 @@ from mcptunnel.config.secret import Secret
 _EXAMPLES: dict[Any, str] = {
     str: '"text"',
     Secret: '"mcpt_ak_..."',
-    Path: '"./file"',
+    Path: '"./path"',
     bool: "true",
     tuple: '["one", "two"]',
     Mapping: '{ NAME = "text" }',

@@ -79,7 +79,7 @@ def test_wrong_values(section: str, tree: dict[str, Any]) -> None:
     [
         (RelayConfig, {"listen": 1}, 'listen = "tcp:8787:interface=127.0.0.1"'),
         (RelayConfig, {"public_url": 1}, 'public_url = "https://relay.example.org"'),
-        (RelayConfig, {"state_dir": 1}, 'state_dir = "./file"'),
+        (RelayConfig, {"state_dir": 1}, 'state_dir = "./path"'),
         (RelayConfig, {"insecure": 1}, "insecure = true"),
         (RelayConfig, {"allowed_hosts": 1}, 'allowed_hosts = ["one", "two"]'),
         (RelayConfig, {"hub": 1}, "[hub]"),
