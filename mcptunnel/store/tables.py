@@ -5,9 +5,9 @@ Times are seconds since the epoch. A principal is always the pair (issuer, subje
 
 from typing import Final
 
-from sqlalchemy import Column, Float, Index, LargeBinary, MetaData, String, Table
+from sqlalchemy import Column, Float, Index, LargeBinary, MetaData, String, Table, Text
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The newest migration, so that an up-to-date store opens without loading Alembic."""
 
 metadata = MetaData()
@@ -36,4 +36,16 @@ device = Table(
     Column("name", String(255), nullable=False),
     Column("first_seen_s", Float(53), nullable=False),
     Column("last_seen_s", Float(53), nullable=False),
+)
+
+tool_name = Table(
+    "tool_name",
+    metadata,
+    Column("issuer", String(2048), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("installation_id", String(64), nullable=False),
+    Column("server", String(64), nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("bound_s", Float(53), nullable=False),
 )
