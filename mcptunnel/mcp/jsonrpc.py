@@ -45,6 +45,9 @@ _any = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 _NULL = b"null"
 
+MAX_REPAIRED_BYTES = 256 * 1024
+"""Larger messages are not searched for lone surrogates: it would take too long (40 ns per byte)."""
+
 # A string cut in the middle of an emoji: JavaScript writes it, UTF-8 cannot hold it.
 _LONE_SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*)(?:"
@@ -173,6 +176,8 @@ def parse(body: bytes) -> Message | Batch:
     except msgspec.ValidationError:
         return _batch(body)
     except (msgspec.DecodeError, RecursionError) as error:
+        if len(body) > MAX_REPAIRED_BYTES:
+            raise JsonRpcError(PARSE_ERROR, f"Parse error: {error}") from None
         repaired = _LONE_SURROGATE.sub(lambda m: m[1] + (m[2] or rb"\ufffd"), body)
         if repaired == body:
             raise JsonRpcError(PARSE_ERROR, f"Parse error: {error}") from None

@@ -12,6 +12,7 @@ from mcptunnel.mcp.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
+    MAX_REPAIRED_BYTES,
     PARSE_ERROR,
     Batch,
     JsonRpcError,
@@ -161,6 +162,20 @@ def test_half_an_emoji_does_not_lose_the_message(sent: bytes, read: str) -> None
     assert isinstance(message, Response)
     assert message.result is not None
     assert jsonrpc.decode(message.result) == {"text": read}
+
+
+@pytest.mark.parametrize("size", [MAX_REPAIRED_BYTES, MAX_REPAIRED_BYTES + 1])
+def test_only_what_can_be_repaired_in_a_moment_is(size: int) -> None:
+    """A large message full of lone surrogates would hold up everybody else."""
+    start, end = b'{"id":1,"result":{"text":"', b'"}}'
+    room = size - len(start) - len(end)
+    body = start + rb"\ud83d" * (room // 6) + b"x" * (room % 6) + end
+    if size <= MAX_REPAIRED_BYTES:
+        assert isinstance(jsonrpc.parse(body), Response)
+    else:
+        with pytest.raises(JsonRpcError) as caught:
+            jsonrpc.parse(body)
+        assert caught.value.code == jsonrpc.PARSE_ERROR
 
 
 def test_line_breaks_between_tokens_do_not_reach_the_line() -> None:
