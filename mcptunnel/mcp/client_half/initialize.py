@@ -10,6 +10,9 @@ from mcptunnel.mcp.jsonrpc import INVALID_PARAMS, JsonRpcError, Request
 from mcptunnel.mcp.versions import negotiate_legacy
 from mcptunnel.model import Principal
 
+MAX_KEPT_BYTES: Final = 8 * 1024
+"""The most that is kept of each thing a client says about itself, for as long as its session lives."""
+
 _NOTHING: Final = Raw(b"{}")
 
 
@@ -42,7 +45,8 @@ def open_session(
 ) -> McpSession:
     """Return the session that an answered `initialize` begins.
 
-    What the client says about itself is taken only if it is an object; nothing depends on it.
+    What the client says about itself is taken only if it is an object of at most MAX_KEPT_BYTES;
+    nothing depends on it.
     """
     info = _object(request.params.get("clientInfo"))
     offered = _object(request.params.get("capabilities"))
@@ -50,7 +54,7 @@ def open_session(
 
 
 def _object(value: Raw | None) -> Raw | None:
-    if value is None:
+    if value is None or memoryview(value).nbytes > MAX_KEPT_BYTES:
         return None
     encoded = bytes(value)  # a copy: a session must not keep the whole request alive
     return Raw(encoded) if encoded.startswith(b"{") else None

@@ -3,14 +3,18 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from mcptunnel.mcp.client_half.session import McpSession, new_session_id
 from mcptunnel.mcp.jsonrpc import RequestId
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
 
-IDLE_S = 24 * 3600.0
-ID_BYTES = 32
+IDLE_S: Final = 24 * 3600.0
+ID_BYTES: Final = 32
+
+MAX_PER_USER: Final = 1000
+"""Sessions that one user may have; applications open one per conversation, and rarely end it."""
 
 
 @dataclass(slots=True)
@@ -28,7 +32,8 @@ class McpSessions:
     def __init__(self, random: Callable[[int], bytes], max_sessions: int) -> None:
         self._random = random
         self._max_sessions = max_sessions
-        self._sessions: OrderedDict[str, LiveSession] = OrderedDict()
+        self._sessions: OrderedDict[str, LiveSession] = OrderedDict()  # idle the longest first
+        self._own: dict[Principal, OrderedDict[str, None]] = {}  # ids, in the same order
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -38,16 +43,16 @@ class McpSessions:
         return new_session_id(self._random(ID_BYTES))
 
     def add(self, session: McpSession, now_s: float) -> None:
-        """Keep a session; those that were idle the longest go when there are too many.
+        """Keep a session; those that were idle the longest end when there are too many.
 
         A user's own go first, so that nobody can drive out the others.
         """
         self._expire(now_s)
-        if len(self._sessions) >= self._max_sessions:
-            oldest = next(iter(self._sessions))
-            owned = (i for i, live in self._sessions.items() if _is_of(session.principal, live))
-            del self._sessions[next(owned, oldest)]
+        own = self._own.setdefault(session.principal, OrderedDict())
+        if len(own) >= MAX_PER_USER or len(self._sessions) >= self._max_sessions:
+            self.end(next(iter(own or self._sessions)))
         self._sessions[session.id] = LiveSession(session, now_s)
+        self._own.setdefault(session.principal, own)[session.id] = None
 
     def get(self, session_id: str, access: Access, now_s: float) -> LiveSession | None:
         """Return a session of this user and client, and note that it was used."""
@@ -59,14 +64,20 @@ class McpSessions:
             return None
         live.used_s = now_s
         self._sessions.move_to_end(session_id)
+        self._own[access.principal].move_to_end(session_id)
         return live
 
     def end(self, session_id: str) -> None:
         """Forget a session; its calls in flight are given up."""
         live = self._sessions.pop(session_id, None)
-        if live is not None:
-            for cancel in list(live.calls.values()):
-                cancel("the session was ended")
+        if live is None:
+            return
+        own = self._own[live.session.principal]
+        del own[session_id]
+        if not own:
+            del self._own[live.session.principal]
+        for cancel in list(live.calls.values()):
+            cancel("the session was ended")
 
     def _expire(self, now_s: float) -> None:
         while self._sessions:
@@ -74,10 +85,6 @@ class McpSessions:
             if now_s - live.used_s <= IDLE_S:
                 return
             self.end(session_id)
-
-
-def _is_of(principal: Principal, live: LiveSession) -> bool:
-    return live.session.principal == principal
 
 
 def _owns(access: Access, session: McpSession) -> bool:

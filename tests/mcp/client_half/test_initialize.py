@@ -7,7 +7,7 @@ import pytest
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc
-from mcptunnel.mcp.client_half.initialize import answer, open_session
+from mcptunnel.mcp.client_half.initialize import MAX_KEPT_BYTES, answer, open_session
 from mcptunnel.mcp.client_half.session import McpSession
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Request
 from mcptunnel.model import Principal
@@ -88,3 +88,13 @@ def test_a_session_keeps_what_the_client_said() -> None:
 def test_a_client_that_says_nothing_useful_still_gets_a_session(params: dict[str, Any]) -> None:
     session = opened(**params)
     assert (session.client_info, bytes(session.capabilities)) == (None, b"{}")
+
+
+@pytest.mark.parametrize("size", [MAX_KEPT_BYTES, MAX_KEPT_BYTES + 1])
+def test_a_session_keeps_no_more_than_little(size: int) -> None:
+    """A client cannot fill memory with what it says about itself."""
+    long = {"name": "x" * (size - len('{"name":""}'))}
+    session = opened(clientInfo=long, capabilities=long)
+    kept = size <= MAX_KEPT_BYTES
+    assert (session.client_info is not None) == kept
+    assert (bytes(session.capabilities) != b"{}") == kept

@@ -6,7 +6,7 @@ from mcptunnel.auth.keys import Scope
 from mcptunnel.mcp.client_half.session import McpSession
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
-from mcptunnel.relay.hub.sessions import IDLE_S, McpSessions
+from mcptunnel.relay.hub.sessions import IDLE_S, MAX_PER_USER, McpSessions
 
 
 def access(user: str = "alice", key: str = "k1") -> Access:
@@ -91,3 +91,43 @@ def test_ending_a_session_gives_up_its_calls() -> None:
     assert given_up == ["the session was ended"] * 2
     held.end("s1")
     assert len(held) == 0
+
+
+def test_a_user_may_have_so_many_and_no_more() -> None:
+    held = sessions(10 * MAX_PER_USER)
+    held.add(session("b", "bob"), 0.0)
+    for number in range(MAX_PER_USER + 5):
+        held.add(session(f"a{number}"), 1.0)
+    assert len(held) == MAX_PER_USER + 1
+    assert held.get("a4", access(), 2.0) is None
+    assert held.get("a5", access(), 2.0) is not None
+    assert held.get("b", access("bob"), 2.0) is not None
+    held.add(session("last"), 3.0)
+    assert held.get("a5", access(), 4.0) is not None
+    assert held.get("a6", access(), 4.0) is None
+
+
+def test_the_only_session_there_is_room_for_gives_way_to_the_next() -> None:
+    held = sessions(1)
+    for number in range(3):
+        held.add(session(f"a{number}"), 0.0)
+        assert held.get(f"a{number}", access(), 0.0) is not None
+    assert len(held) == 1
+
+
+def test_a_session_that_gives_way_gives_up_its_calls() -> None:
+    held = sessions(1)
+    held.add(session("s1"), 0.0)
+    live = held.get("s1", access(), 0.0)
+    assert live is not None
+    given_up: list[str] = []
+    live.calls[1] = given_up.append
+    held.add(session("s2"), 1.0)
+    assert given_up == ["the session was ended"]
+
+
+def test_nothing_is_kept_of_users_whose_sessions_ended() -> None:
+    held = sessions()
+    held.add(session("s1"), 0.0)
+    held.end("s1")
+    assert not held._own
