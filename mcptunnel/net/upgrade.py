@@ -132,7 +132,8 @@ def _take_over(request: Any, channel: Any) -> tuple[Any, bytes]:
     request.setResponseCode(HTTPStatus.SWITCHING_PROTOCOLS)
     request.finished = 1
     request.channel = None
-    request.content.close()
+    if request.content is not None:
+        request.content.close()
     notifications, request.notifications = request.notifications, []
     for waiter in notifications:
         waiter.callback(None)

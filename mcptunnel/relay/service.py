@@ -93,7 +93,7 @@ class RelayService(MultiService):
             tunnel=self._upgrade,
         )
 
-    def _upgrade(self, request: RelayRequest, access: Access) -> None:
+    def _upgrade(self, request: RelayRequest, access: Access, _body: bytes) -> None:
         upgrade(request, self.agents.receiver(access), reactor=self._reactor)
 
     def _remember(self, device: Device, now_s: float) -> Deferred[DeviceRecord]:

@@ -46,12 +46,12 @@ class McpEndpoint:
         self._hub = hub
         self._sessions = sessions
         self._now_s = now_s
-        self._methods: dict[bytes, Callable[[RelayRequest, Access], object]] = {
+        self._methods: dict[bytes, Callable[[RelayRequest, Access, bytes], object]] = {
             b"POST": self._post,
             b"DELETE": self._delete,
         }
 
-    def answer(self, http: RelayRequest, access: Access) -> None:
+    def answer(self, http: RelayRequest, access: Access, body: bytes) -> None:
         """Answer a request of any method."""
         method = self._methods.get(http.method)
         if method is None:
@@ -62,9 +62,9 @@ class McpEndpoint:
                 {b"allow": b"POST, DELETE"},
             )
             return
-        method(http, access)
+        method(http, access, body)
 
-    def _post(self, http: RelayRequest, access: Access) -> None:
+    def _post(self, http: RelayRequest, access: Access, body: bytes) -> None:
         headers = http.fields()
         if not fields.is_json(header(headers, "content-type")):
             _refuse(http, UNSUPPORTED_MEDIA_TYPE, "Content-Type must be application/json")
@@ -78,7 +78,7 @@ class McpEndpoint:
             )
             return
         try:
-            message = jsonrpc.parse(http.body())
+            message = jsonrpc.parse(body)
         except JsonRpcError as error:
             _send_error(http, BAD_REQUEST, error)
             return
@@ -173,7 +173,7 @@ class McpEndpoint:
         live.calls[request.id] = reply.cancel
         reply.run(self._hub.request(access, to_modern(request, live.session), reply))
 
-    def _delete(self, http: RelayRequest, access: Access) -> None:
+    def _delete(self, http: RelayRequest, access: Access, _body: bytes) -> None:
         session_id = header(http.fields(), fields.SESSION_HEADER)
         if session_id is None:
             _refuse(http, BAD_REQUEST, "Mcp-Session-Id is missing")

@@ -1,83 +1,85 @@
-"""HTTP requests of the relay: bodies in memory and bounded, and word when the client goes away."""
+"""HTTP requests of the relay: answered from the head on, with the body only if somebody wants it.
+
+A request is rendered as soon as its head is complete. Until somebody takes the body, with `read_body`
+or `body_in.hand_to`, the connection is not read on; if the answer is complete before the body is,
+what is left of it is thrown away as it arrives.
+"""
 
 from collections.abc import Callable
 from functools import partial
-from io import BytesIO
-from typing import Any
+from http import HTTPStatus
+from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request as HTTPRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from mcptunnel.model import Headers
-from mcptunnel.relay.web.answers import error_body
+from mcptunnel.relay.web.answers import error_body, send_body
+from mcptunnel.relay.web.bodies import HeldBodies
+from mcptunnel.relay.web.body import IncomingBody
+from mcptunnel.relay.web.channel import DEADLINE_S, RelayChannel
 
-CONTENT_TOO_LARGE = 413
-DISCARD_FACTOR = 16
+BAD_REQUEST: Final = 400
+CONTENT_TOO_LARGE: Final = 413
+UNAVAILABLE: Final = 503
+
+DISCARD_FACTOR: Final = 16
+"""A body that nobody wants is read on, so that the client gets to hear the answer, but only up to so
+many times the largest one that is read into memory."""
+
+_PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+
+_log = Logger()
 
 
 class RelayRequest(Request):
-    """A request whose body may have so many bytes and no more.
+    """A request whose body is `body_in`.
 
     `when_gone`, if set, is called once when the client closes the connection before the answer is
     complete.
     """
 
     when_gone: Callable[[], None] | None = None
-    _refused = False
-    _received_bytes = 0
+    body_in: IncomingBody
+    held_bytes = 0
+    _then: Callable[[bytes], object] | None = None
 
-    def __init__(self, channel: Any, *args: Any, max_body_bytes: int, **kwargs: Any) -> None:
+    def __init__(
+        self, channel: Any, *args: Any, max_body_bytes: int, bodies: HeldBodies, **kwargs: Any
+    ) -> None:
         super().__init__(channel, *args, **kwargs)
         self.max_body_bytes = max_body_bytes
+        self._bodies = bodies
 
-    def gotLength(self, length: int | None) -> None:
-        super().gotLength(length)
-        if length is not None and length > self.max_body_bytes:
-            self._refuse()
+    # For the endpoints.
 
-    def handleContentChunk(self, data: bytes) -> None:
-        self._received_bytes += len(data)
-        if not self._refused and self._received_bytes > self.max_body_bytes:
-            self._refuse()
-        if not self._refused:
-            super().handleContentChunk(data)
-        elif self._received_bytes > DISCARD_FACTOR * self.max_body_bytes:
-            transport: Any = self.channel.transport
-            transport.abortConnection()
+    def read_body(self, then: Callable[[bytes], object]) -> None:
+        """Read the whole body into memory and give it to `then`, perhaps at once.
 
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        if self._refused:
-            # The answer went out when the body proved too large; now the client has heard it.
-            self.channel.loseConnection()
+        One that is too large, or has no room beside the others, is refused; then `then` is never
+        called, and neither is it if the client goes away. An exception out of it is logged, and the
+        client told.
+        """
+        self._then = then
+        body = self.body_in
+        if body.is_complete:
+            self._hand_over(then)
+        elif (body.length_bytes or 0) > self.max_body_bytes:
+            self._refuse_too_large()
         else:
-            super().requestReceived(command, path, version)
+            body.keep()
 
-    def connectionLost(self, reason: Failure) -> None:
-        when_gone, self.when_gone = self.when_gone, None
-        super().connectionLost(reason)
-        if when_gone is not None:
-            when_gone()
-
-    def _refuse(self) -> None:
-        """Answer 413 at once, and read on for a while so that the client gets to hear it."""
-        self._refused = True
-        self.content = BytesIO()  # what was read already is of no use
-        limit = self.max_body_bytes
-        body = error_body(-32600, f"The request body is larger than {limit} bytes")
-        transport: Any = self.channel.transport
-        transport.write(
-            b"HTTP/1.1 413 Content Too Large\r\n"
-            b"Content-Type: application/json\r\nConnection: close\r\n"
-            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
-        )
-
-    def body(self) -> bytes:
-        """Return the whole body."""
-        content = self.content
-        return content.getvalue() if isinstance(content, BytesIO) else b""
+    def failed(self) -> None:
+        """Log the exception that is being handled, and tell the client if that is still possible."""
+        _log.failure("cannot answer {path}", path=self.path)
+        if self.startedWriting:
+            self.loseConnection()
+        elif not self._disconnected:
+            send_body(self, 500, error_body(-32603, "Internal error"))
 
     def fields(self) -> Headers:
         """Return the header fields, names in lower case."""
@@ -87,19 +89,141 @@ class RelayRequest(Request):
             for value in values
         )
 
+    # What the connection tells us.
+
+    def gotLength(self, length: int | None) -> None:
+        """Answer: the head is complete, and the channel tells of it only after the body."""
+        channel: Any = self.channel
+        self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version  # noqa: SLF001 - there is no other way
+        self.path = self.uri.partition(b"?")[0]
+        self.args = {}
+        body = IncomingBody(channel, length, wants_continue=self._take_expectation())
+        self.body_in = body
+        if length != 0:
+            channel.setTimeout(DEADLINE_S)
+        self.queued = True  # a finished answer waits for the end of the body; see `requestReceived`
+        if self._has_one_host():
+            self.process()
+        else:
+            send_body(self, BAD_REQUEST, error_body(-32600, "A request names one Host"))
+        body.wait_until_wanted()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        body = self.body_in
+        body.received(data)
+        if not body.is_held:
+            self._bodies.released(self)
+            return
+        self._bodies.grew(self, len(data))
+        if self._then is not None and body.received_bytes > self.max_body_bytes:
+            self._refuse_too_large()
+
+    def requestReceived(self, _command: bytes, _path: bytes, _version: bytes) -> None:
+        """The body is complete: finish an answer that is, or go on."""
+        self.queued = False
+        self._bodies.released(self)
+        if self.finished:
+            self._cleanup()
+            return
+        self.body_in.ended()
+        if self._then is not None:
+            self._hand_over(self._then)
+
+    def connectionLost(self, reason: Failure) -> None:
+        when_gone, self.when_gone = self.when_gone, None
+        self._then = None
+        self._bodies.released(self)
+        super().connectionLost(reason)
+        if when_gone is not None:
+            when_gone()
+
+    # The answer.
+
+    def setResponseCode(self, code: int, message: bytes | None = None) -> None:
+        super().setResponseCode(code, message or _PHRASES.get(code))
+
+    def write(self, data: bytes) -> None:
+        if not self.startedWriting and self.queued and self._may_stay_unread():
+            self._make_last()
+        super().write(data)
+
+    def finish(self) -> None:
+        super().finish()
+        if self.queued:
+            self._then = None
+            self._bodies.released(self)
+            self.body_in.drop_rest(DISCARD_FACTOR * self.max_body_bytes)
+
+    def give_way(self) -> None:
+        """Refuse the body: there is no room for it (`bodies.Holder`)."""
+        message = "The relay is reading too many large requests at once"
+        self._refuse(UNAVAILABLE, message, {b"retry-after": b"5"})
+
+    def _may_stay_unread(self) -> bool:
+        """Whether the rest of the body may never come, or is too much to be read."""
+        body = self.body_in
+        return body.wants_continue or (
+            body.is_held and (body.length_bytes or 0) > self.max_body_bytes
+        )
+
+    def _make_last(self) -> None:
+        """Let the connection end after this answer: what follows it need not be a request."""
+        self.setHeader(b"connection", b"close")
+        self.channel.persistent = False
+
+    def _refuse_too_large(self) -> None:
+        text = f"The request body is larger than {self.max_body_bytes} bytes"
+        self._refuse(CONTENT_TOO_LARGE, text)
+
+    def _refuse(self, status: int, message: str, headers: dict[bytes, bytes] | None = None) -> None:
+        """Answer in place of whoever wanted the body, or is still looking at the head."""
+        when_gone, self.when_gone = self.when_gone, None
+        if when_gone is not None:
+            when_gone()
+        self._make_last()
+        send_body(self, status, error_body(-32600, message), headers=headers)
+
+    # The parts.
+
+    def _take_expectation(self) -> bool:
+        """Return whether the client waits for `100 Continue`; the channel will not send it."""
+        values = self.requestHeaders.getRawHeaders(b"expect")
+        if values is None:
+            return False
+        self.requestHeaders.removeHeader(b"expect")
+        return values[0].lower() == b"100-continue" and self.clientproto == b"HTTP/1.1"
+
+    def _has_one_host(self) -> bool:
+        """Whether Host is there once (RFC 9112, section 3.2)."""
+        values = self.requestHeaders.getRawHeaders(b"host")
+        count = 0 if values is None else len(values)
+        return count == 1 or (count == 0 and self.clientproto != b"HTTP/1.1")
+
+    def _hand_over(self, then: Callable[[bytes], object]) -> None:
+        self._then = None
+        try:
+            then(self.body_in.whole())
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
+            self.failed()
+
 
 class RelaySite(Site):
-    """A site without form parsing and access log, whose bodies stay in memory."""
+    """A site for such requests, without form parsing and access log."""
 
     noisy = False
+    protocol: Any = RelayChannel
 
     def __init__(self, resource: IResource, max_body_bytes: int, reactor: IReactorTime) -> None:
-        super().__init__(resource, reactor=reactor, parsePOSTFormSubmission=False)
-        factory: Any = partial(RelayRequest, max_body_bytes=max_body_bytes)
+        super().__init__(
+            resource, timeout=DEADLINE_S, reactor=reactor, parsePOSTFormSubmission=False
+        )
+        self.bodies = HeldBodies()
+        factory: Any = partial(RelayRequest, max_body_bytes=max_body_bytes, bodies=self.bodies)
         self.requestFactory = factory
 
-    def getContentFile(self, _length: int | None) -> BytesIO:
-        return BytesIO()
+    def acceptableProtocols(self) -> list[bytes]:
+        """Offer HTTP/1.1 alone: tunnels start with it."""
+        return [b"http/1.1"]
 
     def log(self, request: HTTPRequest) -> None:
         """Write no access log; what matters is logged where it happens."""

@@ -1,8 +1,8 @@
 """The relay's resource tree."""
 
 from collections.abc import Callable
+from functools import partial
 
-from twisted.logger import Logger
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
@@ -14,13 +14,12 @@ from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.not_found import NotFound
 from mcptunnel.relay.web.request import RelayRequest
 
-Answer = Callable[[RelayRequest, Access], object]
-
-_log = Logger()
+Answer = Callable[[RelayRequest, Access, bytes], object]
+"""Answers a request that was let in; the last argument is its body."""
 
 
 class Guarded(Resource):
-    """One endpoint for programs: Host and Origin are checked, then the token, then it answers."""
+    """One endpoint for programs: Host and Origin are checked, then the token; then comes the body."""
 
     isLeaf = True
 
@@ -37,18 +36,11 @@ class Guarded(Resource):
         if refusal is not None:
             status, message = refusal
             return send_body(request, status, error_body(-32600, message))
-        self._gate.admit(request, self._safely)
+        self._gate.admit(request, self._admitted)
         return NOT_DONE_YET
 
-    def _safely(self, request: RelayRequest, access: Access) -> None:
-        try:
-            self._answer(request, access)
-        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
-            _log.failure("cannot answer {path}", path=request.path)
-            if not request.startedWriting:
-                send_body(request, 500, error_body(-32603, "Internal error"))
-            else:
-                request.loseConnection()
+    def _admitted(self, request: RelayRequest, access: Access) -> None:
+        request.read_body(partial(self._answer, request, access))
 
 
 class Root(Resource):

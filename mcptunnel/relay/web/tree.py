@@ -4,16 +4,11 @@ from collections.abc import Callable
 
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import RelayConfig
-from mcptunnel.relay.access import Access
 from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.web.bearer import BearerGate
 from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.index import Health, Index
-from mcptunnel.relay.web.request import RelayRequest
-from mcptunnel.relay.web.root import Guarded, Root
-
-Answer = Callable[[RelayRequest, Access], object]
-"""Answers a request that was let in."""
+from mcptunnel.relay.web.root import Answer, Guarded, Root
 
 TUNNEL_PATHS = (b"tunnel", b"ws")
 

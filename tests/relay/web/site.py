@@ -186,7 +186,7 @@ class MemorySite:
         self._randoms += 1
         return self._randoms.to_bytes(count, "big")
 
-    def _upgrade(self, request: RelayRequest, access: Access) -> None:
+    def _upgrade(self, request: RelayRequest, access: Access, _body: bytes) -> None:
         self.upgrades.append(access)
         request.setResponseCode(426)
         request.finish()

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.conftest import LoggedFailures
-from tests.relay.web.site import MemorySite
+from tests.relay.web.site import MemorySite, head_of
 
 
 @pytest.fixture
@@ -30,13 +30,22 @@ def test_what_is_allowed_comes_in(site: MemorySite) -> None:
 def test_two_hosts_are_none(site: MemorySite) -> None:
     connection = site.connection()
     connection.send(b"GET /mcp HTTP/1.1\r\nHost: relay.test\r\nHost: evil.test\r\n\r\n")
-    assert connection.answer.status == 421
+    assert connection.answer.status == 400
 
 
-def test_no_host_is_none(site: MemorySite) -> None:
+@pytest.mark.parametrize(("version", "status"), [("1.1", 400), ("1.0", 421)])
+def test_no_host_is_none(site: MemorySite, version: str, status: int) -> None:
+    """HTTP/1.1 demands one (RFC 9112, section 3.2); HTTP/1.0 does not, and we do."""
     connection = site.connection()
-    connection.send(b"GET /mcp HTTP/1.1\r\n\r\n")
-    assert connection.answer.status == 421
+    connection.send(b"GET /mcp HTTP/%b\r\n\r\n" % version.encode())
+    assert connection.answer.status == status
+
+
+def test_statuses_have_their_phrases(site: MemorySite) -> None:
+    """The framework does not know all of them."""
+    connection = site.connection()
+    connection.send(b"GET /mcp HTTP/1.1\r\nHost: evil.test\r\n\r\n")
+    assert connection.wire.value().startswith(b"HTTP/1.1 421 Misdirected Request\r\n")
 
 
 def test_a_mistake_of_ours_is_500(
@@ -56,7 +65,7 @@ def test_a_mistake_of_ours_is_500(
 def test_a_mistake_after_the_answer_began_ends_the_connection(
     site: MemorySite, monkeypatch: pytest.MonkeyPatch, logged_failures: LoggedFailures
 ) -> None:
-    def boom(http: object, _access: object) -> None:
+    def boom(http: object, *_values: object) -> None:
         http.write(b"half an")  # type: ignore[attr-defined]  # a request
         raise ZeroDivisionError
 
@@ -65,4 +74,20 @@ def test_a_mistake_after_the_answer_began_ends_the_connection(
     assert connection.answer.body == b"half an"
     assert not connection.answer.is_complete
     assert connection.is_lost
+    assert logged_failures.take(ZeroDivisionError)
+
+
+def test_a_mistake_before_a_client_that_left(
+    site: MemorySite, monkeypatch: pytest.MonkeyPatch, logged_failures: LoggedFailures
+) -> None:
+    connection = site.connection()
+
+    def boom(*_values: object) -> None:
+        connection.close()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(site.endpoint, "_methods", {b"POST": boom})
+    client = site.client()
+    connection.send(head_of("POST", "/mcp", {**client.headers, "content-length": "0"}))
+    assert not connection.answers
     assert logged_failures.take(ZeroDivisionError)

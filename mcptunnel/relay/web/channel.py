@@ -1,0 +1,40 @@
+"""HTTP/1.1 connections of the relay: stricter than twisted.web's, with deadlines that are absolute.
+
+A head must be complete so many seconds after the connection, or the answer before it, was; a body
+must keep a least pace. A byte now and then buys no time.
+"""
+
+from typing import Final
+
+from twisted.web.http import HTTPChannel
+
+DEADLINE_S: Final = 60
+"""For a head, the wait before it included; a body is looked at as often."""
+
+
+class RelayChannel(HTTPChannel):
+    """One connection of a client or an agent."""
+
+    def lineReceived(self, line: bytes) -> None:
+        if line[:1] in (b" ", b"\t"):  # a folded field (RFC 9112, section 5.2)
+            self._respondToBadRequestAndDisconnect()
+        else:
+            super().lineReceived(line)
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """Refuse what is no HTTP; a request that was answered from its head has its answer."""
+        if self.requests and self.requests[-1].startedWriting:
+            self.loseConnection()
+        else:
+            super()._respondToBadRequestAndDisconnect()
+
+    def resetTimeout(self) -> None:
+        """Let the time run on: it is set for a whole head, or a part of a body."""
+
+    def timeoutConnection(self) -> None:
+        body = getattr(self.requests[-1], "body_in", None) if self.requests else None
+        if body is not None and body.keeps_pace():
+            self.setTimeout(DEADLINE_S)
+            return
+        self._abortingCall = self.callLater(self.abortTimeout, self.forceAbortClient)
+        self.loseConnection()
