@@ -50,7 +50,7 @@ class NameTable:
     list for one other name. Raises ValueError if `max_length` is under MIN_MAX_LENGTH.
     """
 
-    __slots__ = ("_max_length", "_reserved", "_targets")
+    __slots__ = ("_bound", "_max_length", "_reserved", "_targets")
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class NameTable:
         self._max_length = max_length
         self._reserved = reserved
         self._targets: dict[str, Target] = {}
+        self._bound: list[Row] = []
 
     @classmethod
     def from_rows(
@@ -80,14 +81,13 @@ class NameTable:
         for name, *place in rows:
             if name not in reserved and not table._bind(name, Target(*place)):
                 raise ValueError(f"The name {name} stands for two places")
+        table.take_bound()
         return table
 
-    def to_rows(self) -> tuple[Row, ...]:
-        """Return all bound names, in the order in which they were bound."""
-        return tuple(
-            (name, target.device_key, target.server, target.tool)
-            for name, target in self._targets.items()
-        )
+    def take_bound(self) -> list[Row]:
+        """Return the names that were bound since the last call, in that order: a store keeps them."""
+        bound, self._bound = self._bound, []
+        return [row for row in bound if row[0] in self._targets]
 
     def expose(
         self,
@@ -118,22 +118,32 @@ class NameTable:
 
     def forget(
         self, count: int, *, listed: Container[str], is_there: Callable[[Target], bool]
-    ) -> None:
+    ) -> list[str]:
         """Forget names, the oldest first: at first those of places that are gone for good.
 
-        None of those that are `listed` now, even if fewer than `count` are forgotten then.
+        None of those that are `listed` now, even if fewer than `count` are forgotten then. Returns
+        which they are.
         """
         unlisted = [name for name in self._targets if name not in listed]
         unlisted.sort(key=lambda name: is_there(self._targets[name]))
-        for name in unlisted[:count]:
+        forgotten = unlisted[:count]
+        for name in forgotten:
             del self._targets[name]
+        return forgotten
 
     def resolve(self, name: str) -> Target | None:
         """Return the place of a name that was ever exposed."""
         return self._targets.get(name)
 
     def _bind(self, name: str, target: Target) -> bool:
-        return name not in self._reserved and self._targets.setdefault(name, target) == target
+        if name in self._reserved:
+            return False
+        known = self._targets.get(name)
+        if known is None:
+            self._targets[name] = target
+            self._bound.append((name, target.device_key, target.server, target.tool))
+            return True
+        return known == target
 
     def _candidates(self, parts: list[str], target: Target) -> Iterator[str]:
         clean = [_FOREIGN.sub("_", part) for part in parts]

@@ -4,7 +4,6 @@ import secrets
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mcptunnel.auth.keys import KeyId
@@ -21,15 +20,16 @@ from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.sessions import McpSessions
+from mcptunnel.relay.remembering import Remembering
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.root import Root
 from mcptunnel.relay.web.tree import make_root
 from mcptunnel.store.database import FILE_NAME, Database
-from mcptunnel.store.devices import DeviceRecord
 from mcptunnel.store.devices import Devices as DeviceTable
 from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.engine import Store
+from mcptunnel.store.names import Names
 
 
 class RelayService(MultiService):
@@ -46,11 +46,17 @@ class RelayService(MultiService):
             self._store, random=secrets.token_bytes, now_s=reactor.seconds, revoked=self._revoked
         )
         self._credentials = Credentials(keys, reactor.seconds)
-        self.devices = Devices(self._changed, self._forgotten)
-        self.hub = Hub(reactor, config, self.devices)
+        self._remembering = Remembering(self._store, reactor.seconds)
+        self.devices = Devices(self._changed, self._remembering.device_forgotten)
+        self.hub = Hub(
+            reactor,
+            config,
+            self.devices,
+            names_changed=self._remembering.names_changed,
+        )
         self._sessions = McpSessions(secrets.token_bytes, config.limits.max_sessions)
         self._settings = settings_of(config.tunnel)
-        self.agents = Agents(reactor, self._settings, self.devices, self._remember)
+        self.agents = Agents(reactor, self._settings, self.devices, self._remembering.device_seen)
         site = RelaySite(self._root(config), config.limits.max_request_bytes, reactor)
         self.listening = ListeningService(config.listen, site, reactor)
         self.listening.setServiceParent(self)
@@ -60,6 +66,7 @@ class RelayService(MultiService):
         """Open the store, then everything else. Raises `errors.McpTunnelError`."""
         with Database(self._path) as database:
             known = database.read(lambda connection: DeviceTable(connection).list())
+            names = database.read(lambda connection: Names(connection).list())
         self._store.start()
         self.devices.restore(
             Device(
@@ -71,6 +78,8 @@ class RelayService(MultiService):
             )
             for record in known
         )
+        for principal, rows in names.items():
+            self.hub.listing.restore(principal, rows)
         try:
             super().startService()
         except McpTunnelError:
@@ -81,6 +90,7 @@ class RelayService(MultiService):
         await MultiService.stopService(self)
         self.hub.catalogue.stop()
         await self.agents.stop()
+        await self._remembering.finish()
         self._store.stop()
 
     def _root(self, config: RelayConfig) -> Root:
@@ -95,21 +105,6 @@ class RelayService(MultiService):
 
     def _upgrade(self, request: RelayRequest, access: Access, _body: bytes) -> None:
         upgrade(request, self.agents.receiver(access), reactor=self._reactor)
-
-    def _remember(self, device: Device, now_s: float) -> Deferred[DeviceRecord]:
-        return self._store.write(
-            lambda connection: DeviceTable(connection).seen(
-                device.principal, device.installation_id, device.name, now_s
-            )
-        )
-
-    def _forgotten(self, device: Device) -> None:
-        forgetting = self._store.write(
-            lambda connection: DeviceTable(connection).forget(
-                device.principal, device.installation_id
-            )
-        )
-        forgetting.addErrback(lambda failure: self._log.failure("cannot forget a device", failure))
 
     def _changed(self, principal: Principal) -> None:
         self.hub.changed(principal)

@@ -47,6 +47,17 @@ class Names:
                 )
             )
 
+    def change(
+        self,
+        principal: Principal,
+        bound: Iterable[NameRow],
+        forgotten: Collection[str],
+        now_s: float,
+    ) -> None:
+        """Remove names, then store others."""
+        self.forget(principal, forgotten)
+        self.bind(principal, bound, now_s)
+
     def list(self) -> dict[Principal, list[NameRow]]:
         """Return the names of all users, of each the oldest first."""
         found: dict[Principal, list[NameRow]] = {}

@@ -10,6 +10,7 @@ when the test says so. Programs are the real ones from the hub's requests to the
 only links, local servers and the store are made of memory.
 """
 
+from collections.abc import Collection, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
 from mcptunnel.mcp.meta import ProgressToken
+from mcptunnel.mcp.names import Row
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.link import LinkLost
@@ -231,7 +233,8 @@ class Joined:
         )
         self.forgotten: list[Device] = []
         self.devices = Devices(self._changed, self.forgotten.append)
-        self.hub = Hub(self.clock, self.config, self.devices)
+        self.names: dict[Principal, dict[str, Row]] = {}
+        self.hub = Hub(self.clock, self.config, self.devices, names_changed=self._names_changed)
         self.remembered: list[tuple[Device, float]] = []
         self._settings = settings_of(self.config.tunnel)
         self.agents = Agents(self.clock, self._settings, self.devices, self._remember)
@@ -239,6 +242,15 @@ class Joined:
 
     def _changed(self, principal: Principal) -> None:
         self.hub.changed(principal)
+
+    def _names_changed(
+        self, principal: Principal, bound: Sequence[Row], forgotten: Collection[str]
+    ) -> None:
+        """Keep names as a store would."""
+        kept = self.names.setdefault(principal, {})
+        for name in forgotten:
+            kept.pop(name, None)
+        kept.update({row[0]: row for row in bound})
 
     def _remember(self, device: Device, now_s: float) -> Any:
         self.remembered.append((device, now_s))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from mcptunnel.mcp.names import MIN_MAX_LENGTH, NameTable, Target
+from mcptunnel.mcp.names import MIN_MAX_LENGTH, NameTable, Row, Target
 
 LEGAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 parts = st.text(st.characters(codec="utf-8"), min_size=1) | st.text("ab_.", min_size=1, max_size=3)
@@ -174,6 +174,7 @@ class Names(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.table = NameTable()
+        self.rows: list[Row] = []
         self.meanings: dict[str, Target] = {}
         self.names: dict[tuple[object, ...], str] = {}
 
@@ -195,9 +196,10 @@ class Names(RuleBasedStateMachine):
 
     @rule()
     def restore(self) -> None:
-        rows = self.table.to_rows()
-        self.table = NameTable.from_rows(rows)
-        assert self.table.to_rows() == rows
+        self.rows += self.table.take_bound()
+        self.table = NameTable.from_rows(self.rows)
+        assert len(self.table) == len(self.rows)
+        assert self.table.take_bound() == []
 
     @rule(
         name=st.sampled_from(["a", "a__a", "a__a__a", "files__a"]),
@@ -215,7 +217,7 @@ class Names(RuleBasedStateMachine):
         for name, target in self.meanings.items():
             assert LEGAL.fullmatch(name)
             assert self.table.resolve(name) == target
-        assert len(self.table.to_rows()) == len(self.meanings)
+        assert len(self.table) == len(self.meanings)
         assert not self.meanings.keys() & {"status", "restart"}
 
 

@@ -32,6 +32,27 @@ def test_two_machines_with_one_name(stage: Stage, estate: Estate) -> None:
     assert "laptop-2: connected" in client.call("status").text
 
 
+def test_names_survive_a_restart_of_the_relay(estate: Estate) -> None:
+    """Both the old bare name and the new ones; also while the device is away, which is then said."""
+    relay = estate.relay().start()
+    key, client = relay.key("alice", "agent"), Client(relay.port, relay.key("alice", "mcp"))
+    first = estate.agent(relay, key).start()
+    assert "demo__add" in client.tools()
+    second = estate.agent(relay, key).start()
+    assert "laptop-2__demo__add" in client.tools()
+    first.program.stop()
+    start = len(second.program.log)
+    relay.program.stop()
+    relay.start()
+    away = client.call("demo__add", a=1, b=2)
+    assert away.outcome == "not_delivered"
+    assert "'laptop' is offline" in away.text
+    second.program.wait_for("connected to", start=start)
+    assert client.call("laptop-2__demo__add", a=1, b=2).text == '{"sum": 3}'
+    first.start()
+    assert client.call("demo__add", a=1, b=2).text == '{"sum": 3}'
+
+
 def test_a_second_process_of_an_installation_ends_the_first(stage: Stage, estate: Estate) -> None:
     """The first says why and what to do, exits with 1 and does not come back; calls go on."""
     relay = stage.relay

@@ -31,7 +31,7 @@ from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.hub.catalogue import Catalogue
-from mcptunnel.relay.hub.listing import Listing
+from mcptunnel.relay.hub.listing import Listing, NamesChanged
 from mcptunnel.relay.hub.meta_tools import (
     RESTART,
     STATUS,
@@ -93,7 +93,14 @@ class Hub:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, config: RelayConfig, devices: Devices) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        config: RelayConfig,
+        devices: Devices,
+        *,
+        names_changed: NamesChanged,
+    ) -> None:
         self._reactor = reactor
         self._devices = devices
         self._max_result_bytes = config.limits.max_result_bytes
@@ -107,6 +114,7 @@ class Hub:
             device_prefix=config.hub.device_prefix,
             offline_grace_s=config.hub.offline_grace_s,
             built=self._built,
+            names_changed=names_changed,
         )
         self.catalogue = Catalogue(
             reactor,

@@ -1,15 +1,15 @@
 """The tools that a user sees, under the names that clients call them by."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from msgspec import Raw
 from twisted.logger import Logger
 
 from mcptunnel.mcp.catalogue import Tool, exposed
-from mcptunnel.mcp.names import NameTable, Target
+from mcptunnel.mcp.names import NameTable, Row, Target
 from mcptunnel.model import Principal
 from mcptunnel.relay.devices import Device, Devices, RemoteServer
 from mcptunnel.relay.hub.meta_tools import META_TOOLS
@@ -19,6 +19,9 @@ TOOLS_PER_TURN: Final = 100
 
 MAX_NAMES: Final = 10_000
 """Names of one user that are remembered, those of tools that are gone included."""
+
+NamesChanged: TypeAlias = Callable[[Principal, Sequence[Row], Collection[str]], None]
+"""Hears whose names were bound (with their places), and which were forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class _View:
     """
 
     names: NameTable = field(default_factory=NameTable)
+    forgotten: list[str] = field(default_factory=list)
     shown: dict[RemoteServer, _Shown] = field(default_factory=dict)
     stale: bool = False
     building: Iterator[None] | None = None
@@ -59,7 +63,7 @@ class Listing:
     """Exposes tools under names that never change (`mcp.names`), in an order that never changes.
 
     Only what changed is made anew, a little in every turn. `built(principal)` is called when a user's
-    list is up to date again.
+    list is up to date again, and `names_changed` before it, with what a store is to keep or drop.
     """
 
     _log = Logger()
@@ -72,13 +76,19 @@ class Listing:
         device_prefix: str,
         offline_grace_s: float,
         built: Callable[[Principal], None],
+        names_changed: NamesChanged,
     ) -> None:
         self._reactor = reactor
         self._devices = devices
         self._device_prefix = device_prefix
         self._offline_grace_s = offline_grace_s
         self._built = built
+        self._names_changed = names_changed
         self._views: dict[Principal, _View] = {}
+
+    def restore(self, principal: Principal, rows: Iterable[Row]) -> None:
+        """Take in the names that the store remembers."""
+        self._views[principal] = _View(NameTable.from_rows(rows))
 
     def invalidate(self, principal: Principal) -> None:
         """Note that something about a user's devices or servers changed; `refresh` follows."""
@@ -129,7 +139,14 @@ class Listing:
         if view.stale:
             self.refresh(principal)
         else:
+            self._tell_names(principal, view)
             self._built(principal)
+
+    def _tell_names(self, principal: Principal, view: _View) -> None:
+        bound = view.names.take_bound()
+        forgotten, view.forgotten = view.forgotten, []
+        if bound or forgotten:
+            self._names_changed(principal, bound, forgotten)
 
     def _build(self, principal: Principal, view: _View) -> Iterator[None]:
         """Make what is not shown as it should be; every step costs about as much as one tool."""
@@ -155,7 +172,7 @@ class Listing:
         if excess > 0:
             listed = {name for shown in view.shown.values() for name in shown.names}
             there = {device.installation_id for device in self._devices.of(principal)}
-            view.names.forget(
+            view.forgotten += view.names.forget(
                 excess + MAX_NAMES // 10,
                 listed=listed,
                 is_there=lambda target: target.device_key in there,

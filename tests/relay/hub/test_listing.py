@@ -5,6 +5,7 @@ from typing import Literal
 import pytest
 from msgspec import Raw
 
+from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import HubConfig
 from mcptunnel.mcp.catalogue import Tool, exposed
 from mcptunnel.relay.hub import listing as module
@@ -50,6 +51,24 @@ def test_with_a_second_device_names_say_which() -> None:
     assert client.call("files__read").text == "files read"
     assert client.call("laptop__files__read").text == "files read"
     assert client.call("tower__files__read").text == "the second"
+
+
+def test_names_survive_the_relay() -> None:
+    """What was bound once means the same device, also in a relay that started anew and knows both."""
+    joined = Joined()
+    joined.agent(server(), name="laptop", installation_id="a" * 32)
+    alice = joined.access("alice", Scope.MCP).principal
+    kept = list(joined.names[alice].values())
+    assert [row[0] for row in kept] == ["files__read"]
+    later = Joined()
+    later.hub.listing.restore(alice, kept)
+    tower = MemoryServer("files", {"read": lambda _: "the tower's"})
+    later.agent(tower, name="tower", installation_id="b" * 32)
+    assert later.client().tools() == [later.names[alice].popitem()[0]]
+    assert "no longer known" in later.client().call("files__read").text
+    later.agent(server(), name="laptop", installation_id="a" * 32)
+    assert later.client().call("files__read").text == "files read"
+    assert later.client().call("tower__files__read").text == "the tower's"
 
 
 @pytest.mark.parametrize(
