@@ -6,14 +6,13 @@ from typing import Any, Final
 from msgspec import Raw
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
-from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from mcptunnel.agent.servers.http_call import Calls, Ended
 from mcptunnel.agent.servers.http_handshake import Agreed, Unusable, agree
 from mcptunnel.agent.servers.http_one_way import MAX_ONE_WAY
 from mcptunnel.agent.servers.interfaces import ServerState
-from mcptunnel.agent.servers.kept import KeptServer
+from mcptunnel.agent.servers.kept import MAX_WAITING, KeptServer
 from mcptunnel.agent.servers.restarts import RestartPolicy
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.jsonrpc import Request, Response
@@ -23,7 +22,6 @@ from mcptunnel.net.errors import printable
 from mcptunnel.net.http1 import Client
 
 HANDSHAKE_TIMEOUT_S: Final = 30.0
-MAX_WAITING: Final = 256
 MAX_IDLE: Final = 256
 """As many connections as streams: with fewer, a busy server is connected to anew for every call."""
 MAX_CONNECTIONS: Final = MAX_IDLE + MAX_ONE_WAY
@@ -55,9 +53,7 @@ class HttpServer(KeptServer):
         self._calls: Calls | None = None
         self._asked: dict[int, Calls] = {}
         self._agreeing: Deferred[Any] | None = None
-        self._waiting: dict[int, Request] = {}
         self._retried: set[int] = set()
-        self._again_call: IDelayedCall | None = None
 
     # What the agent does.
 
@@ -74,12 +70,9 @@ class HttpServer(KeptServer):
         if self._client is not None:
             self._closing, self._client = self._client, None
         self._calls = None
-        if self._again_call is not None:
-            self._again_call.cancel()
-            self._again_call = None
         if self._agreeing is not None:
             self._agreeing.cancel()
-        for pending in (self._waiting, self._asked, self._retried):
+        for pending in (self._asked, self._retried):
             pending.clear()
 
     async def _end(self) -> None:
@@ -88,7 +81,8 @@ class HttpServer(KeptServer):
 
     def _takes_calls(self) -> bool:
         is_starting = self.status.state is ServerState.STARTING
-        return self._calls is not None or (is_starting and len(self._waiting) < MAX_WAITING)
+        waits = self._comes_soon() or (is_starting and len(self._waiting) < MAX_WAITING)
+        return self._calls is not None or waits
 
     def _ask(self, key: int, request: Request) -> None:
         if self._calls is None:
@@ -102,9 +96,7 @@ class HttpServer(KeptServer):
     def _agree(self) -> None:
         if self._client is None or self._agreeing is not None:
             return
-        if self._again_call is not None:
-            self._again_call.cancel()
-            self._again_call = None
+        self._cancel_again()
         self._restarts.started(self._reactor.seconds())
         self._calls = None
         self._set(state=ServerState.STARTING, detail="is being asked which protocol it speaks")
@@ -134,13 +126,11 @@ class HttpServer(KeptServer):
         if failure.check(CancelledError):
             return
         detail = self._words(failure)
-        self._log.warn("server {server} {detail}", server=self._config.name, detail=detail)
-        self._set(state=ServerState.FAILED, detail=detail)
+        self._troubled(detail)
         waiting, self._waiting = self._waiting, {}
         for key in waiting:
             self._fail(key, detail, Outcome.NOT_DELIVERED)
-        delay_s = self._restarts.ended(self._reactor.seconds())
-        self._again_call = self._reactor.callLater(delay_s, self._again)
+        self._try_later()
 
     def _words(self, failure: Failure) -> str:
         if failure.check(DeferredTimeoutError):
@@ -151,7 +141,6 @@ class HttpServer(KeptServer):
         return "cannot be used"
 
     def _again(self) -> None:
-        self._again_call = None
         self._agree()
 
     # Calls under way.

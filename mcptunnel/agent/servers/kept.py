@@ -21,6 +21,10 @@ from mcptunnel.model import Outcome
 from mcptunnel.net.errors import printable
 
 SWEEP_INTERVAL_S = 1.0
+SOON_S = 2.0
+"""A server that is tried again so soon lets calls wait for that; others refuse them at once."""
+MAX_WAITING = 256
+"""Calls that wait for a server that is away or starting."""
 OVER_KEY = 0
 """The key of calls that were over before they were open."""
 
@@ -50,6 +54,10 @@ class KeptServer(ABC):
         self._restarts = RestartPolicy()
         self._orders = 0
         self._sweep_call: IDelayedCall | None = None
+        self._again_call: IDelayedCall | None = None
+        self._again_is_soon = False
+        self._waiting: dict[int, Request] = {}
+        self._told = ""
         self.status = ServerStatus(
             config.name, config.kind, ServerState.STOPPED, 0, config.prefix, "is stopped"
         )
@@ -77,7 +85,10 @@ class KeptServer(ABC):
             self._sweep_call.cancel()
             self._sweep_call = None
         self._forget()
+        self._waiting.clear()
+        self._cancel_again()
         self._open.fail_all(self._failure("was stopped", Outcome.UNKNOWN))
+        self._told = ""
         self._set(state=ServerState.STOPPED, detail="is stopped")
         await self._end()
 
@@ -102,7 +113,7 @@ class KeptServer(ABC):
 
     @abstractmethod
     def _forget(self) -> None:
-        """Cancel timers and forget all calls, at once."""
+        """Cancel timers of its own and forget all calls, at once."""
 
     @abstractmethod
     async def _end(self) -> None:
@@ -115,6 +126,10 @@ class KeptServer(ABC):
     @abstractmethod
     def _ask(self, key: int, request: Request) -> None:
         """Make a call, now or as soon as that is possible."""
+
+    @abstractmethod
+    def _again(self) -> None:
+        """Try once more, some time after `_troubled`."""
 
     @abstractmethod
     def _drop(self, key: int, reason: str) -> None:
@@ -156,7 +171,41 @@ class KeptServer(ABC):
             self._drop(key, "timeout")
         self._sweep_call = self._reactor.callLater(SWEEP_INTERVAL_S, self._sweep)
 
+    def _comes_soon(self) -> bool:
+        """Say whether a call can wait for the next try."""
+        return self._again_is_soon and len(self._waiting) < MAX_WAITING
+
+    def _try_later(self) -> None:
+        """Try again after a while, longer from time to time."""
+        delay_s = self._restarts.ended(self._reactor.seconds())
+        self._again_is_soon = delay_s <= SOON_S
+        self._again_call = self._reactor.callLater(delay_s, self._try_again)
+
+    def _try_again(self) -> None:
+        self._again_call = None
+        self._again_is_soon = False
+        self._again()
+
+    def _cancel_again(self) -> None:
+        if self._again_call is not None:
+            self._again_call.cancel()
+            self._again_call = None
+        self._again_is_soon = False
+
+    def _troubled(self, detail: str, remedy: str = "") -> None:
+        """Note what is wrong, and log it: once, for as long as nothing else goes wrong."""
+        self._set(state=ServerState.FAILED, detail=detail)
+        if detail != self._told:
+            self._told = detail
+            self._log.warn(
+                "server {server}: {detail}. {remedy}Trying again, less and less often.",
+                server=self._config.name,
+                detail=detail,
+                remedy=f"{remedy}. " if remedy else "",
+            )
+
     def _is_ready(self, info: ServerInfo) -> None:
+        self._told = ""
         self._log.info(
             "server {server} is ready: {era} {version}",
             server=self._config.name,

@@ -6,7 +6,6 @@ from typing import Any
 
 from msgspec import Raw
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall
 
 from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.agent.servers.kept import KeptServer
@@ -43,9 +42,7 @@ class StdioServer(KeptServer):
         self._child: Child | None = None
         self._probe = True
         self._probe_killed_it = False
-        self._handed_on: dict[int, Request] = {}
         self._exit_text = ""
-        self._restart_call: IDelayedCall | None = None
         self._perform: dict[type, Callable[[Any], None]] = {
             core.Write: self._write,
             core.Deliver: self._deliver,
@@ -66,22 +63,18 @@ class StdioServer(KeptServer):
     def _forget(self) -> None:
         self._child = None
         self._probe_killed_it = False
-        self._handed_on.clear()
-        if self._restart_call is not None:
-            self._restart_call.cancel()
-            self._restart_call = None
 
     async def _end(self) -> None:
         if self._process is not None:
             await self._process.stop(STOP_GRACE_S)
 
     def _takes_calls(self) -> bool:
-        return self._child is not None
+        return self._child is not None or self._comes_soon()
 
     def _ask(self, key: int, request: Request) -> None:
         child, process = self._child, self._process
         if self._probe_killed_it or child is None:
-            self._handed_on[key] = request
+            self._waiting[key] = request
         elif process is not None and process.unsent_bytes > MAX_UNREAD_BYTES:
             self._fail(key, "does not read what it is sent", Outcome.NOT_DELIVERED)
         else:
@@ -89,7 +82,7 @@ class StdioServer(KeptServer):
             self._perform_all(child)
 
     def _drop(self, key: int, reason: str) -> None:
-        self._handed_on.pop(key, None)
+        self._waiting.pop(key, None)
         child = self._child
         if child is not None:
             child.cancel(key, reason)
@@ -130,17 +123,14 @@ class StdioServer(KeptServer):
         if child is None:
             return
         self._exit_text = f"exited ({status})"
-        self._log.warn(
-            "server {server} exited ({status})", server=self._config.name, status=str(status)
-        )
         child.exited()
         self._perform_all(child)
         if self._probe_killed_it:
             self._spawn()
             return
         if self.status.state is not ServerState.FAILED:
-            self._set(state=ServerState.FAILED, detail=self._exit_text)
-        self._restart_later()
+            self._troubled(self._exit_text)
+        self._try_later()
 
     # The life of the process.
 
@@ -157,33 +147,27 @@ class StdioServer(KeptServer):
             cwd=None if config.cwd is None else str(config.cwd),
         )
         self._probe_killed_it = False
-        handed_on, self._handed_on = self._handed_on, {}
+        waiting, self._waiting = self._waiting, {}
         try:
             process.start()
         except ChildStartError as error:
-            self._not_started(error, handed_on)
+            self._not_started(error, waiting)
             return
         self._process = process
         self._child = child = Child(client_info=self._client_info, now_s=now_s, probe=self._probe)
         child.start()
-        for key, request in handed_on.items():
+        for key, request in waiting.items():
             child.call(key, request)
         self._perform_all(child)
 
-    def _not_started(self, error: ChildStartError, handed_on: dict[int, Request]) -> None:
-        self._log.error("server {server}: {error}", server=self._config.name, error=str(error))
-        detail = f"cannot be started: {error}"
-        self._set(state=ServerState.FAILED, detail=detail)
-        for key in handed_on:
-            self._fail(key, detail, Outcome.NOT_DELIVERED)
-        self._restart_later()
+    def _not_started(self, error: ChildStartError, waiting: dict[int, Request]) -> None:
+        setting = f"servers.{self._config.name}.{error.setting}"
+        self._troubled(str(error), f"{error.remedy} in {setting}" if error.remedy else "")
+        for key in waiting:
+            self._fail(key, str(error), Outcome.NOT_DELIVERED)
+        self._try_later()
 
-    def _restart_later(self) -> None:
-        delay_s = self._restarts.ended(self._reactor.seconds())
-        self._restart_call = self._reactor.callLater(delay_s, self._restart_now)
-
-    def _restart_now(self) -> None:
-        self._restart_call = None
+    def _again(self) -> None:
         self._set(restarts=self.status.restarts + 1)
         self._spawn()
 
@@ -219,18 +203,19 @@ class StdioServer(KeptServer):
 
     def _probe_killed(self, action: core.ProbeKilled) -> None:
         """Start again for a server that does not bear to be asked which era it speaks."""
-        self._log.info("server {server} is started again, unasked", server=self._config.name)
+        self._log.info(
+            "server {server} is started again, without asking for its era",
+            server=self._config.name,
+        )
         self._probe = False
         self._probe_killed_it = True
-        self._handed_on.update(action.waiting)
+        self._waiting.update(action.waiting)
         self._end_process()
 
     def _failed(self, action: core.Failed) -> None:
-        reason = printable(action.reason)
-        self._log.error("server {server}: {reason}", server=self._config.name, reason=reason)
         exited = self._process is None
-        detail = f"{self._exit_text} while starting" if exited else f"failed: {reason}"
-        self._set(state=ServerState.FAILED, detail=detail)
+        reason = f"failed: {printable(action.reason)}"
+        self._troubled(f"{self._exit_text} while starting" if exited else reason)
         self._end_process()
 
     def _end_process(self) -> None:

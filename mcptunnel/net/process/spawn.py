@@ -1,8 +1,10 @@
 """Starting a program in a session of its own, and noticing that it ended."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
@@ -15,7 +17,16 @@ _POLL_S = 0.02
 
 
 class ChildStartError(McpTunnelError):
-    """A command that cannot be started; the text names it and says why. Arguments are not shown."""
+    """A command that cannot be started; the text names it and says why. Arguments are not shown.
+
+    `str()` is the end of a sentence that begins with whose command it is. `remedy`, if there is one,
+    is what to do, but for where: in the setting "command" or "cwd", says `setting`.
+    """
+
+    def __init__(self, text: str, remedy: str = "", setting: str = "command") -> None:
+        super().__init__(text)
+        self.remedy = remedy
+        self.setting = setting
 
 
 def spawn(
@@ -29,7 +40,7 @@ def spawn(
     Raises ChildStartError.
     """
     if not command:
-        raise ChildStartError("The command is empty")
+        raise ChildStartError("cannot start: the command is empty")
     try:
         return subprocess.Popen(  # noqa: S603  running what the user configured is our purpose
             list(command),
@@ -42,17 +53,33 @@ def spawn(
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        raise ChildStartError(f"Cannot start {command[0]!r}: {_reason(error, cwd)}") from error
+        raise _start_error(command[0], env, cwd, error) from error
 
 
-def _reason(error: OSError | ValueError, cwd: str | None) -> str:
-    if cwd is not None and isinstance(error, OSError) and error.filename == cwd:
-        return f"the working directory {cwd!r} cannot be used ({error.strerror})"
-    if isinstance(error, FileNotFoundError):
-        return "there is no such program in its PATH, or the interpreter of the script is missing"
-    if isinstance(error, PermissionError):
-        return "it is not executable"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+def _start_error(
+    program: str, env: Mapping[str, str], cwd: str | None, error: OSError | ValueError
+) -> ChildStartError:
+    reason, remedy, setting = str(error), "", "command"
+    if isinstance(error, OSError):
+        reason = error.strerror or reason
+        if cwd is not None and error.filename == cwd:
+            reason = f"the working directory {cwd!r} cannot be used ({reason})"
+            remedy, setting = "Name one that can", "cwd"
+        elif isinstance(error, FileNotFoundError):
+            reason, remedy = _missing(program, env, cwd)
+        elif isinstance(error, PermissionError):
+            reason, remedy = "it is not executable", "Make it so, or name another program"
+    return ChildStartError(f"cannot start {program!r}: {reason}", remedy, setting)
+
+
+def _missing(program: str, env: Mapping[str, str], cwd: str | None) -> tuple[str, str]:
+    """Return what is missing, and what to do."""
+    by_path = os.sep in program
+    if by_path and not Path(cwd or "", program).exists():
+        return "there is no such file", "Correct the path"
+    if by_path or shutil.which(program, path=env.get("PATH")):
+        return "the interpreter of that script is missing", "Install it, or name another program"
+    return "no such program in PATH", "Install it, or give its full path"
 
 
 @implementer(IReadDescriptor)

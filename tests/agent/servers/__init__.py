@@ -45,7 +45,7 @@ class FakeProcess:
 
     def start(self) -> None:
         if self._workshop.refusal:
-            raise ChildStartError(self._workshop.refusal)
+            raise ChildStartError(self._workshop.refusal, "Install it")
         self._workshop.processes.append(self)
 
     def write_line(self, line: bytes) -> None:

@@ -57,6 +57,9 @@ class Toy(KeptServer):
     def _ask(self, key: int, request: Request) -> None:
         self.asked[key] = request
 
+    def _again(self) -> None:
+        self._begin()
+
     def _drop(self, key: int, reason: str) -> None:
         self.dropped.append((key, reason))
 

@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.servers import stdio
+from mcptunnel.agent.servers import kept, stdio
 from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.agent.servers.printed import MAX_LINES
 from mcptunnel.agent.servers.stdio import MAX_UNREAD_BYTES, StdioServer
@@ -77,7 +77,7 @@ def test_the_command_runs_with_its_own_environment_and_directory(
 
 
 def test_a_modern_server_is_ready_after_the_probe(bench: Bench) -> None:
-    assert bench.server.status.detail == "is stopped"
+    assert failed(bench.call()) == ("The server 'files' is stopped.", Outcome.NOT_DELIVERED)
     process = bench.started()
     assert bench.server.status.state is ServerState.STARTING
     process.be_modern()
@@ -135,10 +135,52 @@ def test_a_crash_fails_what_was_asked_as_unknown_and_the_next_process_works(benc
     assert len(bench.workshop.processes) == 2
 
 
-def test_a_call_while_it_is_down_is_refused_before_anything_starts(bench: Bench) -> None:
+def test_a_call_right_after_a_crash_waits_for_the_next_process(bench: Bench) -> None:
     bench.started().be_modern().exit(70)
+    caller, given_up = bench.call(), Caller()
+    bench.server.call(tool_call("write"), given_up).cancel("changed my mind")
+    assert not caller.is_over
+    bench.clock.advance(0.1)
+    process = bench.workshop.last.be_modern()
+    (asked,) = process.asked("tools/call")
+    assert asked["params"]["name"] == "read"
+    process.answer("tools/call", {"content": []})
+    assert caller.result["content"] == []
+
+
+def test_a_call_that_waits_fails_with_the_next_start(bench: Bench) -> None:
+    bench.started().be_modern().exit(70)
+    caller = bench.call()
+    bench.workshop.refusal = "cannot start 'server': it is not executable"
+    bench.clock.advance(0.1)
+    text = "The server 'files' cannot start 'server': it is not executable."
+    assert failed(caller) == (text, Outcome.NOT_DELIVERED)
+
+
+def test_no_more_than_so_many_calls_wait_for_the_next_process(bench: Bench) -> None:
+    bench.started().be_modern().exit(70)
+    callers = [bench.call() for _ in range(kept.MAX_WAITING + 1)]
+    assert [caller.is_over for caller in callers] == [False] * kept.MAX_WAITING + [True]
+    assert failed(callers[-1])[1] is Outcome.NOT_DELIVERED
+
+
+def test_a_call_is_refused_at_once_when_the_next_start_is_far_away(bench: Bench) -> None:
+    """After 0.1 + 0.2 + 0.4 + 0.8 + 1.6 s it is tried after 3.2 s."""
+    bench.started()
+    for delay_s in (0.1, 0.2, 0.4, 0.8, 1.6):
+        bench.workshop.last.be_modern().exit(70)
+        bench.clock.advance(delay_s)
+    bench.workshop.last.be_modern().exit(70)
     text = "The server 'files' exited (exit code 70)."
     assert failed(bench.call()) == (text, Outcome.NOT_DELIVERED)
+
+
+def test_a_stop_ends_the_wait_for_the_next_process(bench: Bench) -> None:
+    bench.started().be_modern().exit(70)
+    caller = bench.call()
+    Deferred.fromCoroutine(bench.server.stop())
+    assert failed(caller)[0] == "The server 'files' was stopped."
+    assert not bench.clock.getDelayedCalls()
 
 
 def test_a_server_that_keeps_crashing_is_started_less_and_less_often_but_for_ever(
@@ -212,10 +254,10 @@ def test_what_waits_for_a_process_that_cannot_be_started_any_more_is_refused(
 ) -> None:
     first = bench.started()
     caller = bench.call()
-    bench.workshop.refusal = "Cannot start 'server': it is not executable"
+    bench.workshop.refusal = "cannot start 'server': it is not executable"
     first.exit(1)
     text, outcome = failed(caller)
-    assert "cannot be started: Cannot start 'server': it is not executable" in text
+    assert text == "The server 'files' cannot start 'server': it is not executable."
     assert outcome is Outcome.NOT_DELIVERED
 
 
@@ -243,14 +285,41 @@ def test_a_server_that_refuses_the_handshake_is_ended_and_tried_again(bench: Ben
     assert bench.workshop.last is not process
 
 
+def test_what_is_wrong_is_logged_when_it_changes_with_what_to_do(bench: Bench, log: Log) -> None:
+    bench.workshop.refusal = "cannot start 'server': no such program in PATH"
+    bench.server.start()
+    bench.pass_seconds(300)
+    told = (
+        "server files: cannot start 'server': no such program in PATH."
+        " Install it in servers.files.command. Trying again, less and less often."
+    )
+    assert log.lines == [told]
+    bench.workshop.refusal = ""
+    bench.pass_seconds(31)
+    bench.workshop.last.exit(1)  # the next ones are not asked for their era
+    for _ in range(3):
+        known = len(bench.workshop.processes)
+        bench.workshop.last.exit(2)
+        while len(bench.workshop.processes) == known:
+            bench.clock.advance(0.5)
+    other = "server files: exited (exit code 2) while starting. Trying again, less and less often."
+    assert [line for line in log.lines if "era" not in line] == [told, other]
+    bench.workshop.last.answer("initialize", {"protocolVersion": "2025-06-18"})
+    assert "server files is ready: legacy 2025-06-18" in log
+    bench.workshop.last.exit(2)
+    assert log.lines[-1] == (
+        "server files: exited (exit code 2). Trying again, less and less often."
+    )
+
+
 def test_a_command_that_cannot_be_started_is_tried_for_ever(bench: Bench) -> None:
-    bench.workshop.refusal = "Cannot start 'server': there is no such program"
+    bench.workshop.refusal = "cannot start 'server': no such program in PATH"
     bench.server.start()
     status = bench.server.status
     assert status.state is ServerState.FAILED
-    assert status.detail == "cannot be started: Cannot start 'server': there is no such program"
-    assert failed(bench.call())[1] is Outcome.NOT_DELIVERED
+    assert status.detail == "cannot start 'server': no such program in PATH"
     bench.pass_seconds(300)
+    assert failed(bench.call())[1] is Outcome.NOT_DELIVERED
     assert bench.server.status.restarts > 10
     bench.workshop.refusal = ""
     bench.pass_seconds(31)

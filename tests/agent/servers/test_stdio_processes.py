@@ -213,7 +213,7 @@ async def test_a_command_that_does_not_exist_is_told_and_tried_again(
     server = start(str(program))
     status = server.status
     assert status.state is ServerState.FAILED
-    assert status.detail.startswith(f"cannot be started: Cannot start '{program}': there is no")
+    assert status.detail.startswith(f"cannot start '{program}': there is no such file")
     program.write_text(f"#!/bin/sh\nexec {shlex.join(DEMO)}\n")
     program.chmod(0o700)
     await ready(server)

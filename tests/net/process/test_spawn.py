@@ -18,7 +18,8 @@ def output_of(*command: str, cwd: str | None = None) -> list[str]:
 @pytest.mark.parametrize(
     ("command", "cwd", "words"),
     [
-        (["no-such-program-xyz", "--token=s3cret"], None, "no such program"),
+        (["no-such-program-xyz", "--token=s3cret"], None, "no such program in PATH"),
+        (["/no/such/program"], None, "there is no such file"),
         (["/etc/passwd"], None, "not executable"),
         (["cat"], "/no/such/folder", "working directory '/no/such/folder'"),
         (["cat\0"], None, "null byte"),
@@ -32,6 +33,25 @@ def test_a_command_that_cannot_start_says_why(
     with pytest.raises(ChildStartError, match=words) as raised:
         spawn.spawn(command, ENV, cwd)
     assert "s3cret" not in str(raised.value)
+
+
+def test_a_script_whose_interpreter_is_missing(tmp_path: Path) -> None:
+    """Found by its path, and in PATH: it is the interpreter that has to be installed."""
+    script = tmp_path / "script"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o700)
+    for command, env in ((str(script), ENV), ("script", {"PATH": str(tmp_path)})):
+        with pytest.raises(ChildStartError, match="interpreter of that script") as raised:
+            spawn.spawn([command], env, None)
+        assert raised.value.remedy.startswith("Install it")
+
+
+def test_the_setting_that_is_wrong_is_named() -> None:
+    for command, cwd, setting in ((["x-y-z"], None, "command"), (["cat"], "/no/such", "cwd")):
+        with pytest.raises(ChildStartError) as raised:
+            spawn.spawn(command, ENV, cwd)
+        assert raised.value.setting == setting
+        assert raised.value.remedy
 
 
 def test_a_child_sees_only_its_environment_and_directory(tmp_path: Path) -> None:
