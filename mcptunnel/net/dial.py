@@ -66,13 +66,30 @@ class _Dialling(Factory):
 
     noisy = False
 
-    def __init__(self, make: Callable[[], ClientProtocol]) -> None:
+    def __init__(self, address: LinkAddress, make: Callable[[], ClientProtocol]) -> None:
+        self._address = address
         self._make = make
-        self.reached = "no connection"
+        self._protocol: ClientProtocol | None = None
 
     def buildProtocol(self, _address: object) -> Any:
-        self.reached = "connected, but no answer"
-        return self._make()
+        self._protocol = self._make()
+        return self._protocol
+
+    def timed_out(self, timeout_s: float) -> ConnectFailed:
+        """Return the error that says how far it came."""
+        reached = "no connection" if self._protocol is None else "connected, but no answer"
+        return self.with_hint(ConnectFailed(f"{self._address}: {reached} within {timeout_s:g} s"))
+
+    def with_hint(self, failure: ConnectFailed) -> ConnectFailed:
+        """Return the error with what may help, if TLS was spoken to what does not speak it."""
+        protocol = self._protocol
+        if not self._address.is_secure or protocol is None:
+            return failure
+        if protocol.is_encrypted or failure.speaks_tls:
+            return failure
+        return ConnectFailed(
+            f"{failure}. Does the relay speak https there? If not, write http://{self._address}"
+        )
 
 
 async def connect(
@@ -102,14 +119,14 @@ async def connect(
 
     def timed_out(result: Any, _timeout_s: float) -> Any:
         if isinstance(result, Failure) and isinstance(result.value, CancelledError):
-            raise ConnectFailed(f"{address}: {dialling.reached} within {timeout_s:g} s")
+            raise dialling.timed_out(timeout_s)
         return result
 
     endpoint: Any = HostnameEndpoint(reactor, address.host, address.port, timeout=timeout_s)
     if address.is_secure:
         options = tls_options or optionsForClientTLS(address.host)
         endpoint = wrapClientTLS(options, endpoint, clock=reactor)
-    dialling = _Dialling(make)
+    dialling = _Dialling(address, make)
     attempt = Deferred.fromCoroutine(_attempt(endpoint, dialling, address))
     attempt.addTimeout(timeout_s, reactor, timed_out)
     return await attempt
@@ -122,5 +139,8 @@ async def _attempt(endpoint: Any, dialling: _Dialling, address: LinkAddress) -> 
         raise CancelledError from None
     except (ConnectError, OSError, ValueError) as error:
         raise ConnectFailed.because(str(address), error) from error
-    link: Link = await protocol.opening.opened()
+    try:
+        link: Link = await protocol.opening.opened()
+    except ConnectFailed as failure:
+        raise dialling.with_hint(failure) from failure
     return link

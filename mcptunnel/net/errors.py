@@ -8,6 +8,7 @@ ListenFailed         a port, or a socket path, that cannot be had
 """
 
 import errno
+import json
 from http import HTTPStatus
 from pathlib import Path
 
@@ -27,25 +28,34 @@ class LinkError(McpTunnelError):
 
 
 class ConnectFailed(LinkError):
-    """No link could be made, but a later attempt may succeed; `str()` says what was wrong."""
+    """No link could be made, but a later attempt may succeed; `str()` says what was wrong.
+
+    `speaks_tls` says that TLS failed with a peer that speaks it.
+    """
+
+    speaks_tls = False
 
     @classmethod
     def because(cls, where: str, reason: BaseException | None) -> "ConnectFailed":
         """Tell a failure of Twisted's or OpenSSL's in our words; `where` is `host:port`."""
-        return cls(f"{where}: {_sentence(reason)}")
+        failed = cls(f"{where}: {_sentence(reason)}")
+        is_tls_error = isinstance(reason, (SSL.Error, VerificationError, CertificateError))
+        failed.speaks_tls = is_tls_error and not _is_not_tls(reason)
+        return failed
 
 
 class UpgradeRefused(LinkError):
     """The server answered, but not with a WebSocket.
 
     `retry_after_s` is its Retry-After in seconds, or None. `body_text` is the start of its answer,
-    printable.
+    printable; `said` what it has to say to people, "" if that is a page or nothing.
     """
 
     def __init__(
         self, status: int, retry_after_s: float | None = None, body_text: str = ""
     ) -> None:
-        told = f": {body_text[:QUOTED_CHARS]}" if body_text else ""
+        self.said = _said(body_text)[:QUOTED_CHARS].rstrip(". ")
+        told = f": {self.said}" if self.said else ""
         super().__init__(f"the server answered {status} {_phrase(status)}".rstrip() + told)
         self.status = status
         self.retry_after_s = retry_after_s
@@ -55,6 +65,11 @@ class UpgradeRefused(LinkError):
     def is_credential_refused(self) -> bool:
         """Whether it was the credential that was refused: to try again with it is no use."""
         return self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it looks like the answer of some other web server, or of a wrong path of it."""
+        return self.status < HTTPStatus.BAD_REQUEST or self.status in _NO_SUCH_ENDPOINT
 
 
 class BadHandshake(LinkError):
@@ -100,6 +115,28 @@ def printable(text: str, max_chars: int = SHOWN_CHARS) -> str:
     return text.strip()
 
 
+_NO_SUCH_ENDPOINT = (
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.GONE,
+    HTTPStatus.NOT_IMPLEMENTED,
+)
+
+
+def _said(body_text: str) -> str:
+    """Return the words in an answer: a JSON-RPC error's, an OAuth error's, or a plain text."""
+    try:
+        found = json.loads(body_text)
+    except (ValueError, RecursionError):
+        return "" if body_text.startswith(("<", "{", "[")) else body_text
+    error = found.get("error") if isinstance(found, dict) else None
+    if isinstance(error, dict):
+        words = error.get("message")
+    else:
+        words = found.get("error_description") if isinstance(found, dict) else None
+    return printable(words) if isinstance(words, str) else ""
+
+
 _SENTENCES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((error.DNSLookupError,), "the name cannot be resolved"),
     ((error.ConnectionRefusedError,), "nothing listens there, the connection was refused"),
@@ -134,11 +171,23 @@ def _sentence(reason: BaseException | None) -> str:
 
 
 def _tls_sentence(reason: SSL.Error) -> str:
-    queue = reason.args[0] if reason.args and isinstance(reason.args[0], list) else []
-    told = str(queue[-1][-1]) if queue else "the server hung up"
+    told = _openssl_words(reason)
     if told == "certificate verify failed":
         return "the server's certificate is not one that this machine trusts, or has expired"
-    return told
+    return "the answer is not TLS" if told in _NOT_TLS else told or "the server hung up"
+
+
+def _is_not_tls(reason: BaseException | None) -> bool:
+    return isinstance(reason, SSL.Error) and _openssl_words(reason) in _NOT_TLS
+
+
+def _openssl_words(reason: SSL.Error) -> str:
+    queue = reason.args[0] if reason.args and isinstance(reason.args[0], list) else []
+    return str(queue[-1][-1]) if queue else ""
+
+
+_NOT_TLS = ("wrong version number", "packet length too long", "http request")
+"""What OpenSSL makes of an answer in plain text."""
 
 
 def _phrase(status: int) -> str:

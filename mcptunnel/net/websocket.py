@@ -19,7 +19,12 @@ from autobahn.websocket import USES_NVX
 from autobahn.websocket.protocol import WebSocketProtocol
 from autobahn.websocket.types import ConnectingRequest
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHandshakeListener,
+    IPushProducer,
+    IReactorTime,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -252,10 +257,15 @@ class ServerProtocol(_LinkProtocol, WebSocketServerProtocol):  # type: ignore[mi
         return SUBPROTOCOL
 
 
+@implementer(IHandshakeListener)
 class ClientProtocol(_LinkProtocol, WebSocketClientProtocol):  # type: ignore[misc]  # as above
-    """The end that dials, and sends `handshake`. `opening` says how it went."""
+    """The end that dials, and sends `handshake`. `opening` says how it went.
+
+    `is_encrypted` says that there is a TLS connection.
+    """
 
     FACTORY = WebSocketClientFactory
+    is_encrypted = False
 
     def __init__(
         self,
@@ -267,6 +277,9 @@ class ClientProtocol(_LinkProtocol, WebSocketClientProtocol):  # type: ignore[mi
         super().__init__(receiver, reactor, max_message_bytes)
         self._handshake: ConnectingRequest | None = handshake
         self.opening = Opening(f"{handshake.host}:{handshake.port}", reactor, self.abort)
+
+    def handshakeCompleted(self) -> None:
+        self.is_encrypted = True
 
     def onConnecting(self, _details: object) -> ConnectingRequest | None:
         handshake, self._handshake = self._handshake, None

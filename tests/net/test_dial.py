@@ -98,6 +98,17 @@ def test_a_silent_network_is_given_up_in_time() -> None:
     assert str(dialled.error) == "relay.test:80: no connection within 4 s"
 
 
+def test_a_server_that_does_not_answer_tls_may_not_speak_it() -> None:
+    """As a web server without TLS, which waits for the end of a line."""
+    dialled, server = Dialled(Recorder(), url="https://relay.test/", timeout_s=4.0), Raw()
+    dialled.join(server)
+    dialled.reactor.advance(4.1)
+    assert str(dialled.error) == (
+        "relay.test:443: connected, but no answer within 4 s."
+        " Does the relay speak https there? If not, write http://relay.test:443"
+    )
+
+
 def test_a_name_that_cannot_be_resolved() -> None:
     """The text says that it was the name."""
     dialled = Dialled(Recorder(), memory_reactor(finds=False))

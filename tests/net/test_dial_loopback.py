@@ -41,8 +41,9 @@ async def test_tls_with_a_private_authority(loopback: Opens, authority: Authorit
 async def test_a_certificate_that_is_not_trusted(loopback: Opens, authority: Authority) -> None:
     """The failure says that it was the certificate; the credential was never sent."""
     here = loopback(tls=authority.server_options(LOOPBACK))
-    with pytest.raises(ConnectFailed, match="not one that this machine trusts"):
+    with pytest.raises(ConnectFailed, match="not one that this machine trusts") as failed:
         await here.dial()
+    assert "http://" not in str(failed.value)
     assert here.door.authorization is None
 
 
@@ -69,11 +70,11 @@ class Blunt(Protocol):
 async def test_https_to_a_port_that_speaks_http(
     running_reactor: Any, free_port: int, authority: Authority
 ) -> None:
-    """The failure says that it was TLS."""
+    """The failure comes at once, and says that it was TLS and what to write instead."""
     factory: Any = Factory.forProtocol(Blunt)
     listening = running_reactor.listenTCP(free_port, factory, interface="127.0.0.1")
     try:
-        with pytest.raises(ConnectFailed, match="TLS failed"):
+        with pytest.raises(ConnectFailed, match="the answer is not TLS") as failed:
             await connect(
                 f"https://127.0.0.1:{free_port}",
                 receiver=Recorder(),
@@ -81,8 +82,20 @@ async def test_https_to_a_port_that_speaks_http(
                 headers={},
                 tls_options=authority.client_options("127.0.0.1"),
             )
+        assert str(failed.value).endswith(f"If not, write http://127.0.0.1:{free_port}")
     finally:
         await listening.stopListening()
+
+
+@in_reactor
+async def test_a_server_that_speaks_tls_and_does_not_answer(
+    loopback: Opens, authority: Authority
+) -> None:
+    """To write http would not help."""
+    here = loopback(tls=authority.server_options(LOOPBACK), waits=True)
+    with pytest.raises(ConnectFailed, match=r"no answer within 0\.3 s$"):
+        await here.dial(tls_options=authority.client_options("127.0.0.1"), timeout_s=0.3)
+    here.door.requests.pop().notifyFinish().addErrback(lambda _lost: None)
 
 
 @in_reactor

@@ -26,7 +26,7 @@ NOT_TLS = SSL.Error([("SSL routines", "", "wrong version number")])
         (error.NoRouteError(), "cannot connect"),
         (VerificationError(errors=[]), "for another name"),
         (VERIFY_FAILED, "not one that this machine trusts"),
-        (NOT_TLS, "TLS failed, wrong version number"),
+        (NOT_TLS, "TLS failed, the answer is not TLS"),
         (SSL.Error(), "TLS failed, the server hung up"),
         (error.ConnectionLost(), "closed the connection without an answer"),
         (error.ConnectionDone(), "closed the connection without an answer"),
@@ -82,6 +82,40 @@ def test_a_refusal_in_one_line() -> None:
     )
     assert str(UpgradeRefused(799)) == "the server answered 799"
     assert len(str(UpgradeRefused(500, None, "x" * 4000))) < 300
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"error": "x", "error_description": "Browsers may not connect here."}', "Browsers may"),
+        ('{"jsonrpc": "2.0", "id": null, "error": {"code": 1, "message": "wrong scope"}}', "wrong"),
+        ("busy\x1b", "busy"),
+    ],
+)
+def test_the_words_in_a_refusal_are_told(body: str, said: str) -> None:
+    """Of an OAuth error, of a JSON-RPC error, and of what is no page."""
+    error = UpgradeRefused(403, None, body)
+    assert error.said.startswith(said)
+    assert str(error) == f"the server answered 403 Forbidden: {error.said}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "<!DOCTYPE html><p>no", '{"error": "x', '{"error": {"message": 1}}', "[" * 4000, '"x"'],
+)
+def test_pages_and_data_are_not_told(body: str) -> None:
+    """Neither HTML nor JSON that is nobody's sentence."""
+    error = UpgradeRefused(502, None, body)
+    assert (error.said, str(error)) == ("", "the server answered 502 Bad Gateway")
+
+
+@pytest.mark.parametrize(
+    ("status", "foreign"),
+    [(200, True), (301, True), (404, True), (405, True), (401, False), (426, False), (502, False)],
+)
+def test_which_refusals_look_like_those_of_another_web_server(status: int, foreign: bool) -> None:
+    """Not what a relay says, nor what a proxy says of one that is down."""
+    assert UpgradeRefused(status).is_foreign is foreign
 
 
 def test_the_words_of_others_are_one_line_of_bounded_length() -> None:
