@@ -1,10 +1,11 @@
 """Keeps the agent connected: dial, introduce ourselves, run until the link is lost, wait, again.
 
-For ever, except when the relay refuses the credential or another process of this installation took
+The tunnel outlives links: the next one takes it up, as long as both sides still hold it. For ever, except when the relay refuses the credential or another process of this installation took
 our place: then a person must do something, and `run` says what.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -16,11 +17,12 @@ from mcptunnel.errors import McpTunnelError
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused, printable
 from mcptunnel.net.exchange import Exchange
-from mcptunnel.net.link import CLOSE_NORMAL, Link, LinkLost, LinkReceiver
-from mcptunnel.net.tunnel import Tunnel
+from mcptunnel.net.link import Link, LinkLost, LinkReceiver
+from mcptunnel.net.link_end import LinkEnd
+from mcptunnel.net.tunnel import ORDERLY_CLOSES, Tunnel
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.events import PeerGoingAway
-from mcptunnel.wire.frames import Hello, Welcome
+from mcptunnel.wire.frames import Goaway, Hello, Welcome
 from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Settings
 
@@ -36,8 +38,6 @@ _FINAL = {
 }
 
 _ORDERLY = (ErrorCode.NO_ERROR, ErrorCode.SHUTDOWN)
-_ORDERLY_CLOSES = (None, CLOSE_NORMAL, 1001)
-"""Close codes (RFC 6455, section 7.4.1) that tell of no error: none, normal, going away."""
 
 
 class Refused(McpTunnelError):
@@ -51,7 +51,7 @@ class ConnectorOwner(Protocol):
         """Return how we introduce ourselves."""
 
     def connected(self, tunnel: Tunnel, welcome: Welcome) -> None:
-        """The relay took us in."""
+        """The relay took us in, with a new tunnel; when it takes up the old one nobody need know."""
 
     def disconnected(self) -> None:
         """The tunnel is gone."""
@@ -61,9 +61,10 @@ class ConnectorOwner(Protocol):
 
 
 class Connector:
-    """One tunnel after the other (`net.tunnel.TunnelOwner`).
+    """One link after the other (`net.owners.LinkOwner`, `net.owners.TunnelOwner`).
 
-    `dial(receiver)` makes a link, as `net.dial.connect` does.
+    `dial(receiver)` makes a link, as `net.dial.connect` does. `tunnel` is the one that is up, or that
+    waits for its next link.
     """
 
     _log = Logger()
@@ -83,11 +84,21 @@ class Connector:
         self._backoff = backoff
         self._settings = settings
         self.tunnel: Tunnel | None = None
-        self._lost: Deferred[LinkLost] | None = None
-        self._going_away: PeerGoingAway | None = None
+        self._joined: Tunnel | None = None  # to the link that is up
+        self._resume_token = ""
+        self._link_over: Deferred[LinkLost] | None = None
+        self._notice: PeerGoingAway | Goaway | None = None
 
     async def run(self) -> None:
         """Stay connected for ever. Raises Refused when trying again cannot help."""
+        try:
+            await self._run()
+        finally:
+            tunnel, self.tunnel, self._joined = self.tunnel, None, None
+            if tunnel is not None and tunnel.is_suspended:
+                tunnel.lose(LinkLost(clean=True, code=None, text="the agent does not come back"))
+
+    async def _run(self) -> None:
         while True:
             try:
                 await self._once()
@@ -108,61 +119,99 @@ class Connector:
 
     async def _once(self) -> None:
         """Connect once, and return when the link is lost."""
-        session = Session(Role.AGENT, self._settings, self._reactor.seconds())
-        self._going_away = None
-        lost: Deferred[LinkLost] = Deferred()
-        self._lost = lost
-        self.tunnel = tunnel = Tunnel(self._reactor, session, self)
+        self._notice = None
+        over: Deferred[LinkLost] = Deferred()
+        self._link_over = over
+        end = LinkEnd(self._reactor, Role.AGENT, self._settings, self)
         try:
-            await self._dial(tunnel)
-            reason = await lost  # perhaps it came before `dial` returned
+            await self._dial(end)
+            reason = await over  # perhaps it came before `dial` returned
         finally:
-            self.tunnel = None
-        self._log.info("the tunnel is gone: {text}", text=reason.text or "closed")
-        notice = self._notice()
+            if end.tunnel is None:
+                end.part()
+        self._log.info("the link is gone: {text}", text=reason.text or "closed")
+        notice, now_s = self._last_notice(), self._reactor.seconds()
         if notice is None:
-            self._backoff.lost(
-                self._reactor.seconds(), with_error=reason.code not in _ORDERLY_CLOSES
-            )
+            self._backoff.lost(now_s, with_error=reason.code not in ORDERLY_CLOSES)
             return
         if notice.code in _FINAL:
             said = f" (The relay said: {printable(notice.text)})" if notice.text else ""
             raise Refused(_FINAL[notice.code] + said)
         self._backoff.lost(
-            self._reactor.seconds(),
+            now_s,
             with_error=notice.code not in _ORDERLY,
             retry_after_s=notice.retry_after_s,
         )
 
-    def _notice(self) -> PeerGoingAway | None:
-        """Return the GOAWAY of the tunnel that is gone."""
-        return self._going_away
+    def _last_notice(self) -> PeerGoingAway | Goaway | None:
+        """Return what the relay said before the link was lost."""
+        return self._notice
 
-    # What the tunnel tells us.
+    def _over(self, reason: LinkLost) -> None:
+        over, self._link_over = self._link_over, None
+        if over is not None:
+            over.callback(reason)
 
-    def link_made(self, tunnel: Tunnel) -> None:
-        tunnel.hello(self._owner.hello())
-
-    def peer_hello(self, tunnel: Tunnel, hello: Hello) -> None:
-        """Never comes: the session refuses a HELLO from a relay."""
-
-    def peer_welcome(self, tunnel: Tunnel, welcome: Welcome) -> None:
-        self._backoff.welcomed(self._reactor.seconds())
-        self._owner.connected(tunnel, welcome)
-
-    def exchange_opened(self, exchange: Exchange) -> None:
-        self._owner.exchange_opened(exchange)
-
-    def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
-        self._going_away = notice
+    def _going_away(self, notice: PeerGoingAway | Goaway) -> None:
+        self._notice = notice
         self._log.info(
             "the relay is going away: {code} {text}",
             code=notice.code.name,
             text=printable(notice.text),
         )
 
+    # What the link tells us.
+
+    def link_made(self, end: LinkEnd) -> None:
+        hello, tunnel = self._owner.hello(), self.tunnel
+        if tunnel is not None:
+            received_count = tunnel.session.received_count
+            hello = replace(hello, resume_token=self._resume_token, last_received=received_count)
+        end.hello(hello)
+
+    def peer_hello(self, end: LinkEnd, hello: Hello) -> None:
+        """Never comes: the greeting refuses a HELLO from a relay."""
+
+    def peer_welcome(self, end: LinkEnd, welcome: Welcome) -> None:
+        self._backoff.welcomed(self._reactor.seconds())
+        self._resume_token = welcome.resume_token
+        old = self.tunnel
+        if welcome.resumed and old is not None:
+            self._joined = old
+            if old.resume(end, welcome.last_received):
+                self._log.info("resumed")
+            return
+        if old is not None:
+            old.lose(LinkLost(clean=True, code=None, text="the relay did not resume the session"))
+        session = Session(Role.AGENT, self._settings, welcome.limits, self._reactor.seconds())
+        self.tunnel = self._joined = tunnel = Tunnel(self._reactor, session, self)
+        tunnel.join(end)
+        self._owner.connected(tunnel, welcome)
+
+    def peer_refused(self, end: LinkEnd, refusal: Goaway) -> None:
+        self._going_away(refusal)
+
+    def link_lost(self, end: LinkEnd, reason: LinkLost) -> None:
+        self._over(reason)
+
+    # What the tunnel tells us.
+
+    def exchange_opened(self, exchange: Exchange) -> None:
+        self._owner.exchange_opened(exchange)
+
+    def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
+        self._going_away(notice)
+
+    def tunnel_suspended(self, tunnel: Tunnel, reason: LinkLost) -> None:
+        self._parted(tunnel, reason)
+
     def tunnel_lost(self, tunnel: Tunnel, reason: LinkLost) -> None:
+        self.tunnel = None
+        self._log.info("the tunnel is gone: {text}", text=reason.text or "closed")
         self._owner.disconnected()
-        lost, self._lost = self._lost, None
-        if lost is not None:
-            lost.callback(reason)
+        self._parted(tunnel, reason)
+
+    def _parted(self, tunnel: Tunnel, reason: LinkLost) -> None:
+        if tunnel is self._joined:
+            self._joined = None
+            self._over(reason)

@@ -1,4 +1,4 @@
-"""The `[tunnel]` section, the same on both sides: heartbeat and flow control."""
+"""The `[tunnel]` section, the same on both sides: heartbeat, flow control and resume."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -34,6 +34,27 @@ class TunnelConfig:
         int,
         Option("Streams that may be open at once on one session.", Bounds(least=1, most=65536)),
     ] = 256
+    replay_bytes: Annotated[
+        int,
+        Option(
+            "Bytes that are sent and not yet acknowledged; at that, sending waits.",
+            Bounds(least=64 * KIB, most=64 * MIB),
+        ),
+    ] = MIB
+    resume_window_s: Annotated[
+        float,
+        Option(
+            "Keep open calls for so many seconds without a link; 0 ends them at once.",
+            Bounds(least=0, most=3600),
+        ),
+    ] = 60.0
+    closed_link_window_s: Annotated[
+        float,
+        Option(
+            "The same for a relay whose agent's link was closed, not silent.",
+            Bounds(least=0, most=3600),
+        ),
+    ] = 10.0
 
     @staticmethod
     def rules(values: Mapping[str, Any]) -> Iterator[Complaint]:

@@ -1,7 +1,6 @@
-"""The agents' side of the relay: links in, HELLO to device, announcements, revocation."""
+"""The agents' side of the relay: links in, HELLO to device, resume, announcements, revocation."""
 
 import re
-import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,27 +9,26 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mcptunnel.auth.keys import KeyId
-from mcptunnel.model import ResponseHead
 from mcptunnel.net.errors import printable
-from mcptunnel.net.exchange import Exchange, ExchangeReceiver
 from mcptunnel.net.link import LinkLost
+from mcptunnel.net.link_end import LinkEnd
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.relay.access import Access
-from mcptunnel.relay.announcement import MAX_ANNOUNCEMENT_BYTES, BadAnnouncement, read
+from mcptunnel.relay.agent_tunnel import AgentTunnel
+from mcptunnel.relay.announcement import BadAnnouncement, read
 from mcptunnel.relay.devices import MAX_DEVICES, Device, Devices
 from mcptunnel.wire.constants import ErrorCode, Role
-from mcptunnel.wire.events import PeerGoingAway
-from mcptunnel.wire.frames import Hello, Welcome
+from mcptunnel.wire.frames import Goaway, Hello, Welcome
 from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Settings
 
-RELAY_TARGET: Final = "@relay"
-SERVERS_PATH: Final = "/servers"
 DRAIN_RETRY_S: Final = 1.0
 FULL_RETRY_S: Final = 60.0
 TOO_MANY_DEVICES: Final = (
     f"{MAX_DEVICES} devices of this user are connected, and no more are allowed; disconnect one"
 )
+REVOKED: Final = "the key was revoked"
+STOPPING: Final = "the relay is stopping"
 
 _INSTALLATION_ID = re.compile(r"[0-9A-Za-z_-]{16,64}")
 _UNUSABLE = re.compile(r"[^0-9A-Za-z_.-]+")
@@ -41,7 +39,7 @@ Remember = Callable[[Device, float], Deferred[Any]]
 
 
 class Agents:
-    """Takes agents in. Every link gets an `AgentTunnel`."""
+    """Takes agents in. Every link gets an `AgentLink`, every session an `AgentTunnel`."""
 
     _log = Logger()
 
@@ -52,50 +50,103 @@ class Agents:
         self._settings = settings
         self._devices = devices
         self._write = remember
+        self._greeting: dict[LinkEnd, Access] = {}
         self._tunnels: dict[Tunnel, AgentTunnel] = {}
         self._writes: set[Deferred[Any]] = set()
         self._stopping = False
 
-    def receiver(self, access: Access) -> Tunnel:
+    def receiver(self, access: Access) -> LinkEnd:
         """Return the receiver for the link of an agent that showed a valid key."""
-        session = Session(Role.RELAY, self._settings, self._reactor.seconds())
-        return Tunnel(self._reactor, session, AgentTunnel(self, access))
+        return LinkEnd(self._reactor, Role.RELAY, self._settings, AgentLink(self, access))
 
     def revoked(self, key_id: KeyId) -> None:
-        """Close the links that a key opened."""
+        """End the links and sessions that a key opened."""
         for tunnel, owner in list(self._tunnels.items()):
-            if owner.access.key_id == key_id:
-                tunnel.close(ErrorCode.REVOKED, "the key was revoked")
+            if owner.key_id == key_id:
+                tunnel.close(ErrorCode.REVOKED, REVOKED)
+        for end, access in list(self._greeting.items()):
+            if access.key_id == key_id:
+                end.refuse(ErrorCode.REVOKED, REVOKED)
 
     async def stop(self) -> None:
         """Tell all agents that the relay stops, and finish what is being written."""
         self._stopping = True
         for tunnel in list(self._tunnels):
-            tunnel.close(ErrorCode.SHUTDOWN, "the relay is stopping", DRAIN_RETRY_S)
+            tunnel.close(ErrorCode.SHUTDOWN, STOPPING, DRAIN_RETRY_S)
+        for end in list(self._greeting):
+            end.refuse(ErrorCode.SHUTDOWN, STOPPING, DRAIN_RETRY_S)
         for writing in list(self._writes):
             await writing
 
-    # What the tunnels tell us.
+    # What the links tell us.
 
-    def made(self, tunnel: Tunnel, owner: "AgentTunnel") -> None:
-        """Note that a link is up."""
-        self._tunnels[tunnel] = owner
+    def made(self, end: LinkEnd, access: Access) -> None:
+        """Note that a link is up, and not joined to a session yet."""
+        self._greeting[end] = access
 
-    def hello(self, tunnel: Tunnel, access: Access, hello: Hello) -> Device | None:
-        """Take an agent in, or close its tunnel with a reason."""
+    def gone(self, end: LinkEnd) -> None:
+        """Note that a link was lost or refused in the greeting."""
+        self._greeting.pop(end, None)
+
+    def hello(self, end: LinkEnd, access: Access, hello: Hello) -> None:
+        """Take an agent in, or close its link with a reason."""
         refusal = self._refusal(access, hello)
         if refusal is not None:
-            tunnel.close(*refusal)
-            return None
+            end.refuse(*refusal)
+            return
+        del self._greeting[end]
+        if not self._resumed(end, access, hello):
+            self._begin(end, access, hello)
+
+    def _resumed(self, end: LinkEnd, access: Access, hello: Hello) -> bool:
+        """Take up the session whose token an agent shows; return whether there is nothing left to do.
+
+        A token counts only together with the key and the installation that it was made for.
+        """
+        device = self._devices.get(access.principal, hello.installation_id)
+        tunnel = None if device is None else device.tunnel
+        if device is None or tunnel is None or not hello.resume_token:
+            return False
+        owner = self._tunnels[tunnel]
+        known = owner.key_id == access.key_id
+        if not known or not owner.token.proven(hello.resume_token, tunnel.session.received_count):
+            self._log.warn(
+                "device {name}: refused a resume token from {peer}",
+                name=device.name,
+                peer=end.peer,
+            )
+            return False
+        if tunnel.resume(end, hello.last_received):
+            self._devices.resumed(device)
+            received_count = tunnel.session.received_count
+            end.welcome(
+                Welcome(
+                    owner.session_id,
+                    device_name=device.name,
+                    resumed=True,
+                    resume_token=owner.token.renew(received_count),
+                    last_received=received_count,
+                )
+            )
+            self._log.info("device {name} resumed from {peer}", name=device.name, peer=end.peer)
+        return True
+
+    def _begin(self, end: LinkEnd, access: Access, hello: Hello) -> None:
+        """Begin a new session; it ends an older one of the installation."""
         wanted = _UNUSABLE.sub("-", hello.device_name).strip("-.")[:64] or "device"
         name = self._devices.grant_name(access.principal, hello.installation_id, wanted)
         notice = ""
         if name != hello.device_name:
             why = "cannot be used" if name == wanted else "belongs to another device"
             notice = f"The name {hello.device_name[:64]!r} {why}; this device is called {name!r}."
-        limits, session_id = self._settings.limits, secrets.token_hex(8)
-        tunnel.welcome(Welcome(session_id, device_name=name, notice=notice, limits=limits))
-        device = self._devices.connect(
+        owner = AgentTunnel(self, access.key_id)
+        session = Session(Role.RELAY, self._settings, hello.limits, self._reactor.seconds())
+        tunnel = Tunnel(self._reactor, session, owner)
+        self._tunnels[tunnel] = owner
+        token = owner.token.renew(0)
+        end.welcome(Welcome(owner.session_id, name, notice=notice, resume_token=token))
+        tunnel.join(end)
+        owner.device = device = self._devices.connect(
             access.principal,
             hello.installation_id,
             name=name,
@@ -112,17 +163,27 @@ class Agents:
             notice=f": {notice}" if notice else "",
         )
         self._remember(device)
-        return device
 
     def _refusal(self, access: Access, hello: Hello) -> tuple[ErrorCode, str, float] | None:
         """Return code, text and retry-after for an agent that cannot be taken in."""
         if self._stopping:
-            return ErrorCode.SHUTDOWN, "the relay is stopping", DRAIN_RETRY_S
+            return ErrorCode.SHUTDOWN, STOPPING, DRAIN_RETRY_S
         if _INSTALLATION_ID.fullmatch(hello.installation_id) is None:
             return ErrorCode.PROTOCOL_ERROR, "unusable installation id", 0.0
         if not self._devices.has_room(access.principal, hello.installation_id):
             return ErrorCode.LIMIT_EXCEEDED, TOO_MANY_DEVICES, FULL_RETRY_S
         return None
+
+    # What the tunnels tell us.
+
+    def suspended(self, tunnel: Tunnel, device: Device | None, reason: LinkLost) -> None:
+        """Note that a tunnel has no link now."""
+        if device is not None and self._devices.suspended(device, tunnel, self._reactor.seconds()):
+            self._log.info(
+                "device {name} has lost its link and may resume: {reason}",
+                name=device.name,
+                reason=printable(reason.text) or "closed",
+            )
 
     def lost(self, tunnel: Tunnel, device: Device | None, reason: LinkLost) -> None:
         """Note that a tunnel is gone."""
@@ -165,57 +226,24 @@ class Agents:
         writing.addBoth(written)
 
 
-class AgentTunnel:
-    """The owner of one agent's tunnel (`net.tunnel.TunnelOwner`)."""
+class AgentLink:
+    """The owner of one agent's link while it is greeted (`net.owners.LinkOwner`)."""
 
     def __init__(self, agents: Agents, access: Access) -> None:
         self._agents = agents
-        self.access = access
-        self._device: Device | None = None
+        self._access = access
 
-    def link_made(self, tunnel: Tunnel) -> None:
-        self._agents.made(tunnel, self)
+    def link_made(self, end: LinkEnd) -> None:
+        self._agents.made(end, self._access)
 
-    def peer_hello(self, tunnel: Tunnel, hello: Hello) -> None:
-        self._device = self._agents.hello(tunnel, self.access, hello)
+    def peer_hello(self, end: LinkEnd, hello: Hello) -> None:
+        self._agents.hello(end, self._access, hello)
 
-    def peer_welcome(self, tunnel: Tunnel, welcome: Welcome) -> None:
-        """Never comes: the session refuses a WELCOME from an agent."""
+    def peer_welcome(self, end: LinkEnd, welcome: Welcome) -> None:
+        """Never comes: the greeting refuses a WELCOME from an agent."""
 
-    def exchange_opened(self, exchange: Exchange) -> None:
-        request = exchange.request
-        asked = (request.target, request.method, request.path)
-        if self._device is None or asked != (RELAY_TARGET, "POST", SERVERS_PATH):
-            exchange.reset(ErrorCode.REFUSED_STREAM, "The relay offers no such thing.")
-            return
-        device, agents = self._device, self._agents
-        exchange.receiver = Announcement(exchange, lambda body: agents.announced(device, body))
+    def peer_refused(self, end: LinkEnd, refusal: Goaway) -> None:
+        """Never comes: the greeting refuses a GOAWAY from an agent."""
 
-    def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
-        """Nothing to do: the agent closes the link itself when its calls are over."""
-
-    def tunnel_lost(self, tunnel: Tunnel, reason: LinkLost) -> None:
-        self._agents.lost(tunnel, self._device, reason)
-
-
-class Announcement(ExchangeReceiver):
-    """One announcement of an agent, while its body arrives."""
-
-    def __init__(self, exchange: Exchange, take: Callable[[bytes], int]) -> None:
-        self._exchange = exchange
-        self._take = take
-        self._body: list[bytes] = []
-        self._size = 0
-
-    def data_received(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > MAX_ANNOUNCEMENT_BYTES:
-            self._exchange.reset(ErrorCode.LIMIT_EXCEEDED, "The announcement is too large.")
-            return
-        self._exchange.consumed(len(data))
-        self._body.append(data)
-
-    def ended(self) -> None:
-        status = self._take(b"".join(self._body))
-        self._exchange.send_head(ResponseHead(status))
-        self._exchange.end()
+    def link_lost(self, end: LinkEnd, reason: LinkLost) -> None:
+        self._agents.gone(end)

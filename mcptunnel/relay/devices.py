@@ -58,12 +58,19 @@ class Device:
 
     @property
     def is_connected(self) -> bool:
-        """Whether calls can be sent to it now."""
+        """Whether calls can be sent to it; while it is resuming they wait for its next link."""
         return self.tunnel is not None and self.tunnel.is_open
+
+    @property
+    def is_resuming(self) -> bool:
+        """Whether its tunnel is held without a link."""
+        return self.tunnel is not None and self.tunnel.is_suspended
 
 
 class Devices:
     """All devices that this relay knows. `changed(principal)` is called after every change.
+
+    `connected_count` counts those with a tunnel, `resuming_count` those of them without a link now.
 
     `forgotten` is called with a device that had to make room for another.
     """
@@ -75,6 +82,11 @@ class Devices:
         self._forgotten = forgotten
         self._by_principal: dict[Principal, dict[str, Device]] = {}
         self.connected_count = 0
+        self._resuming: set[Device] = set()
+
+    @property
+    def resuming_count(self) -> int:
+        return len(self._resuming)
 
     def restore(self, devices: Iterable[Device]) -> None:
         """Take in the devices that the store remembers, oldest first; too many are forgotten."""
@@ -143,6 +155,7 @@ class Devices:
             self._make_room(devices, MAX_DEVICES - 1)
             device = Device(principal, installation_id, name, now_s, now_s)
             devices[installation_id] = device
+        self._resuming.discard(device)
         replaced = device.tunnel
         if replaced is None:
             self.connected_count += 1
@@ -154,12 +167,26 @@ class Devices:
         self._changed(principal)
         return device
 
+    def suspended(self, device: Device, tunnel: Tunnel, now_s: float) -> bool:
+        """Note that a tunnel has no link now; return whether it is that of the device."""
+        if device.tunnel is not tunnel:
+            return False
+        self._resuming.add(device)
+        device.last_seen_s = now_s
+        return True
+
+    def resumed(self, device: Device) -> None:
+        """Note that the tunnel of a device has a link again."""
+        self._resuming.discard(device)
+
     def disconnect(self, device: Device, tunnel: Tunnel, now_s: float) -> bool:
         """Note that a tunnel is gone; return whether the device is offline now."""
         if device.tunnel is not tunnel:
             return False
         device.tunnel = device.connected_s = None
-        device.last_seen_s = now_s
+        if device not in self._resuming:
+            device.last_seen_s = now_s
+        self._resuming.discard(device)
         self.connected_count -= 1
         self._changed(device.principal)
         return True

@@ -99,6 +99,7 @@ class RelayService(MultiService):
             config,
             credentials=self._credentials,
             connected_count=lambda: self.devices.connected_count,
+            resuming_count=lambda: self.devices.resuming_count,
             mcp=endpoint.answer,
             tunnel=self._upgrade,
         )

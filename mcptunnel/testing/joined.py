@@ -11,6 +11,7 @@ only links, local servers and the store are made of memory.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from mcptunnel.mcp.names import Row
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.link import LinkLost
+from mcptunnel.net.link_end import LinkEnd
 from mcptunnel.net.memory import MemoryPair
 from mcptunnel.net.tunnel import Tunnel, settings_of
 from mcptunnel.relay.access import Access
@@ -42,7 +44,7 @@ from mcptunnel.relay.hub.hub import Hub, Running
 from mcptunnel.testing.local_server import MemoryServer
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.events import PeerGoingAway
-from mcptunnel.wire.frames import Hello, Welcome
+from mcptunnel.wire.frames import Goaway, Hello, Welcome
 from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Settings
 
@@ -152,9 +154,9 @@ class MemoryClient:
 
 
 class MemoryAgent:
-    """An agent in memory (`net.tunnel.TunnelOwner`); `Joined.agent` makes and connects it.
+    """An agent in memory (`net.owners.LinkOwner`, `net.owners.TunnelOwner`).
 
-    `welcome` is the relay's greeting, `notices` what it said when it went away, `lost` how the
+    `Joined.agent` makes and connects it. `welcome` is the relay's last greeting, `notices` what it said when it went away, `lost` how the
     tunnel ended; `opened` are all exchanges that the relay opened.
     """
 
@@ -171,28 +173,52 @@ class MemoryAgent:
         self.pair: MemoryPair | None = None
         self.welcome: Welcome | None = None
         self.lost: LinkLost | None = None
-        self.notices: list[PeerGoingAway] = []
+        self.resume_token = ""
+        self.notices: list[PeerGoingAway | Goaway] = []
         self.opened: list[Exchange] = []
 
-    def receiver(self) -> Tunnel:
+    def receiver(self) -> LinkEnd:
         """Return the receiver for a new link to the relay."""
-        session = Session(Role.AGENT, self._settings, self._reactor.seconds())
         self.welcome = self.lost = None
         self.notices.clear()
-        self.tunnel = Tunnel(self._reactor, session, self)
-        return self.tunnel
+        return LinkEnd(self._reactor, Role.AGENT, self._settings, self)
+
+    # What the link tells us.
+
+    def link_made(self, end: LinkEnd) -> None:
+        hello, tunnel = self._hello, self.tunnel
+        if tunnel is not None:
+            hello = replace(
+                hello,
+                resume_token=self.resume_token,
+                last_received=tunnel.session.received_count,
+            )
+        end.hello(hello)
+
+    def peer_hello(self, end: LinkEnd, hello: Hello) -> None:
+        """Never comes: the greeting refuses a HELLO from a relay."""
+
+    def peer_welcome(self, end: LinkEnd, welcome: Welcome) -> None:
+        self.welcome = welcome
+        self.resume_token = welcome.resume_token
+        old = self.tunnel
+        if welcome.resumed and old is not None:
+            old.resume(end, welcome.last_received)
+            return
+        if old is not None:
+            old.lose(LinkLost(clean=True, code=None, text="not resumed"))
+        session = Session(Role.AGENT, self._settings, welcome.limits, self._reactor.seconds())
+        self.tunnel = tunnel = Tunnel(self._reactor, session, self)
+        tunnel.join(end)
+        self.announcer.attach(tunnel)
+
+    def peer_refused(self, end: LinkEnd, refusal: Goaway) -> None:
+        self.notices.append(refusal)
+
+    def link_lost(self, end: LinkEnd, reason: LinkLost) -> None:
+        self.lost = reason
 
     # What the tunnel tells us.
-
-    def link_made(self, tunnel: Tunnel) -> None:
-        tunnel.hello(self._hello)
-
-    def peer_hello(self, tunnel: Tunnel, hello: Hello) -> None:
-        """Never comes: the session refuses a HELLO from a relay."""
-
-    def peer_welcome(self, tunnel: Tunnel, welcome: Welcome) -> None:
-        self.welcome = welcome
-        self.announcer.attach(tunnel)
 
     def exchange_opened(self, exchange: Exchange) -> None:
         self.opened.append(exchange)
@@ -207,7 +233,11 @@ class MemoryAgent:
     def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
         self.notices.append(notice)
 
+    def tunnel_suspended(self, tunnel: Tunnel, reason: LinkLost) -> None:
+        """`Joined.connect` takes it up again."""
+
     def tunnel_lost(self, tunnel: Tunnel, reason: LinkLost) -> None:
+        self.tunnel = None
         self.lost = reason
         self.announcer.detach()
 
@@ -290,16 +320,29 @@ class Joined:
     def connect(
         self, agent: MemoryAgent, *, user: str = "alice", key_id: str = "", delay_s: float = 0.0
     ) -> None:
-        """Connect an agent, for the first time or again; messages take `delay_s` each way."""
+        """Connect an agent, for the first time or again; messages take `delay_s` each way.
+
+        If both sides still hold the tunnel it is resumed.
+        """
         relay = self.agents.receiver(self.access(user, Scope.AGENT, key_id))
         agent.pair = MemoryPair(relay, agent.receiver(), reactor=self.clock, delay_s=delay_s)
         agent.pair.open()
         self.settle()
 
     def cut(self, agent: MemoryAgent) -> None:
-        """Break the agent's link: both sides hear of it."""
+        """Break the agent's link: both sides hear of it, and hold the tunnel for the next one."""
         if agent.pair is not None:
             agent.pair.cut()
+        self.settle()
+
+    def lose(self, agent: MemoryAgent, text: str = "the connection was cut") -> None:
+        """Break the agent's link for good: nobody waits for another."""
+        if agent.pair is not None:
+            agent.pair.cut(text)
+        held = [device.tunnel for device in self.devices.everyone() if device.is_resuming]
+        for tunnel in (agent.tunnel, *held):
+            if tunnel is not None:
+                tunnel.lose(LinkLost(clean=False, code=None, text=text))
         self.settle()
 
     def settle(self) -> None:

@@ -60,6 +60,15 @@ def data_size(count_bytes: int) -> bytes:
     return b"\xc5" + count_bytes.to_bytes(2, "big")
 
 
+def after_frames(message: bytes, count: int) -> bytes:
+    """Return a message of ours without its first `count` frames; it has more than that."""
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(message)
+    for _ in range(count):
+        unpacker.skip()
+    return message[unpacker.tell() :]
+
+
 def _refuse(*_: object) -> NoReturn:
     raise FieldError("maps and extension values are not used")
 

@@ -40,6 +40,12 @@ HIGH_WATER_BYTES = 64 * KIB
 LOW_WATER_BYTES = 16 * KIB
 """A stream that was over the high-water mark has drained when it holds fewer bytes than this."""
 
+ACK_AFTER_BYTES = 64 * KIB
+"""An ACK is due when so many bytes of messages came since the last one, at the latest."""
+
+ACK_AFTER_S = 0.1
+"""An ACK is due when a numbered frame has waited so long for it, at the latest."""
+
 
 class Role(StrEnum):
     """Which end of the session we are. The relay opens odd streams, the agent even ones."""

@@ -5,21 +5,6 @@ from typing import TypeAlias
 
 from mcptunnel.model import Outcome, RequestHead, ResponseHead
 from mcptunnel.wire.constants import ErrorCode
-from mcptunnel.wire.frames import Hello, Welcome
-
-
-@dataclass(frozen=True, slots=True)
-class PeerHello:
-    """The agent introduced itself; answer with `Session.welcome` or `Session.goaway`."""
-
-    hello: Hello
-
-
-@dataclass(frozen=True, slots=True)
-class PeerWelcome:
-    """The relay accepted us; the session is open."""
-
-    welcome: Welcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +78,7 @@ class PeerSilent:
 
 
 Event: TypeAlias = (
-    PeerHello
-    | PeerWelcome
-    | StreamOpened
+    StreamOpened
     | HeadReceived
     | DataReceived
     | EndReceived

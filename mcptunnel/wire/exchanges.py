@@ -27,7 +27,7 @@ FIRST_CREDIT_BYTES = 64 * 1024 * KIB
 class Exchanges:
     """The streams of one session, on one side of it.
 
-    `peer_limits` is what the peer accepts; `refusing` is set once new streams of the peer are to be
+    `peer_limits` is what the peer said it accepts; `refusing` is set once new streams of the peer are to be
     refused; `steps` says what each type of stream frame does.
     """
 
@@ -35,10 +35,10 @@ class Exchanges:
         self,
         role: Role,
         settings: Settings,
+        peer_limits: Limits,
         scheduler: Scheduler,
         emit: Callable[[events.Event], None],
     ) -> None:
-        self.peer_limits = Limits()
         self.refusing = False
         self.steps: dict[type[Any], Callable[[Any], None]] = {
             Open: self._on_open,
@@ -49,6 +49,7 @@ class Exchanges:
             Window: self._on_window,
         }
         self._settings = settings
+        self._peer_limits = peer_limits
         self._scheduler = scheduler
         self._emit = emit
         self.table = StreamTable(role)
@@ -58,7 +59,7 @@ class Exchanges:
     def open(self, head: RequestHead) -> int:
         """Open a stream and return its id. Raises TooManyStreams, LocalProtocolError."""
         table = self.table
-        if table.own_count >= min(self.peer_limits.max_streams, self._settings.max_streams):
+        if table.own_count >= min(self._peer_limits.max_streams, self._settings.max_streams):
             raise TooManyStreams(
                 f"{table.own_count} streams are open, which is all that both sides accept"
             )
@@ -121,11 +122,12 @@ class Exchanges:
             self._remove(stream_id)
             self._emit(events.StreamLost(stream_id, Outcome.NOT_DELIVERED))
 
-    def lose_all(self) -> None:
-        """Give up all streams: the session is over."""
+    def lose_all(self, handed_count: int) -> None:
+        """Give up all streams: the session is over. Frames above the number did not arrive."""
         for stream in self.table.live():
             self._remove(stream.stream_id)
-            self._emit(events.StreamLost(stream.stream_id, _outcome(stream)))
+            outcome = _outcome(stream, handed_count)
+            self._emit(events.StreamLost(stream.stream_id, outcome))
 
     # What arrives.
 
@@ -176,7 +178,7 @@ class Exchanges:
     # The table.
 
     def _add(self, stream_id: int, *, ours: bool) -> None:
-        outbox = Outbox(stream_id, min(self.peer_limits.window_bytes, FIRST_CREDIT_BYTES))
+        outbox = Outbox(stream_id, min(self._peer_limits.window_bytes, FIRST_CREDIT_BYTES))
         window = ReceiveWindow(self._settings.window_bytes)
         self.table.add(Stream(stream_id, ours, outbox, window))
 
@@ -204,13 +206,15 @@ class Exchanges:
         return stream
 
 
-def _outcome(stream: Stream) -> Outcome:
+def _outcome(stream: Stream, handed_count: int) -> Outcome:
     """Whether the exchange of a lost stream may have run.
 
-    The peer cannot have had the whole request if its END was never handed out. Yet an answer that had
+    The peer cannot have had the whole request if its END was not handed out, or if the peer proved at a
+    resume that it had not received it and it was not handed out again since. Yet an answer that had
     begun shows that somebody acted on a part of it.
     """
     untouched = stream.receiving is HalfState.AWAITING_HEAD
-    if stream.ours and untouched and not stream.outbox.end_handed_out:
+    end_count = stream.outbox.end_count
+    if stream.ours and untouched and not 0 < end_count <= handed_count:
         return Outcome.NOT_DELIVERED
     return Outcome.UNKNOWN

@@ -199,3 +199,6 @@ Frame: TypeAlias = (
 )
 
 FRAME_CLASSES: tuple[type[Any], ...] = get_args(Frame)
+
+UNNUMBERED: frozenset[type[Any]] = frozenset((Hello, Welcome, Ping, Pong, Ack))
+"""Frames about the link; all others are numbered by their order within the session."""

@@ -34,6 +34,11 @@ class Heartbeat:
         self.token = 0
         self.round_trip_s: float | None = None
 
+    def renew(self, now_s: float) -> None:
+        """Begin anew, on a new link: it has just been heard, and an answer to an old PING is none."""
+        self.heard(now_s)
+        self._pinged_s = -inf
+
     def heard(self, now_s: float) -> None:
         """Note that a message came."""
         self._heard_s = now_s

@@ -1,33 +1,30 @@
-"""The life of a session.
+"""The life of a session, after the greeting.
 
-    OPENING --HELLO--> GREETED --WELCOME--> OPEN --CLOSE--> CLOSED      (CLOSE from anywhere)
+    OPEN --SUSPEND--> SUSPENDED --RESUME--> OPEN        --CLOSE--> CLOSED      (CLOSE from anywhere)
 
-The table does not know which side we are: HELLO and WELCOME move both sides alike, the one that sends
-and the one that receives.
+A suspended session has no link: everything stays open, and what is to be sent waits.
 """
 
 from enum import Enum
 
 
 class SessionState(Enum):
-    OPENING = "opening"
-    GREETED = "greeted"
     OPEN = "open"
+    SUSPENDED = "suspended"
     CLOSED = "closed"
 
 
 class SessionStep(Enum):
-    HELLO = "HELLO"
-    WELCOME = "WELCOME"
+    SUSPEND = "SUSPEND"
+    RESUME = "RESUME"
     CLOSE = "CLOSE"
 
 
 _AFTER = {
-    (SessionState.OPENING, SessionStep.HELLO): SessionState.GREETED,
-    (SessionState.OPENING, SessionStep.CLOSE): SessionState.CLOSED,
-    (SessionState.GREETED, SessionStep.WELCOME): SessionState.OPEN,
-    (SessionState.GREETED, SessionStep.CLOSE): SessionState.CLOSED,
+    (SessionState.OPEN, SessionStep.SUSPEND): SessionState.SUSPENDED,
     (SessionState.OPEN, SessionStep.CLOSE): SessionState.CLOSED,
+    (SessionState.SUSPENDED, SessionStep.RESUME): SessionState.OPEN,
+    (SessionState.SUSPENDED, SessionStep.CLOSE): SessionState.CLOSED,
     (SessionState.CLOSED, SessionStep.CLOSE): SessionState.CLOSED,
 }
 

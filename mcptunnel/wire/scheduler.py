@@ -24,7 +24,8 @@ _LEAST_TURN_BYTES = KIB
 class Outbox:
     """What one stream has yet to send of its body.
 
-    `end_handed_out` turns true when the END has left. `drained` turns true when the bytes fall below
+    `end_count` is the number of the END among the numbered frames of the session once it was handed
+    out, 0 before. `drained` turns true when the bytes fall below
     the low-water mark, having been over the high one, and more may follow; the reader resets it.
     """
 
@@ -35,7 +36,7 @@ class Outbox:
         "_prefix",
         "_taken_bytes",
         "drained",
-        "end_handed_out",
+        "end_count",
         "stream_id",
         "unsent_bytes",
         "window",
@@ -45,7 +46,7 @@ class Outbox:
         self.stream_id = stream_id
         self.window = SendWindow(credit_bytes)
         self.unsent_bytes = 0
-        self.end_handed_out = False
+        self.end_count = 0
         self.drained = False
         self._chunks: deque[bytes] = deque()
         self._taken_bytes = 0  # of the first chunk
@@ -58,7 +59,7 @@ class Outbox:
         """Whether there is something to send and leave to send it. END needs no credit."""
         if self.unsent_bytes:
             return self.window.credit_bytes > 0
-        return self._end_wanted and not self.end_handed_out
+        return self._end_wanted and not self.end_count
 
     def put(self, data: bytes) -> None:
         self._chunks.append(data)
@@ -69,10 +70,13 @@ class Outbox:
     def put_end(self) -> None:
         self._end_wanted = True
 
-    def take_turn(self, parts: list[bytes | memoryview], most_bytes: int) -> int:
+    def take_turn(
+        self, parts: list[bytes | memoryview], most_bytes: int, number: int
+    ) -> tuple[int, int]:
         """Append one DATA frame of at most `most_bytes` of body, and END if nothing is left.
 
-        Returns how many bytes were appended.
+        `number` is that of the last frame before. Returns how many bytes were appended, and the number
+        of the last frame now.
         """
         total = 0
         count = min(self.unsent_bytes, self.window.credit_bytes, most_bytes)
@@ -83,16 +87,18 @@ class Outbox:
             parts.append(size)
             self._cut(parts, count)
             total = len(self._prefix) + len(size) + count
+            number += 1
         if self._end_wanted:
             if not self.unsent_bytes:
                 end = encode(End(self.stream_id))
                 parts.append(end)
-                self.end_handed_out = True
                 total += len(end)
+                number += 1
+                self.end_count = number
         elif self._over_high_water and self.unsent_bytes < LOW_WATER_BYTES:
             self._over_high_water = False
             self.drained = True
-        return total
+        return total, number
 
     def _cut(self, parts: list[bytes | memoryview], count: int) -> None:
         """Move `count` bytes, of as many chunks as it takes, without copying them."""
@@ -114,15 +120,19 @@ class Outbox:
 
 
 class Scheduler:
-    """The queues of one session."""
+    """The queues of one session.
 
-    __slots__ = ("_control", "_link", "_settings", "_turns")
+    `numbered_count` is the number of the last numbered frame that was handed out.
+    """
+
+    __slots__ = ("_control", "_link", "_settings", "_turns", "numbered_count")
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._link: deque[bytes] = deque()
         self._control: deque[bytes] = deque()
         self._turns: OrderedDict[int, Outbox] = OrderedDict()
+        self.numbered_count = 0
 
     def put_link(self, frame: bytes) -> None:
         """Queue an encoded frame that is about the link; it goes before everything else."""
@@ -141,27 +151,44 @@ class Scheduler:
         """Take the turns from a stream that is gone."""
         self._turns.pop(stream_id, None)
 
+    def clear_link(self) -> None:
+        """Forget what is about the link: it is gone."""
+        self._link.clear()
+
     def clear(self) -> None:
         """Forget everything."""
         self._link.clear()
         self._control.clear()
         self._turns.clear()
 
-    def next_message(self) -> tuple[bytes, list[Outbox]] | None:
-        """Return the next message and the outboxes that ended or drained by it, or None.
+    def link_message(self) -> bytes | None:
+        """Return the next message of frames about the link alone, or None."""
+        parts: list[bytes | memoryview] = []
+        self._fill(parts, self._link, self._settings.message_bytes)
+        return b"".join(parts) if parts else None
 
-        A message is at most `message_bytes` long, or it is a single frame.
+    def next_message(self) -> tuple[bytes, int, list[Outbox]] | None:
+        """Return the next message, or None.
+
+        With it come how many of its bytes, at the start, are about the link, and the outboxes that
+        ended or drained by it. A message is at most `message_bytes` long, or it is a single frame.
         """
         parts: list[bytes | memoryview] = []
-        room = self._fill(parts, self._link, self._settings.message_bytes)
-        if not self._link:
+        room = self._settings.message_bytes
+        link_bytes = 0
+        if self._link:
+            left = self._fill(parts, self._link, room)
+            room, link_bytes = left, room - left
+        if self._control and not self._link:
+            queued = len(self._control)
             room = self._fill(parts, self._control, room)
+            self.numbered_count += queued - len(self._control)
         changed: list[Outbox] = []
         if self._turns and not self._control and not self._link:
             self._take_turns(parts, room, changed)
         if not parts:
             return None
-        return b"".join(parts), changed
+        return b"".join(parts), link_bytes, changed
 
     @staticmethod
     def _fill(parts: list[bytes | memoryview], queue: deque[bytes], room: int) -> int:
@@ -176,11 +203,14 @@ class Scheduler:
     ) -> None:
         most_bytes = self._settings.max_data_bytes
         turns = self._turns
+        number = self.numbered_count
         while turns and (room >= _LEAST_TURN_BYTES or not parts):
             stream_id, outbox = turns.popitem(last=False)
             space = max(room - _TURN_OVERHEAD_BYTES, 1)
-            room -= outbox.take_turn(parts, min(most_bytes, space))
+            taken, number = outbox.take_turn(parts, min(most_bytes, space), number)
+            room -= taken
             if outbox.ready:
                 turns[stream_id] = outbox
-            if outbox.end_handed_out or outbox.drained:
+            if outbox.end_count or outbox.drained:
                 changed.append(outbox)
+        self.numbered_count = number

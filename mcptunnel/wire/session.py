@@ -6,19 +6,19 @@ argument, in seconds of any monotonic clock.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from math import inf
 from typing import Any
 
 from mcptunnel.model import RequestHead, ResponseHead
 from mcptunnel.wire import events
+from mcptunnel.wire.acks import Acks
 from mcptunnel.wire.codec import Decoder, encode
-from mcptunnel.wire.constants import PROTOCOL_VERSION, ErrorCode, Role
+from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.errors import GoingAway, LocalProtocolError, RemoteProtocolError
 from mcptunnel.wire.exchanges import Exchanges
 from mcptunnel.wire.fields import fitted
 from mcptunnel.wire.frames import (
-    FRAME_CLASSES,
+    UNNUMBERED,
     Ack,
     Frame,
     Goaway,
@@ -30,74 +30,69 @@ from mcptunnel.wire.frames import (
 )
 from mcptunnel.wire.heartbeat import Beat, Heartbeat
 from mcptunnel.wire.lifecycle import SessionState, SessionStep, after
+from mcptunnel.wire.replay import ReplayBuffer
 from mcptunnel.wire.scheduler import Scheduler
 from mcptunnel.wire.settings import Limits, Settings
 
 
 class Session:
-    """One side of a tunnel session.
+    """One side of a tunnel session, from the end of the first greeting on.
 
-    `state` is where it stands, `going_away` the last GOAWAY of the peer, if any.
+    `state` is where it stands, `going_away` the last GOAWAY of the peer, if any. `peer_limits` are
+    those of the first greeting; they hold for the whole session.
     """
 
-    def __init__(self, role: Role, settings: Settings, now_s: float) -> None:
-        self.state = SessionState.OPENING
+    def __init__(self, role: Role, settings: Settings, peer_limits: Limits, now_s: float) -> None:
+        self.state = SessionState.OPEN
         self.going_away: Goaway | None = None
-        self._role = role
-        self._settings = settings
+        self.role = role
+        self.settings = settings
         self._now_s = now_s
         self._events: list[events.Event] = []
         self._decoder = Decoder(settings.max_message_bytes)
         self._scheduler = Scheduler(settings)
         self._heartbeat = Heartbeat(settings, now_s)
-        self._exchanges = Exchanges(role, settings, self._scheduler, self._emit)
-        self._steps = self._greeting_steps()
-
-    def _greeting_steps(self) -> dict[type[Any], Callable[[Any], None]]:
-        return {
-            **dict.fromkeys(FRAME_CLASSES, self._on_frame_too_early),
-            Hello: self._on_hello,
-            Welcome: self._on_welcome,
-            Goaway: self._on_goaway,
-        }
-
-    def _open_steps(self) -> dict[type[Any], Callable[[Any], None]]:
-        return {
-            **self._greeting_steps(),
+        self._acks = Acks()
+        self._replay = ReplayBuffer(settings.replay_bytes)
+        self._exchanges = Exchanges(role, settings, peer_limits, self._scheduler, self._emit)
+        self._steps: dict[type[Any], Callable[[Any], None]] = {
             **self._exchanges.steps,
+            Hello: self._on_late_greeting,
+            Welcome: self._on_late_greeting,
             Ping: self._on_ping,
             Pong: self._on_pong,
-            Ack: self._on_frame_of_no_effect,
-            Unknown: self._on_frame_of_no_effect,
+            Ack: self._on_ack,
+            Goaway: self._on_goaway,
+            Unknown: self._on_unknown,
         }
 
     # The session itself.
 
-    def hello(self, hello: Hello) -> None:
-        """Introduce ourselves; the first call on an agent. Versions and limits are filled in.
+    def suspend(self) -> None:
+        """Note that the link is gone: all stays open and waits for `resume`. No-op without a link."""
+        if self._advance(SessionStep.SUSPEND):
+            self._scheduler.clear_link()
 
-        Raises LocalProtocolError on a relay, and the second time.
+    def resume(self, peer_received_count: int, now_s: float) -> None:
+        """Go on over a new link. The greeting told how many of our numbered frames the peer has.
+
+        Raises RemoteProtocolError as `receive` does if that number cannot be true, LocalProtocolError
+        unless the session is suspended.
         """
-        if self._role is not Role.AGENT:
-            raise LocalProtocolError("HELLO is for the agent to send")
-        own = replace(hello, versions=(PROTOCOL_VERSION,), limits=self._settings.limits)
-        self._send_greeting(own, SessionStep.HELLO)
+        if not self._advance(SessionStep.RESUME):
+            raise LocalProtocolError(f"{self.state.value} sessions cannot be resumed")
+        self._heartbeat.renew(now_s)
+        self._acks.resumed()
+        try:
+            self._replay.resume_after(peer_received_count)
+        except RemoteProtocolError as error:
+            self._break_off(error)
+            raise
 
-    def welcome(self, welcome: Welcome) -> None:
-        """Answer `PeerHello`; the session is then open. Version and limits are filled in.
-
-        Raises LocalProtocolError on an agent, before `PeerHello`, and the second time.
-        """
-        if self._role is not Role.RELAY:
-            raise LocalProtocolError("WELCOME is for the relay to send")
-        own = replace(welcome, version=PROTOCOL_VERSION, limits=self._settings.limits)
-        self._send_greeting(own, SessionStep.WELCOME)
-
-    def _send_greeting(self, frame: Hello | Welcome, step: SessionStep) -> None:
-        encoded = encode(frame)
-        if not self._advance(step):
-            raise LocalProtocolError(f"{step.value} cannot be sent: {self.state.value}")
-        self._scheduler.put_link(encoded)
+    @property
+    def received_count(self) -> int:
+        """How many numbered frames of the peer came; the greeting of a resume tells it."""
+        return self._acks.received_count
 
     def goaway(self, code: ErrorCode, text: str = "", retry_after_s: float = 0.0) -> None:
         """Take no new streams from now on, of either side; those that are open run on.
@@ -108,25 +103,43 @@ class Session:
             self._exchanges.refusing = True
             self._put_goaway(code, text, retry_after_s)
 
+    def goodbye(self, code: ErrorCode, text: str = "", retry_after_s: float = 0.0) -> None:
+        """Queue the last GOAWAY; there will be no resume. `lost` follows when it was sent.
+
+        Nothing waits for an ACK any more, and the GOAWAY does not wait for what was to be sent again.
+        """
+        if self._replay.is_replaying:
+            self._scheduler.clear()
+        self.goaway(code, text, retry_after_s)
+        self._replay.clear()
+
     def lost(self) -> None:
         """Close the session: its link is gone for good. Every open stream is lost. Idempotent."""
         self._scheduler.clear()
         self._close()
 
     def tick(self, now_s: float) -> None:
-        """Do what `next_tick_s` was waiting for: queue a PING, or report `PeerSilent`."""
-        if self.state is SessionState.CLOSED:
+        """Do what `next_tick_s` was waiting for: queue PING or ACK, or report `PeerSilent`."""
+        if self.state is not SessionState.OPEN:
             return
+        self._acks.tick(now_s)
         beat = self._heartbeat.tick(now_s)
         if beat is Beat.SILENT:
             self._emit(events.PeerSilent())
-        elif beat is Beat.PING and self.state is SessionState.OPEN:
+        elif beat is Beat.PING:
             self._scheduler.put_link(encode(Ping(self._heartbeat.token)))
 
     @property
     def next_tick_s(self) -> float:
         """When `tick` is due, if nothing is received before; inf for never."""
-        return inf if self.state is SessionState.CLOSED else self._heartbeat.next_tick_s
+        if self.state is not SessionState.OPEN:
+            return inf
+        return min(self._heartbeat.next_tick_s, self._acks.due_s)
+
+    @property
+    def ack_due_s(self) -> float:
+        """When `tick` is due for an ACK. Of the things that it waits for only this can come nearer."""
+        return self._acks.due_s
 
     @property
     def round_trip_s(self) -> float | None:
@@ -139,7 +152,7 @@ class Session:
         """Open a stream and return its id.
 
         Raises GoingAway if the session takes no new streams, TooManyStreams if the peer accepts no
-        more for now, LocalProtocolError before the session is open or if the head cannot be sent.
+        more for now, LocalProtocolError if the head cannot be sent.
         """
         if (
             self.state is SessionState.CLOSED
@@ -147,8 +160,6 @@ class Session:
             or self._exchanges.refusing
         ):
             raise GoingAway("the session takes no new streams")
-        if self.state is not SessionState.OPEN:
-            raise LocalProtocolError(f"OPEN cannot be sent: {self.state.value}")
         return self._exchanges.open(head)
 
     def send_head(self, stream_id: int, head: ResponseHead) -> None:
@@ -191,30 +202,47 @@ class Session:
     # In and out.
 
     def receive(self, message: bytes, now_s: float) -> None:
-        """Take one WebSocket message. Ignored once the session is closed.
+        """Take one WebSocket message. Ignored unless the session is open.
 
         Raises RemoteProtocolError if the peer broke the protocol. The session is then closed, its
         streams are lost, and a GOAWAY with the code is to be sent.
         """
-        if self.state is SessionState.CLOSED:
+        if self.state is not SessionState.OPEN:
             return
         self._now_s = now_s
         self._heartbeat.heard(now_s)
+        steps = self._steps
+        numbered_count = 0
         try:
             for frame in self._decoder.decode(message):
-                self._steps[type(frame)](frame)
+                frame_class = type(frame)
+                steps[frame_class](frame)
+                if frame_class not in UNNUMBERED:
+                    numbered_count += 1
         except RemoteProtocolError as error:
-            self._scheduler.clear()
-            self._put_goaway(error.code, error.text, 0.0)
-            self._close()
+            self._break_off(error)
             raise
+        if numbered_count:
+            self._acks.received(numbered_count, len(message), now_s)
 
     def message_to_send(self) -> bytes | None:
         """Return the next WebSocket message, or None if there is nothing that may be sent now."""
-        made = self._scheduler.next_message()
+        if self.state is SessionState.SUSPENDED:
+            return None
+        scheduler, replay = self._scheduler, self._replay
+        if self._acks.is_due:
+            scheduler.put_link(encode(self._acks.take()))
+        if replay.is_replaying:
+            return scheduler.link_message() or replay.next_again()
+        if replay.is_full:
+            return scheduler.link_message()
+        made = scheduler.next_message()
         if made is None:
             return None
-        message, outboxes = made
+        message, link_bytes, outboxes = made
+        if len(message) > link_bytes:
+            numbered = message[link_bytes:] if link_bytes else message
+            replay.append(numbered, scheduler.numbered_count)
         if outboxes:
             self._exchanges.handed_out(outboxes)
         return message
@@ -225,25 +253,6 @@ class Session:
         return taken
 
     # Frames about the session.
-
-    def _on_hello(self, frame: Hello) -> None:
-        self._be_greeted(Role.RELAY, SessionStep.HELLO, frame.limits, frame.versions)
-        self._emit(events.PeerHello(frame))
-
-    def _on_welcome(self, frame: Welcome) -> None:
-        self._be_greeted(Role.AGENT, SessionStep.WELCOME, frame.limits, (frame.version,))
-        self._emit(events.PeerWelcome(frame))
-
-    def _be_greeted(
-        self, receiver: Role, step: SessionStep, limits: Limits, versions: tuple[int, ...]
-    ) -> None:
-        if self._role is not receiver or not self._advance(step):
-            raise RemoteProtocolError(ErrorCode.PROTOCOL_ERROR, f"{step.value} out of order")
-        if PROTOCOL_VERSION not in versions:
-            raise RemoteProtocolError(
-                ErrorCode.UNSUPPORTED_VERSION, f"only version {PROTOCOL_VERSION} is spoken here"
-            )
-        self._exchanges.peer_limits = limits
 
     def _on_goaway(self, frame: Goaway) -> None:
         self.going_away = frame
@@ -258,13 +267,15 @@ class Session:
     def _on_pong(self, frame: Pong) -> None:
         self._heartbeat.pong(frame.token, self._now_s)
 
-    def _on_frame_too_early(self, frame: Frame) -> None:
-        raise RemoteProtocolError(
-            ErrorCode.PROTOCOL_ERROR, f"{type(frame).__name__.upper()} before HELLO and WELCOME"
-        )
+    def _on_ack(self, frame: Ack) -> None:
+        self._replay.acked(frame.received_count)
 
-    def _on_frame_of_no_effect(self, frame: Frame) -> None:
-        """Pass over ACK, which has a meaning only with resume, and optional frames of unknown type."""
+    def _on_late_greeting(self, frame: Frame) -> None:
+        name = type(frame).__name__.upper()
+        raise RemoteProtocolError(ErrorCode.PROTOCOL_ERROR, f"{name} out of order")
+
+    def _on_unknown(self, frame: Unknown) -> None:
+        """Pass over an optional frame of a type that we do not know."""
 
     def _put_goaway(self, code: ErrorCode, text: str, retry_after_s: float) -> None:
         last_stream_id = self._exchanges.table.highest_peer_id
@@ -277,13 +288,17 @@ class Session:
         if state is None:
             return False
         self.state = state
-        if state is SessionState.OPEN:
-            self._steps = self._open_steps()
         return True
+
+    def _break_off(self, error: RemoteProtocolError) -> None:
+        self._scheduler.clear()
+        self._put_goaway(error.code, error.text, 0.0)
+        self._close()
 
     def _close(self) -> None:
         self._advance(SessionStep.CLOSE)
-        self._exchanges.lose_all()
+        self._exchanges.lose_all(self._replay.handed_count)
+        self._replay.clear()
 
     def _emit(self, event: events.Event) -> None:
         self._events.append(event)

@@ -1,6 +1,7 @@
 """What one side of a session allows and prefers."""
 
 from dataclasses import dataclass
+from math import inf
 
 from mcptunnel.wire.constants import KIB, MAX_DATA_BYTES, MAX_MESSAGE_BYTES, MAX_WINDOW_BYTES
 
@@ -22,7 +23,9 @@ class Settings:
     """The settings of our own side.
 
     `message_bytes` is the size at which a WebSocket message is considered full; one frame that is
-    larger travels alone. `max_message_bytes` is the largest message that is accepted.
+    larger travels alone. `max_message_bytes` is the largest message that is accepted. While
+    `replay_bytes` of sent messages are not acknowledged, nothing new is sent. A session without a link
+    is held for `resume_window_s`, but by a relay only for `closed_link_window_s` if its link was closed.
     Raises ValueError for values with which no session could work.
     """
 
@@ -33,6 +36,9 @@ class Settings:
     dead_after_s: float = 45.0
     message_bytes: int = 64 * KIB
     max_message_bytes: int = MAX_MESSAGE_BYTES
+    replay_bytes: int = 1024 * KIB
+    resume_window_s: float = 60.0
+    closed_link_window_s: float = 10.0
 
     def __post_init__(self) -> None:
         ranges = (
@@ -41,6 +47,9 @@ class Settings:
             ("max_data_bytes", self.max_data_bytes, 1, MAX_DATA_BYTES),
             ("message_bytes", self.message_bytes, 1, MAX_MESSAGE_BYTES),
             ("max_message_bytes", self.max_message_bytes, 1, MAX_MESSAGE_BYTES),
+            ("replay_bytes", self.replay_bytes, 1, MAX_WINDOW_BYTES),
+            ("resume_window_s", self.resume_window_s, 0, inf),
+            ("closed_link_window_s", self.closed_link_window_s, 0, inf),
         )
         for name, value, low, high in ranges:
             if not low <= value <= high:

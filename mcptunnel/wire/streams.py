@@ -78,7 +78,7 @@ class Stream:
     @property
     def finished(self) -> bool:
         """Whether both bodies are complete and the last of ours was handed out."""
-        return self.receiving is HalfState.ENDED and self.outbox.end_handed_out
+        return self.receiving is HalfState.ENDED and self.outbox.end_count > 0
 
 
 class StreamTable:

@@ -7,11 +7,12 @@ from typing import Any
 from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.net.link import Link, LinkLost, LinkReceiver
+from mcptunnel.net.link_end import LinkEnd
 from mcptunnel.net.memory import MemoryPair
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.wire.constants import Role
 from mcptunnel.wire.events import PeerGoingAway
-from mcptunnel.wire.frames import Hello, Welcome
+from mcptunnel.wire.frames import Goaway, Hello, Welcome
 from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Settings
 
@@ -52,7 +53,7 @@ class Told(ExchangeReceiver):
 
 
 class RelayEnd:
-    """A relay (`net.tunnel.TunnelOwner`) that remembers, and welcomes unless told otherwise."""
+    """A relay (`net.owners`) that remembers, and welcomes unless told otherwise."""
 
     def __init__(self, clock: Any, settings: Settings | None = None) -> None:
         self.clock = clock
@@ -64,13 +65,12 @@ class RelayEnd:
         self.notices: list[PeerGoingAway] = []
         self.losses: list[LinkLost] = []
         self.notice = ""
-        self.refuse: Callable[[Tunnel], object] | None = None
+        self.refuse: Callable[[LinkEnd], object] | None = None
+        self.resumes = True
 
-    def taken_in(self) -> Tunnel:
+    def taken_in(self) -> LinkEnd:
         """Return the receiver for a new link."""
-        session = Session(Role.RELAY, self.settings, self.clock.seconds())
-        self.tunnels.append(Tunnel(self.clock, session, self))
-        return self.tunnels[-1]
+        return LinkEnd(self.clock, Role.RELAY, self.settings, self)
 
     async def dial(self, receiver: LinkReceiver) -> Link:
         """Make a link, as `net.websocket.connect` does."""
@@ -103,20 +103,41 @@ class RelayEnd:
     ) -> Exchange:
         return self.tunnels[-1].open(RequestHead(target, "POST", path, kind=kind), told)
 
-    # What the tunnel tells.
+    # What the link tells.
 
-    def link_made(self, tunnel: Tunnel) -> None:
+    def link_made(self, end: LinkEnd) -> None:
         pass
 
-    def peer_hello(self, tunnel: Tunnel, hello: Hello) -> None:
+    def peer_hello(self, end: LinkEnd, hello: Hello) -> None:
         self.hellos.append(hello)
         if self.refuse is not None:
-            self.refuse(tunnel)
+            self.refuse(end)
+        elif self.resumes and hello.resume_token and self.tunnels:
+            tunnel = self.tunnels[-1]
+            assert tunnel.resume(end, hello.last_received)
+            received_count = tunnel.session.received_count
+            end.welcome(self._welcome(hello, resumed=True, last_received=received_count))
         else:
-            tunnel.welcome(Welcome("session", hello.device_name, notice=self.notice))
+            end.welcome(self._welcome(hello))
+            session = Session(Role.RELAY, self.settings, hello.limits, self.clock.seconds())
+            self.tunnels.append(Tunnel(self.clock, session, self))
+            self.tunnels[-1].join(end)
 
-    def peer_welcome(self, tunnel: Tunnel, welcome: Welcome) -> None:
+    def _welcome(self, hello: Hello, **resume: Any) -> Welcome:
+        token = f"token {len(self.hellos)}"
+        name = hello.device_name
+        return Welcome("session", name, notice=self.notice, resume_token=token, **resume)
+
+    def peer_welcome(self, end: LinkEnd, welcome: Welcome) -> None:
         raise AssertionError(welcome)
+
+    def peer_refused(self, end: LinkEnd, refusal: Goaway) -> None:
+        raise AssertionError(refusal)
+
+    def link_lost(self, end: LinkEnd, reason: LinkLost) -> None:
+        self.losses.append(reason)
+
+    # What the tunnel tells.
 
     def exchange_opened(self, exchange: Exchange) -> None:
         self.told.append(Told(exchange))
@@ -124,6 +145,9 @@ class RelayEnd:
 
     def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
         self.notices.append(notice)
+
+    def tunnel_suspended(self, tunnel: Tunnel, reason: LinkLost) -> None:
+        pass
 
     def tunnel_lost(self, tunnel: Tunnel, reason: LinkLost) -> None:
         self.losses.append(reason)

@@ -107,13 +107,91 @@ def test_it_introduces_itself_and_is_connected_when_welcomed(bench: Bench) -> No
     assert bench.owner.exchanges[0].request.target == "files"
 
 
-def test_a_link_that_breaks_is_made_again_within_a_second(bench: Bench) -> None:
-    bench.run().relay.pairs[0].cut()
+def test_a_link_that_breaks_is_made_again_within_a_second_and_the_tunnel_lives(
+    bench: Bench, log: Log
+) -> None:
+    """The relay is shown the newest token and how much came; nobody above hears of it."""
+    tunnel = bench.run().connector.tunnel
+    bench.relay.send("files", b"x")
+    for token in ("token 1", "token 2"):
+        bench.relay.pairs[-1].cut()
+        bench.relay.settle()
+        assert bench.waits_s() == 1.0
+        assert bench.relay.hellos[-1].resume_token == token
+        assert bench.relay.hellos[-1].last_received == 3
+    assert bench.connector.tunnel is tunnel
+    assert bench.owner.events == ["connected as laptop"]
+    assert "resumed" in log
+
+
+def test_a_relay_that_does_not_resume_begins_anew(bench: Bench) -> None:
+    """The old tunnel is lost before the new one begins, and its token is of no use any more."""
+    bench.relay.resumes = False
+    tunnel = bench.run().connector.tunnel
+    bench.relay.pairs[0].cut()
+    bench.waits_s()
+    assert bench.owner.events == ["connected as laptop", "disconnected", "connected as laptop"]
+    assert bench.connector.tunnel is not tunnel
+    assert len(bench.relay.tunnels) == 2
+    assert not done(bench.running)
+    bench.relay.pairs[-1].cut()
+    bench.waits_s()
+    assert bench.relay.hellos[-1].resume_token == "token 2"
+
+
+def test_a_tunnel_without_a_link_is_lost_when_its_time_is_over(bench: Bench) -> None:
+    """Attempts go on, without a token."""
+    bench.run()
+    bench.dial = failing(ConnectFailed("relay:443: nothing listens there"))
+    bench.relay.pairs[0].cut()
     bench.relay.settle()
+    for _ in range(59):
+        bench.wait(1.0)
+    assert bench.owner.events == ["connected as laptop"]
+    bench.wait(1.0)
     assert bench.owner.events == ["connected as laptop", "disconnected"]
     assert bench.connector.tunnel is None
-    assert bench.waits_s() == 1.0
+    bench.dial = bench.relay.dial
+    bench.waits_s()
+    assert bench.relay.hellos[-1].resume_token == ""
     assert bench.owner.events[-1] == "connected as laptop"
+
+
+def test_numbers_that_cannot_be_true_end_the_tunnel_and_not_the_agent(bench: Bench) -> None:
+    bench.run()
+    bench.relay.tunnels[0].session._acks.received_count = 100
+    bench.relay.pairs[0].cut()
+    bench.waits_s()
+    assert bench.owner.events == ["connected as laptop", "disconnected"]
+    bench.waits_s()
+    assert bench.owner.events[-1] == "connected as laptop"
+
+
+def test_a_relay_that_never_greets_is_given_up(bench: Bench) -> None:
+    bench.relay.refuse = lambda _end: None
+    bench.run()
+    assert bench.owner.events == []
+    bench.relay.refuse = None
+    assert bench.waits_s() > 45.0
+    assert bench.owner.events == ["connected as laptop"]
+
+
+def test_stopping_while_the_relay_has_not_greeted_closes_the_link(bench: Bench) -> None:
+    bench.relay.refuse = lambda _end: None
+    bench.run().running.cancel()
+    bench.relay.settle()
+    assert isinstance(error_of(bench.running), CancelledError)
+    assert bench.relay.losses
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_a_final_refusal_ends_a_tunnel_that_waits(bench: Bench) -> None:
+    bench.run().relay.refuse = lambda end: end.refuse(ErrorCode.REVOKED, "so it is")
+    bench.relay.pairs[0].cut()
+    bench.waits_s()
+    assert "was revoked" in bench.refusal()
+    assert bench.owner.events == ["connected as laptop", "disconnected"]
+    assert bench.connector.tunnel is None
 
 
 def test_it_never_gives_up_and_waits_longer_up_to_half_a_minute(bench: Bench, log: Log) -> None:
@@ -164,7 +242,7 @@ def test_some_goodbyes_are_final(bench: Bench, code: ErrorCode, said: str) -> No
 
 
 def test_a_final_goodbye_without_words(bench: Bench) -> None:
-    bench.relay.refuse = lambda tunnel: tunnel.close(ErrorCode.REVOKED)
+    bench.relay.refuse = lambda end: end.refuse(ErrorCode.REVOKED)
     assert bench.run().refusal().endswith("name that file in key_file.")
 
 
@@ -219,9 +297,9 @@ def test_a_silent_relay_is_given_up(bench: Bench) -> None:
         end.hold()
     bench.wait(30.0)
     bench.wait(16.0)
-    assert bench.owner.events == ["connected as laptop", "disconnected"]
-    bench.waits_s()
-    assert bench.owner.events[-1] == "connected as laptop"
+    assert bench.waits_s() <= 1.0
+    assert bench.relay.hellos[-1].resume_token == "token 1"
+    assert bench.owner.events == ["connected as laptop"]
 
 
 def test_a_link_that_is_lost_before_dialling_returned_is_no_end(bench: Bench) -> None:

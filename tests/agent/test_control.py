@@ -129,12 +129,26 @@ def test_changes_while_one_announcement_runs_make_one_more_with_the_newest_state
 def test_without_a_tunnel_nothing_is_told_and_the_next_one_hears_everything(
     agent: Agent,
 ) -> None:
+    agent.relay.resumes = False
     agent.relay.pairs[0].cut()
     agent.change(ServerState.READY, 7)
     assert len(agent.relay.told) == 1
     agent.clock.advance(1.0)
     agent.relay.settle()
     assert announced(agent.relay.told[1]) == ("ready", 7)
+
+
+def test_a_change_while_there_is_no_link_is_told_over_the_next_one(agent: Agent) -> None:
+    """The tunnel is resumed, and nothing that was announced is lost or told twice."""
+    agent.relay.told[0].accept()
+    agent.relay.settle()
+    agent.relay.pairs[0].cut()
+    agent.relay.settle()
+    agent.change(ServerState.READY, 7)
+    assert len(agent.relay.told) == 1
+    agent.clock.advance(1.0)
+    agent.relay.settle()
+    assert [announced(told) for told in agent.relay.told[1:]] == [("ready", 7)]
 
 
 def test_a_tunnel_that_is_going_away_hears_no_more(agent: Agent) -> None:

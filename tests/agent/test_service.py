@@ -25,6 +25,7 @@ from tests.agent import done
 from tests.agent.conftest import Log
 from tests.agent.relay_end import RelayEnd
 from tests.agent.servers import Workshop
+from tests.net.tunnels import GONE
 
 CALL = {
     "jsonrpc": "2.0",
@@ -166,7 +167,11 @@ def test_a_caller_that_gives_up_is_told_to_the_server(bench: Bench) -> None:
 def test_the_loss_of_the_tunnel_cancels_what_runs(bench: Bench) -> None:
     process = bench.start().workshop.last.be_modern()
     bench.relay.send("files", CALL)
+    bench.relay.resumes = False
     bench.relay.pairs[0].cut("the laptop was closed")
+    bench.relay.settle()
+    assert not process.asked("notifications/cancelled")
+    bench.clock.advance(1)
     bench.relay.settle()
     assert len(process.asked("notifications/cancelled")) == 1
 
@@ -237,6 +242,7 @@ def test_a_stop_between_attempts(bench: Bench) -> None:
     bench.start().relay.pairs[0].cut()
     bench.relay.settle()
     assert done(bench.stop())
+    bench.relay.tunnels[0].lose(GONE)
     assert not bench.clock.getDelayedCalls()
 
 

@@ -5,10 +5,9 @@ import pytest
 from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.model import Outcome
 from mcptunnel.net.exchange import ExchangeFailure
-from mcptunnel.net.link import LinkLost
 from mcptunnel.net.tunnel import settings_of
 from mcptunnel.wire.constants import ErrorCode, Role
-from mcptunnel.wire.errors import GoingAway, LocalProtocolError
+from mcptunnel.wire.errors import GoingAway
 from mcptunnel.wire.frames import (
     Data,
     End,
@@ -18,13 +17,12 @@ from mcptunnel.wire.frames import (
     Ping,
     Pong,
     Reset,
-    Welcome,
     Window,
 )
 from mcptunnel.wire.settings import Settings
 from tests.conftest import LoggedFailures
 from tests.net.tunnels import (
-    HELLO,
+    GONE,
     REQUEST,
     RESPONSE,
     Boom,
@@ -36,7 +34,8 @@ from tests.net.tunnels import (
     receiver_of,
 )
 
-GONE = LinkLost(clean=False, code=None, text="the network broke")
+FINAL = Settings(closed_link_window_s=0)
+"""A lost link is the end."""
 
 
 def boom(*_values: object) -> None:
@@ -44,9 +43,19 @@ def boom(*_values: object) -> None:
 
 
 def test_settings_follow_the_configuration() -> None:
-    config = TunnelConfig(window_bytes=65536, max_streams=7, ping_after_s=1.0, dead_after_s=3.0)
+    config = TunnelConfig(
+        window_bytes=65536,
+        max_streams=7,
+        ping_after_s=1.0,
+        dead_after_s=3.0,
+        replay_bytes=70000,
+        resume_window_s=5.0,
+        closed_link_window_s=4.0,
+    )
     settings = settings_of(config)
     assert (settings.window_bytes, settings.max_streams) == (65536, 7)
+    assert settings.replay_bytes == 70000
+    assert (settings.resume_window_s, settings.closed_link_window_s) == (5.0, 4.0)
     assert (settings.ping_after_s, settings.dead_after_s) == (1.0, 3.0)
 
 
@@ -57,13 +66,6 @@ def test_the_greeting_opens_both_ends() -> None:
     assert joint.relay.is_open
     assert joint.agent.is_open
     assert joint.relay.peer == "memory:right"
-
-
-def test_nothing_is_open_before_the_greeting() -> None:
-    lone = Lone()
-    assert not lone.tunnel.is_open
-    with pytest.raises(LocalProtocolError):
-        lone.open()
 
 
 # Batches and pauses.
@@ -98,12 +100,12 @@ def test_answers_to_one_message_travel_together() -> None:
 
 def test_nothing_is_sent_while_the_link_is_paused() -> None:
     lone = Lone().greeted()
-    lone.tunnel.link_paused()
+    lone.end.link_paused()
     exchange, _receiver = lone.open()
     exchange.write(b"body")
     lone.turn()
     assert not lone.link.messages
-    lone.tunnel.link_resumed()
+    lone.end.link_resumed()
     (message,) = lone.link.take()
     assert [type(frame) for frame in message] == [Open, Data]
 
@@ -116,7 +118,7 @@ def test_a_pause_in_the_middle_of_a_flush_stops_it() -> None:
     lone.turn()
     assert len(lone.link.messages) == 3
     lone.link.messages.clear()
-    lone.tunnel.link_resumed()
+    lone.end.link_resumed()
     assert len(lone.link.messages) > 1
 
 
@@ -128,7 +130,7 @@ def test_a_writer_hears_when_its_bytes_have_left() -> None:
     assert unsent_bytes == 150_000
     lone.turn()
     assert "drained" not in receiver.names
-    lone.tunnel.link_resumed()
+    lone.end.link_resumed()
     assert receiver.names == ["drained"]
 
 
@@ -156,13 +158,13 @@ def test_credit_stops_one_stream_and_no_other() -> None:
 
 def test_a_lost_link_fails_all_exchanges_with_their_outcomes() -> None:
     """Only a request whose END never left is certain not to have run."""
-    lone = Lone().greeted()
+    lone = Lone(settings=FINAL).greeted()
     complete, completed = lone.open()
     complete.end()
     _partial, unfinished = lone.open()
     lone.turn()
     _queued, never_sent = lone.open()
-    lone.tunnel.link_lost(GONE)
+    lone.cut()
     assert completed.failure == ExchangeFailure(None, "the network broke", Outcome.UNKNOWN)
     assert unfinished.failure.outcome is Outcome.NOT_DELIVERED
     assert never_sent.failure.outcome is Outcome.NOT_DELIVERED
@@ -174,19 +176,20 @@ def test_a_lost_link_fails_all_exchanges_with_their_outcomes() -> None:
 
 
 def test_after_the_end_nothing_happens_any_more() -> None:
-    lone = Lone().greeted()
+    lone = Lone(settings=FINAL).greeted()
     exchange, receiver = lone.open()
-    lone.tunnel.link_lost(GONE)
+    lone.cut()
     heard = list(receiver.events)
     exchange.write(b"x")
     exchange.end()
     exchange.consumed(1)
     exchange.reset(ErrorCode.CANCEL)
     lone.receive(Open(2, REQUEST))
-    lone.tunnel.link_resumed()
+    lone.end.link_resumed()
     lone.tunnel.flush_soon()
     lone.tunnel.close(ErrorCode.SHUTDOWN)
-    lone.tunnel.link_lost(GONE)
+    lone.tunnel.lose(GONE)
+    lone.cut()
     assert receiver.events == heard
     assert lone.owner.lost == [GONE]
     assert not lone.owner.opened
@@ -214,7 +217,7 @@ def test_close_reaches_a_peer_that_reads_slowly_without_all_the_bodies() -> None
     exchange, _receiver = lone.open()
     lone.turn()
     lone.link.take()
-    lone.tunnel.link_paused()
+    lone.end.link_paused()
     exchange.write(bytes(200_000))
     lone.tunnel.close(ErrorCode.REVOKED, "the key was revoked")
     (message,) = lone.link.take()
@@ -255,7 +258,7 @@ def test_a_broken_protocol_closes_with_the_code() -> None:
     exchange.end()
     lone.turn()
     lone.link.take()
-    lone.tunnel.message_received(b"\xc1")
+    lone.end.message_received(b"\xc1")
     (message,) = lone.link.take()
     assert isinstance(message[0], Goaway)
     assert message[0].code is ErrorCode.PROTOCOL_ERROR
@@ -279,19 +282,6 @@ def test_what_came_before_the_broken_frame_still_counts() -> None:
     assert lone.link.closed[0][0] == 1002
 
 
-def test_a_hello_with_a_broken_frame_behind_it_is_no_hello() -> None:
-    """The owner must not take somebody in whose session is over."""
-    lone = Lone()
-    lone.receive(HELLO, Data(2, b"too early"))
-    assert lone.owner.events == ["made", "lost"]
-
-
-def test_a_welcome_with_a_broken_frame_behind_it_is_no_welcome() -> None:
-    lone = Lone(owner=Owner(Role.AGENT))
-    lone.receive(Welcome("session", "laptop"), Data(1, b"never opened"))
-    assert lone.owner.events == ["made", "lost"]
-
-
 # Silence.
 
 
@@ -306,6 +296,11 @@ def test_a_silent_peer_is_asked_and_then_given_up() -> None:
     assert lone.link.take() == [[Ping(2)]]
     lone.clock.advance(5)
     assert lone.link.aborted
+    assert lone.owner.suspensions[0].text == "the peer fell silent"
+    assert not receiver.events
+    lone.clock.advance(59)
+    assert not lone.owner.lost
+    lone.clock.advance(1)
     assert lone.owner.lost[0].text == "the peer fell silent"
     assert receiver.failure.text == "the peer fell silent"
     assert not lone.clock.getDelayedCalls()
@@ -320,14 +315,6 @@ def test_a_peer_that_answers_lives_and_its_distance_is_known() -> None:
         lone.turn()
     assert lone.tunnel.is_open
     assert lone.tunnel.session.round_trip_s == 0.25
-
-
-def test_an_agent_that_never_says_hello_is_given_up() -> None:
-    lone = Lone()
-    lone.clock.advance(45)
-    assert lone.link.aborted
-    assert lone.owner.events == ["made", "lost"]
-    assert not lone.link.messages
 
 
 def test_two_idle_tunnels_stay_together_for_ever() -> None:
@@ -421,14 +408,14 @@ def test_a_mistake_of_a_receiver_costs_its_own_stream(
 
 
 def test_a_mistake_while_failing_is_only_logged(logged_failures: LoggedFailures) -> None:
-    lone = Lone().greeted()
+    lone = Lone(settings=FINAL).greeted()
     _, twice_careless = lone.open(data=boom, failed=boom)
     _, also_careless = lone.open(failed=boom)
     _, careful = lone.open()
     lone.turn()
     lone.receive(Head(1, RESPONSE), Data(1, b"a"))
     assert lone.tunnel.is_open
-    lone.tunnel.link_lost(GONE)
+    lone.cut()
     assert twice_careless.names == ["head", "data", "failed"]
     assert also_careless.names == ["failed"]
     assert careful.names == ["failed"]
@@ -443,17 +430,6 @@ def test_a_mistake_in_taking_an_exchange_refuses_that_one(logged_failures: Logge
     assert lone.link.take() == [[Reset(2, ErrorCode.INTERNAL_ERROR, "internal error")]]
     assert lone.tunnel.is_open
     assert lone.tunnel.exchange_count == 0
-    assert logged_failures.take(Boom)
-
-
-def test_a_mistake_in_greeting_ends_the_tunnel(logged_failures: LoggedFailures) -> None:
-    lone = Lone(owner=Owner(Role.RELAY, hello=boom))
-    lone.receive(HELLO)
-    (message,) = lone.link.take()
-    assert isinstance(message[0], Goaway)
-    assert message[0].code is ErrorCode.INTERNAL_ERROR
-    assert lone.link.closed == [(1000, "internal error")]
-    assert lone.owner.events == ["made", "hello", "lost"]
     assert logged_failures.take(Boom)
 
 

@@ -1,7 +1,7 @@
 """Two tunnels joined in memory, owners and receivers that remember, and a link that is no link."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -9,18 +9,20 @@ from twisted.internet.task import Clock
 from mcptunnel.model import RequestHead, ResponseHead
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.net.link import LinkLost
+from mcptunnel.net.link_end import LinkEnd
 from mcptunnel.net.memory import MemoryPair
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.wire.codec import Decoder, encode
 from mcptunnel.wire.constants import Role
 from mcptunnel.wire.events import PeerGoingAway
-from mcptunnel.wire.frames import Frame, Hello, Welcome
+from mcptunnel.wire.frames import Frame, Goaway, Hello, Welcome
 from mcptunnel.wire.session import Session
-from mcptunnel.wire.settings import Settings
+from mcptunnel.wire.settings import Limits, Settings
 
 REQUEST = RequestHead("files", "POST", "/mcp")
 RESPONSE = ResponseHead(200)
 HELLO = Hello("installation-0001", "laptop", "1.0")
+GONE = LinkLost(clean=False, code=None, text="the network broke")
 
 
 class Boom(Exception):
@@ -72,6 +74,12 @@ class Owner:
         self.opened: list[Exchange] = []
         self.notices: list[PeerGoingAway] = []
         self.lost: list[LinkLost] = []
+        self.refusals: list[Goaway] = []
+        self.suspensions: list[LinkLost] = []
+        self.lost_links: list[LinkLost] = []
+        self.tunnel: Tunnel | None = None
+        self.settings = Settings()
+        self.clock = Clock()
         self.role = role
         self._says = says
         self._on = on
@@ -80,17 +88,48 @@ class Owner:
         self.events.append(name)
         self._on.get(name, lambda *_values: None)(*values)
 
-    def link_made(self, tunnel: Tunnel) -> None:
+    def link_made(self, end: LinkEnd) -> None:
         if self.role is Role.AGENT:
-            tunnel.hello(self._says)
-        self._note("made", tunnel)
+            says, tunnel = self._says, self.tunnel
+            if tunnel is not None:
+                received_count = tunnel.session.received_count
+                says = replace(says, resume_token="token", last_received=received_count)
+            end.hello(says)
+        self._note("made", end)
 
-    def peer_hello(self, tunnel: Tunnel, hello: Hello) -> None:
-        self._note("hello", tunnel)
-        tunnel.welcome(Welcome("session", hello.device_name))
+    def peer_hello(self, end: LinkEnd, hello: Hello) -> None:
+        self._note("hello", end)
+        tunnel = self.tunnel
+        if tunnel is None or not hello.resume_token:
+            end.welcome(Welcome("session", hello.device_name))
+            self._begin(end, hello.limits)
+        elif tunnel.resume(end, hello.last_received):
+            received_count = tunnel.session.received_count
+            end.welcome(Welcome("session", "laptop", resumed=True, last_received=received_count))
 
-    def peer_welcome(self, tunnel: Tunnel, welcome: Welcome) -> None:
-        self._note("welcome", tunnel)
+    def peer_welcome(self, end: LinkEnd, welcome: Welcome) -> None:
+        if welcome.resumed and self.tunnel is not None:
+            self.tunnel.resume(end, welcome.last_received)
+        else:
+            self._begin(end, welcome.limits)
+        self._note("welcome", end)
+
+    def _begin(self, end: LinkEnd, peer_limits: Limits) -> None:
+        session = Session(self.role, self.settings, peer_limits, self.clock.seconds())
+        self.tunnel = Tunnel(self.clock, session, self)
+        self.tunnel.join(end)
+
+    def end(self) -> LinkEnd:
+        """Return the receiver for a link."""
+        return LinkEnd(self.clock, self.role, self.settings, self)
+
+    def peer_refused(self, end: LinkEnd, refusal: Goaway) -> None:
+        self.refusals.append(refusal)
+        self._note("refused", end)
+
+    def link_lost(self, end: LinkEnd, reason: LinkLost) -> None:
+        self.lost_links.append(reason)
+        self._note("link_lost", end)
 
     def exchange_opened(self, exchange: Exchange) -> None:
         exchange.receiver = Receiver()
@@ -100,6 +139,10 @@ class Owner:
     def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
         self.notices.append(notice)
         self._note("going_away", tunnel)
+
+    def tunnel_suspended(self, tunnel: Tunnel, reason: LinkLost) -> None:
+        self.suspensions.append(reason)
+        self._note("suspended", tunnel)
 
     def tunnel_lost(self, tunnel: Tunnel, reason: LinkLost) -> None:
         self.lost.append(reason)
@@ -120,13 +163,13 @@ class FakeLink:
         self.messages: list[bytes] = []
         self.closed: list[tuple[int, str]] = []
         self.aborted = False
-        self.tunnel: Tunnel | None = None
+        self.end: LinkEnd | None = None
         self._pauses_after = pauses_after
 
     def send_message(self, message: bytes) -> None:
         self.messages.append(message)
-        if len(self.messages) == self._pauses_after and self.tunnel is not None:
-            self.tunnel.link_paused()
+        if len(self.messages) == self._pauses_after and self.end is not None:
+            self.end.link_paused()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         self.closed.append((code, reason))
@@ -150,10 +193,19 @@ class Lone:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        session = Session(self.owner.role, self.settings, self.clock.seconds())
-        self.tunnel = Tunnel(self.clock, session, self.owner)
-        self.link.tunnel = self.tunnel
-        self.tunnel.link_made(self.link)
+        self.owner.settings, self.owner.clock = self.settings, self.clock
+        self.plug(self.link)
+
+    def plug(self, link: FakeLink) -> None:
+        """Let a link be made."""
+        self.link = link
+        self.end = link.end = self.owner.end()
+        self.end.link_made(link)
+
+    @property
+    def tunnel(self) -> Tunnel:
+        assert self.owner.tunnel is not None
+        return self.owner.tunnel
 
     def greeted(self) -> "Lone":
         """Let the agent say HELLO and the relay answer."""
@@ -162,9 +214,13 @@ class Lone:
         self.link.take()
         return self
 
+    def cut(self) -> None:
+        """Let the link be lost."""
+        self.end.link_lost(GONE)
+
     def receive(self, *frames: Frame) -> None:
         """Let a message with these frames arrive."""
-        self.tunnel.message_received(b"".join(map(encode, frames)))
+        self.end.message_received(b"".join(map(encode, frames)))
 
     def turn(self) -> None:
         self.clock.advance(0)
@@ -186,12 +242,26 @@ class Joint:
         self.clock = Clock()
         self.relay_owner = relay or Owner(Role.RELAY)
         self.agent_owner = agent or Owner(Role.AGENT)
-        settings = settings or Settings()
-        self.relay = Tunnel(self.clock, Session(Role.RELAY, settings, 0.0), self.relay_owner)
-        self.agent = Tunnel(self.clock, Session(Role.AGENT, settings, 0.0), self.agent_owner)
-        self.pair = MemoryPair(self.relay, self.agent, reactor=self.clock)
+        for owner in (self.relay_owner, self.agent_owner):
+            owner.settings, owner.clock = settings or Settings(), self.clock
+        self.connect()
+
+    def connect(self) -> None:
+        """Make a link, the first or another one."""
+        ends = self.relay_owner.end(), self.agent_owner.end()
+        self.pair = MemoryPair(*ends, reactor=self.clock)
         self.pair.open()
         self.settle()
+
+    @property
+    def relay(self) -> Tunnel:
+        assert self.relay_owner.tunnel is not None
+        return self.relay_owner.tunnel
+
+    @property
+    def agent(self) -> Tunnel:
+        assert self.agent_owner.tunnel is not None
+        return self.agent_owner.tunnel
 
     def settle(self) -> None:
         self.clock.advance(0)

@@ -89,8 +89,11 @@ class Outcome:
 class Client:
     """Speaks one protocol version; every request has a connection of its own."""
 
-    def __init__(self, port: int, key: str, version: str = MODERN) -> None:
+    def __init__(
+        self, port: int, key: str, version: str = MODERN, timeout_s: float = TIMEOUT_S
+    ) -> None:
         self._port = port
+        self._timeout_s = timeout_s
         self._key = key
         self._version = version
         self._session: str | None = None
@@ -122,7 +125,7 @@ class Client:
             about = {_META + "protocolVersion": MODERN, _META + "clientCapabilities": {}}
             params = {**params, "_meta": {**about, **params.get("_meta", {})}}
         body = json.dumps({"jsonrpc": "2.0", **message, "params": params}).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
         connection.request("POST", "/mcp", body, self._headers(message["method"], params))
         return Answer(connection)
 

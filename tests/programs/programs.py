@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from mcptunnel.auth.keys import Scope
 from mcptunnel.cli.keyring import open_keyring
+from tests.programs.network import Network
 from tests.programs.process import CHECKOUT, Program
 
 TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
@@ -94,6 +95,7 @@ class Agent:
         name: str = "laptop",
         servers: Mapping[str, Sequence[str] | str] | None = None,
         extra: str = "",
+        origin: str = "",
     ) -> None:
         self.folder = folder
         self.programs: list[Program] = []
@@ -102,7 +104,7 @@ class Agent:
         key_file.touch(mode=0o600)
         key_file.write_text(f"{key}\n")
         (folder / "agent.toml").write_text(
-            f'relay = "{relay.origin}"\nname = "{name}"\nstate_dir = "./state"\n'
+            f'relay = "{origin or relay.origin}"\nname = "{name}"\nstate_dir = "./state"\n'
             f'key_file = "./agent.key"\n{extra}\n'
             + servers_toml(servers if servers is not None else {"demo": DEMO_SERVER})
         )
@@ -134,6 +136,7 @@ class Estate:
         self.relays: list[Relay] = []
         self.agents: list[Agent] = []
         self.others: list[Program] = []
+        self.networks: list[Network] = []
 
     def folder(self, name: str) -> Path:
         """Return a path of its own for a folder that is yet to be made."""
@@ -154,6 +157,12 @@ class Estate:
         agent = Agent(self.folder("agent"), relay, key, **options)
         self.agents.append(agent)
         return agent
+
+    def network(self, relay: Relay, seed: int) -> Network:
+        """Put a network in front of a relay; it is good until a test makes it bad."""
+        network = Network(self.free_port(), relay.port, seed).start()
+        self.networks.append(network)
+        return network
 
     def program(
         self,
@@ -192,3 +201,5 @@ class Estate:
         """End whatever is left, even after a failure."""
         for program in (*self._programs(), *self.others):
             program.clean_up()
+        for network in self.networks:
+            network.close()

@@ -73,7 +73,7 @@ def test_a_stopped_relay_process_is_noticed_by_its_silence(estate: Estate) -> No
     lost = agent.program.wait_for("fell silent", start=start)
     assert time.monotonic() - stopped_s < SILENCE_NOTICED_S
     relay.program.signal(signal.SIGCONT)
-    agent.program.wait_for("connected to", start=lost)
+    agent.program.wait_for("connected to|resumed", start=lost)
     assert "demo__add" in client.tools()
     assert client.call("demo__add", a=1, b=2).text == '{"sum": 3}'
     assert get(relay.port, "/health")[1]["devices"] == 1

@@ -1,67 +1,24 @@
 """Agents come in: greeted, named, known, announced, and let go."""
 
+from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
 from twisted.internet.defer import Deferred, fail
 
 from mcptunnel.auth.keys import KeyId, Scope
 from mcptunnel.model import ExchangeKind, RequestHead
-from mcptunnel.net.memory import MemoryPair
-from mcptunnel.net.tunnel import Tunnel
-from mcptunnel.relay.announcement import MAX_ANNOUNCEMENT_BYTES
-from mcptunnel.relay.devices import (
-    ANNOUNCEMENTS_BURST,
-    ANNOUNCEMENTS_PER_S,
-    MAX_DEVICES,
-    Device,
-)
+from mcptunnel.relay.devices import MAX_DEVICES, Device
 from mcptunnel.testing.joined import Joined, MemoryAgent
 from mcptunnel.testing.local_server import MemoryServer
 from mcptunnel.wire.codec import encode
-from mcptunnel.wire.constants import ErrorCode, Role
+from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Data, Goaway, Hello
-from mcptunnel.wire.session import Session
-from mcptunnel.wire.settings import Settings
 from tests.conftest import LoggedFailures
-from tests.net.tunnels import FakeLink, Owner, Receiver
+from tests.net.tunnels import FakeLink
 
 INSTALLATION = "installation-0001"
 SERVERS = RequestHead("@relay", "POST", "/servers", kind=ExchangeKind.CONTROL)
-
-
-class RawAgent:
-    """An agent that says what the test wants."""
-
-    def __init__(self, joined: Joined, says: Hello) -> None:
-        self._joined = joined
-        self.owner = Owner(Role.AGENT, says=says)
-        session = Session(Role.AGENT, Settings(), joined.clock.seconds())
-        self.tunnel = Tunnel(joined.clock, session, self.owner)
-        relay = joined.agents.receiver(joined.access("alice", Scope.AGENT))
-        self.pair = MemoryPair(relay, self.tunnel, reactor=joined.clock)
-        self.pair.open()
-        joined.settle()
-
-    def post(self, body: bytes, head: RequestHead = SERVERS) -> Receiver:
-        receiver = Receiver()
-        exchange = self.tunnel.open(head, receiver)
-        exchange.write(body)
-        exchange.end()
-        self._joined.settle()
-        return receiver
-
-
-def announcement(*names: str) -> bytes:
-    servers = [{"name": name, "kind": "x", "state": "starting", "revision": 1} for name in names]
-    return msgspec.json.encode({"servers": servers})
-
-
-def status_of(receiver: Receiver) -> int:
-    (head,) = [event[1] for event in receiver.events if event[0] == "head"]
-    status: int = head.status
-    return status
 
 
 def notice_to(agent: MemoryAgent) -> Any:
@@ -155,75 +112,183 @@ def test_a_device_too_many_is_refused_while_all_are_connected() -> None:
     assert refused.notices[0].code is ErrorCode.LIMIT_EXCEEDED
     assert f"{MAX_DEVICES} devices" in refused.notices[0].text
     assert joined.agent(user="bob").welcome is not None
-    joined.cut(agents[7])
+    joined.lose(agents[7])
     assert joined.agent().welcome is not None
     assert [device.installation_id for device in joined.forgotten] == ["installation-0008"]
     assert len(joined.devices.of(joined.client().access.principal)) == MAX_DEVICES
 
 
-def test_an_agents_version_is_shown_without_control_characters() -> None:
-    joined = Joined()
-    RawAgent(joined, Hello(INSTALLATION, "laptop", "1.0\u202eevil" + "x" * 100))
+# Resume.
+
+
+def shown(agent: MemoryAgent, token: str, **changed: Any) -> MemoryAgent:
+    """Let an agent say a token that is perhaps not its own."""
+    agent.resume_token = token
+    agent._hello = replace(agent._hello, **changed)
+    return agent
+
+
+def device_of(joined: Joined) -> Device:
     (device,) = joined.devices.everyone()
-    assert device.agent_version == "1.0 evil" + "x" * 32 + "…"
+    return device
 
 
-# What an agent may ask.
-
-
-def test_announced_servers_are_taken() -> None:
+def test_an_agent_that_comes_back_in_time_goes_on() -> None:
+    """The same tunnel, the same name, another token each time; its calls never hear of it."""
     joined = Joined()
-    agent = RawAgent(joined, Hello(INSTALLATION, "laptop", "1.0"))
-    assert status_of(agent.post(announcement("a", "b"))) == 204
-    assert list(joined.devices.everyone()[0].servers) == ["a", "b"]
+    server = MemoryServer("files", {"read": lambda _: "text"})
+    agent = joined.agent(server)
+    relay_end, agent_end = device_of(joined).tunnel, agent.tunnel
+    tokens = {agent.resume_token}
+    for _ in range(3):
+        joined.cut(agent)
+        assert device_of(joined).is_connected
+        assert (joined.devices.connected_count, joined.devices.resuming_count) == (1, 1)
+        waiting = joined.client().call("files__read")
+        assert not waiting.is_over
+        joined.wait_s(9)
+        joined.connect(agent)
+        assert waiting.text == "text"
+        assert agent.welcome is not None
+        assert agent.welcome.resumed
+        tokens.add(agent.resume_token)
+    assert len(tokens) == 4
+    assert (device_of(joined).tunnel, agent.tunnel) == (relay_end, agent_end)
+    assert joined.devices.resuming_count == 0
+    assert len(joined.remembered) == 1
 
 
-def test_a_bad_announcement_changes_nothing() -> None:
+def test_an_agent_that_comes_back_too_late_begins_anew() -> None:
     joined = Joined()
-    agent = RawAgent(joined, Hello(INSTALLATION, "laptop", "1.0"))
-    agent.post(announcement("a"))
-    assert status_of(agent.post(b"nonsense")) == 400
-    assert list(joined.devices.everyone()[0].servers) == ["a"]
-    assert agent.tunnel.is_open
+    agent = joined.agent()
+    joined.cut(agent)
+    joined.wait_s(10)
+    assert not device_of(joined).is_connected
+    assert (joined.devices.connected_count, joined.devices.resuming_count) == (0, 0)
+    joined.connect(agent)
+    assert agent.welcome is not None
+    assert not agent.welcome.resumed
+    assert device_of(joined).is_connected
 
 
-def test_a_flood_of_announcements_is_not_read() -> None:
-    """But the first one of a connection always is: without it the device is of no use."""
+def test_a_device_that_does_not_come_back_was_last_seen_when_it_was() -> None:
     joined = Joined()
-    agent = RawAgent(joined, Hello(INSTALLATION, "laptop", "1.0"))
-    answers = [status_of(agent.post(announcement(f"s{n}"))) for n in range(30)]
-    assert answers == [204] * ANNOUNCEMENTS_BURST + [429] * (30 - ANNOUNCEMENTS_BURST)
-    (device,) = joined.devices.everyone()
-    assert list(device.servers) == [f"s{ANNOUNCEMENTS_BURST - 1}"]
-    again = RawAgent(joined, Hello(INSTALLATION, "laptop", "1.0"))
-    assert status_of(again.post(announcement("new"))) == 204
-    assert status_of(again.post(announcement("newer"))) == 429
-    joined.wait_s(1 / ANNOUNCEMENTS_PER_S)
-    assert status_of(again.post(announcement("newer"))) == 204
-    assert list(device.servers) == ["newer"]
+    agent = joined.agent()
+    joined.wait_s(5)
+    joined.cut(agent)
+    lost_s = joined.clock.seconds()
+    joined.wait_s(10)
+    assert device_of(joined).last_seen_s == lost_s
 
 
-def test_an_endless_announcement_is_cut_off() -> None:
+def test_a_link_that_nobody_knew_to_be_dead_makes_no_difference() -> None:
+    """The agent changed networks: its new link comes before the old one's end."""
     joined = Joined()
-    agent = RawAgent(joined, Hello(INSTALLATION, "laptop", "1.0"))
-    receiver = agent.post(bytes(MAX_ANNOUNCEMENT_BYTES + 100_000))
-    assert receiver.failure.code is ErrorCode.LIMIT_EXCEEDED
-    assert agent.tunnel.is_open
+    agent = joined.agent(MemoryServer("files", {"read": lambda _: "text"}))
+    assert agent.tunnel is not None
+    assert agent.pair is not None
+    for end in (agent.pair.left, agent.pair.right):
+        end.hold()
+    waiting = joined.client().call("files__read")
+    joined.connect(agent)
+    assert agent.welcome is not None
+    assert agent.welcome.resumed
+    assert waiting.text == "text"
+    assert joined.devices.connected_count == 1
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        RequestHead("files", "POST", "/mcp"),
-        RequestHead("@relay", "GET", "/servers"),
-        RequestHead("@relay", "POST", "/keys"),
-    ],
-)
-def test_an_agent_can_ask_for_nothing_else(head: RequestHead) -> None:
+@pytest.mark.parametrize("case", ["guessed", "stale", "foreign key", "foreign installation"])
+def test_a_token_that_is_not_the_sessions_resumes_nothing(case: str) -> None:
+    """Another session begins; if it is that installation's, the old one ends, unanswered."""
     joined = Joined()
-    agent = RawAgent(joined, Hello(INSTALLATION, "laptop", "1.0"))
-    assert agent.post(b"", head).failure.code is ErrorCode.REFUSED_STREAM
-    assert agent.tunnel.is_open
+    victim = joined.agent(
+        MemoryServer("files", {"read": lambda _: "secret"}),
+        installation_id=INSTALLATION,
+        key_id="k1",
+    )
+    stale = victim.resume_token
+    joined.cut(victim)
+    joined.connect(victim, key_id="k1")
+    joined.client().call("files__read")
+    thief = joined.agent(name="thief", installation_id="installation-0666", key_id="k1")
+    token = {"guessed": "0" * 64, "stale": stale}.get(case, victim.resume_token)
+    installation_id = "installation-9999" if case == "foreign installation" else INSTALLATION
+    shown(thief, token, installation_id=installation_id)
+    joined.cut(thief)
+    joined.connect(thief, key_id="k2" if case == "foreign key" else "k1")
+    assert thief.welcome is not None
+    assert not thief.welcome.resumed
+    ended = [notice.code for notice in victim.notices]
+    assert ended == ([] if case == "foreign installation" else [ErrorCode.REPLACED])
+
+
+def test_another_users_token_resumes_nothing_and_ends_nothing() -> None:
+    joined = Joined()
+    victim = joined.agent(installation_id=INSTALLATION)
+    thief = joined.agent(user="mallory", installation_id=INSTALLATION)
+    joined.cut(thief)
+    joined.connect(shown(thief, victim.resume_token), user="mallory")
+    assert thief.welcome is not None
+    assert not thief.welcome.resumed
+    assert victim.lost is None
+
+
+def test_impossible_numbers_end_the_session_and_the_link() -> None:
+    joined = Joined()
+    agent = joined.agent(installation_id=INSTALLATION)
+    joined.cut(agent)
+    assert agent.tunnel is not None
+    agent.tunnel.session._acks.received_count = 1000
+    joined.connect(agent)
+    assert agent.notices[0].code is ErrorCode.PROTOCOL_ERROR
+    assert joined.devices.connected_count == 0
+    joined.wait_s(60)
+    joined.connect(agent)
+    assert device_of(joined).is_connected
+
+
+def test_a_new_process_ends_the_session_that_waits_at_once() -> None:
+    """Calls of the old one fail now, not when its time is over."""
+    joined = Joined()
+    server = MemoryServer("files", {"read": lambda _: "text"})
+    old = joined.agent(server, installation_id=INSTALLATION)
+    joined.cut(old)
+    waiting = joined.client().call("files__read")
+    joined.agent(server, installation_id=INSTALLATION)
+    assert "another process" in waiting.text
+    assert joined.devices.connected_count == 1
+    assert joined.devices.resuming_count == 0
+    assert joined.client().call("files__read").text == "text"
+
+
+def test_revoking_a_key_ends_the_sessions_that_wait_and_the_links_that_greet() -> None:
+    joined = Joined()
+    agent = joined.agent(key_id="k1")
+    joined.cut(agent)
+    link, other = FakeLink(), FakeLink()
+    joined.agents.receiver(joined.access("alice", Scope.AGENT, "k1")).link_made(link)
+    kept = joined.agents.receiver(joined.access("alice", Scope.AGENT, "k2"))
+    kept.link_made(other)
+    joined.agents.revoked(KeyId("k1"))
+    assert joined.devices.connected_count == 0
+    ((said,),) = link.take()
+    assert isinstance(said, Goaway)
+    assert said.code is ErrorCode.REVOKED
+    assert other.closed == []
+    kept.part()
+
+
+def test_stopping_ends_sessions_that_wait_and_refuses_links_that_greet() -> None:
+    joined = Joined()
+    joined.cut(joined.agent())
+    link = FakeLink()
+    joined.agents.receiver(joined.access("alice", Scope.AGENT)).link_made(link)
+    Deferred.fromCoroutine(joined.agents.stop())
+    ((said,),) = link.take()
+    assert isinstance(said, Goaway)
+    assert said.code is ErrorCode.SHUTDOWN
+    assert joined.devices.connected_count == 0
+    assert all(end.link is None or end.tunnel is None for end in joined.agents._greeting)
 
 
 # The end.
@@ -233,7 +298,7 @@ def test_a_lost_agent_is_offline_and_remembered() -> None:
     joined = Joined()
     agent = joined.agent()
     joined.wait_s(5)
-    joined.cut(agent)
+    joined.lose(agent)
     (device,) = joined.devices.everyone()
     assert not device.is_connected
     assert device.last_seen_s == joined.clock.seconds()

@@ -25,7 +25,6 @@ from mcptunnel.errors import McpTunnelError
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.net.dial import connect
 from mcptunnel.net.errors import ListenFailed, UpgradeRefused
-from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.relay.devices import MAX_DEVICES
 from mcptunnel.relay.service import RelayService
 from mcptunnel.store.database import FILE_NAME, Database
@@ -33,8 +32,6 @@ from mcptunnel.store.devices import Devices as DeviceTable
 from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.keys import Keys
 from mcptunnel.wire.constants import ErrorCode, Role
-from mcptunnel.wire.session import Session
-from mcptunnel.wire.settings import Settings
 from tests.net.tunnels import Owner
 
 LONG_ENOUGH_S = 10.0
@@ -74,10 +71,10 @@ class Program:
         """Connect an agent; return when it was welcomed."""
         welcomed: Deferred[None] = Deferred()
         owner = Owner(Role.AGENT, welcome=lambda _tunnel: welcomed.callback(None))
-        session = Session(Role.AGENT, Settings(), self._reactor.seconds())
+        owner.clock = self._reactor
         await connect(
             f"{self.url}/tunnel",
-            receiver=Tunnel(self._reactor, session, owner),
+            receiver=owner.end(),
             reactor=self._reactor,
             headers={"Authorization": f"Bearer {key}"},
         )

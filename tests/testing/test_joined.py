@@ -61,9 +61,20 @@ def test_an_error_is_raised_where_it_is_looked_at() -> None:
 
 
 def test_a_cut_link_can_be_made_again() -> None:
+    """A call meanwhile waits for it."""
     joined = Joined()
     agent = joined.agent(MemoryServer("files", {"read": lambda _: "text"}))
     joined.cut(agent)
+    waiting = joined.client().call("files__read")
+    assert not waiting.is_over
+    joined.connect(agent)
+    assert waiting.text == "text"
+
+
+def test_a_lost_agent_can_come_back() -> None:
+    joined = Joined()
+    agent = joined.agent(MemoryServer("files", {"read": lambda _: "text"}))
+    joined.lose(agent)
     assert "offline" in joined.client().call("files__read").text
     joined.connect(agent)
     assert agent.lost is None

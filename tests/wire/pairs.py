@@ -24,13 +24,11 @@ def joined(
     relay_settings: Settings | None = None, agent_settings: Settings | None = None
 ) -> tuple[Session, Session]:
     """Return a relay and an agent that have greeted each other."""
-    relay = Session(Role.RELAY, relay_settings or Settings(), 0.0)
-    agent = Session(Role.AGENT, agent_settings or Settings(), 0.0)
-    agent.hello(HELLO)
-    carry(agent, relay)
-    relay.welcome(WELCOME)
-    carry(relay, agent)
-    return relay, agent
+    relay, agent = relay_settings or Settings(), agent_settings or Settings()
+    return (
+        Session(Role.RELAY, relay, agent.limits, 0.0),
+        Session(Role.AGENT, agent, relay.limits, 0.0),
+    )
 
 
 def said(session: Session) -> list[Frame]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mcptunnel.wire.codec import Decoder, encode
 from mcptunnel.wire.constants import HIGH_WATER_BYTES, KIB, LOW_WATER_BYTES, ErrorCode
-from mcptunnel.wire.frames import Data, End, Frame, Ping, Reset
+from mcptunnel.wire.frames import Data, End, Frame, Ping, Reset, Window
 from mcptunnel.wire.scheduler import Outbox, Scheduler
 from mcptunnel.wire.settings import Settings
 
@@ -103,7 +103,7 @@ def test_end_needs_no_credit_and_is_sent_once() -> None:
     outbox.put_end()
     scheduler.wake(outbox)
     made = scheduler.next_message()
-    assert made == (encode(End(1)), [outbox])
+    assert made == (encode(End(1)), 0, [outbox])
     scheduler.wake(outbox)
     assert scheduler.next_message() is None
 
@@ -176,7 +176,7 @@ def test_draining_is_noticed_once() -> None:
     scheduler.wake(outbox)
     told = []
     while (made := scheduler.next_message()) is not None:
-        told += [outbox.unsent_bytes for changed in made[1] if changed.drained]
+        told += [outbox.unsent_bytes for changed in made[2] if changed.drained]
         outbox.drained = False
     assert len(told) == 1
     assert told[0] < LOW_WATER_BYTES
@@ -192,7 +192,7 @@ def test_what_was_never_over_or_is_ending_does_not_drain(ending: bool) -> None:
     scheduler.wake(outbox)
     while scheduler.next_message() is not None:
         assert not outbox.drained
-    assert outbox.end_handed_out is ending
+    assert (outbox.end_count > 0) is ending
 
 
 @given(
@@ -226,3 +226,34 @@ def test_bodies_arrive_whole_however_they_are_cut(
         assert len(received) <= granted
     assert received == b"".join(pieces)
     assert ended == 1
+
+
+def test_frames_about_the_link_are_told_apart_and_not_numbered() -> None:
+    """What is kept for a resume begins behind them."""
+    scheduler = scheduler_of()
+    outbox = filled(1, b"body")
+    outbox.put_end()
+    scheduler.put_control(encode(Window(1, 1)))
+    scheduler.wake(outbox)
+    scheduler.put_link(encode(Ping(1)))
+    made = scheduler.next_message()
+    assert made is not None
+    assert made[1] == len(encode(Ping(1)))
+    assert (scheduler.numbered_count, outbox.end_count) == (3, 3)
+    scheduler.put_link(encode(Ping(2)))
+    made = scheduler.next_message()
+    assert made == (encode(Ping(2)), len(encode(Ping(2))), [])
+    assert scheduler.numbered_count == 3
+
+
+def test_frames_about_the_link_can_go_alone() -> None:
+    """They must not wait for what may not be sent now; and with a link they die."""
+    scheduler = scheduler_of(message_bytes=8)
+    scheduler.put_control(encode(Window(1, 1)))
+    assert scheduler.link_message() is None
+    for token in range(3):
+        scheduler.put_link(encode(Ping(token)))
+    assert scheduler.link_message() == encode(Ping(0)) + encode(Ping(1))
+    scheduler.clear_link()
+    assert scheduler.link_message() is None
+    assert scheduler.next_message() == (encode(Window(1, 1)), 0, [])

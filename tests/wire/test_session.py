@@ -1,4 +1,4 @@
-"""The session itself: greeting, liveness, going away, errors, the end."""
+"""The session itself: liveness, going away, errors, the end; resume is in test_session_resume."""
 
 from math import inf
 
@@ -6,12 +6,10 @@ import pytest
 
 from mcptunnel.model import Outcome, ResponseHead
 from mcptunnel.wire.constants import ErrorCode, Role
-from mcptunnel.wire.errors import GoingAway, LocalProtocolError, RemoteProtocolError
+from mcptunnel.wire.errors import GoingAway, RemoteProtocolError
 from mcptunnel.wire.events import (
     PeerGoingAway,
-    PeerHello,
     PeerSilent,
-    PeerWelcome,
     StreamLost,
 )
 from mcptunnel.wire.frames import (
@@ -22,26 +20,19 @@ from mcptunnel.wire.frames import (
     Frame,
     Goaway,
     Head,
-    Hello,
     Open,
     Ping,
     Pong,
     Reset,
     Unknown,
-    Welcome,
     Window,
 )
 from mcptunnel.wire.lifecycle import SessionState
 from mcptunnel.wire.session import Session
-from mcptunnel.wire.settings import Limits, Settings
+from mcptunnel.wire.settings import Settings
 from tests.wire.pairs import HELLO, REQUEST, WELCOME, carry, joined, message, said, stream_between
-from tests.wire.test_frames import SHOWN
 
 RESPONSE = ResponseHead(200)
-
-
-def fresh(role: Role) -> Session:
-    return Session(role, Settings(window_bytes=1000, max_streams=5), 0.0)
 
 
 def broken(session: Session, *frames: Frame) -> ErrorCode:
@@ -55,25 +46,6 @@ def broken(session: Session, *frames: Frame) -> ErrorCode:
     return caught.value.code
 
 
-def states(*sessions: Session) -> list[str]:
-    return [session.state.value for session in sessions]
-
-
-def test_a_greeting() -> None:
-    """HELLO, WELCOME, and both are open; versions and limits are filled in from the settings."""
-    relay, agent = fresh(Role.RELAY), fresh(Role.AGENT)
-    agent.hello(Hello("i", "laptop", "1.0", Limits(7, 7), (9,), "token", 5))
-    assert states(relay, agent) == ["opening", "greeted"]
-    hello = Hello("i", "laptop", "1.0", Limits(1000, 5), (1,), "token", 5)
-    assert carry(agent, relay) == [PeerHello(hello)]
-    assert states(relay, agent) == ["greeted", "greeted"]
-    relay.welcome(Welcome("s", "laptop-2", "Hello.", Limits(7, 7), 9, True, "t", 3))
-    assert states(relay, agent) == ["open", "greeted"]
-    welcome = Welcome("s", "laptop-2", "Hello.", Limits(1000, 5), 1, True, "t", 3)
-    assert carry(relay, agent) == [PeerWelcome(welcome)]
-    assert states(relay, agent) == ["open", "open"]
-
-
 def test_the_peers_limits_count() -> None:
     """A stream starts with the window that the receiver announced."""
     relay, agent = joined(Settings(), Settings(window_bytes=3))
@@ -83,108 +55,12 @@ def test_the_peers_limits_count() -> None:
     assert agent.stream_count == 0
 
 
-def test_only_the_agent_says_hello_and_only_once() -> None:
-    """HELLO out of order is our own defect, and nothing is sent."""
-    relay, agent = fresh(Role.RELAY), fresh(Role.AGENT)
-    with pytest.raises(LocalProtocolError):
-        relay.hello(HELLO)
-    agent.hello(HELLO)
-    with pytest.raises(LocalProtocolError):
-        agent.hello(HELLO)
-    assert len(said(agent)) == 1
-    assert said(relay) == []
-
-
-def test_only_the_relay_says_welcome_and_only_after_hello() -> None:
-    """WELCOME out of order is our own defect, and nothing is sent."""
-    relay, agent = fresh(Role.RELAY), fresh(Role.AGENT)
-    for session in (relay, agent):
-        with pytest.raises(LocalProtocolError):
-            session.welcome(WELCOME)
-        assert said(session) == []
-
-
-def test_a_hello_that_cannot_be_sent_changes_nothing() -> None:
-    """After a refused HELLO a good one can follow."""
-    agent = fresh(Role.AGENT)
-    with pytest.raises(LocalProtocolError):
-        agent.hello(Hello("", "laptop", "1.0"))
-    agent.hello(HELLO)
-
-
-EARLY = [frame for frame, _ in SHOWN if not isinstance(frame, Goaway)]
-
-
-@pytest.mark.parametrize("frame", [f for f in EARLY if not isinstance(f, Hello)], ids=str)
-def test_a_relay_wants_hello_first(frame: Frame) -> None:
-    """Nothing but HELLO may come first from an agent."""
-    assert broken(fresh(Role.RELAY), frame) is ErrorCode.PROTOCOL_ERROR
-
-
-@pytest.mark.parametrize("frame", EARLY, ids=str)
-def test_an_agent_that_said_nothing_wants_to_hear_nothing(frame: Frame) -> None:
-    """A relay does not speak first."""
-    assert broken(fresh(Role.AGENT), frame) is ErrorCode.PROTOCOL_ERROR
-
-
-@pytest.mark.parametrize("frame", EARLY, ids=str)
-def test_after_hello_the_agent_waits(frame: Frame) -> None:
-    """Between HELLO and WELCOME an agent sends no other frame, and no second HELLO."""
-    relay = fresh(Role.RELAY)
-    relay.receive(message(HELLO), 0.0)
-    assert broken(relay, frame) is ErrorCode.PROTOCOL_ERROR
-
-
-@pytest.mark.parametrize("frame", [f for f in EARLY if not isinstance(f, Welcome)], ids=str)
-def test_an_agent_wants_welcome_first(frame: Frame) -> None:
-    """Nothing but WELCOME answers HELLO, except GOAWAY."""
-    agent = fresh(Role.AGENT)
-    agent.hello(HELLO)
-    said(agent)
-    assert broken(agent, frame) is ErrorCode.PROTOCOL_ERROR
-
-
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("frame", [HELLO, WELCOME], ids=str)
 def test_a_second_greeting_is_refused(role: Role, frame: Frame) -> None:
     """HELLO and WELCOME come once."""
     session = joined()[role is Role.AGENT]
     assert broken(session, frame) is ErrorCode.PROTOCOL_ERROR
-
-
-def test_versions_must_overlap() -> None:
-    """A peer that cannot speak our version is told so."""
-    relay = fresh(Role.RELAY)
-    relay.receive(message(Hello("i", "d", "1", versions=(2, 1))), 0.0)
-    assert broken(fresh(Role.RELAY), Hello("i", "d", "1", versions=(2, 3))) is (
-        ErrorCode.UNSUPPORTED_VERSION
-    )
-    agent = fresh(Role.AGENT)
-    agent.hello(HELLO)
-    said(agent)
-    assert broken(agent, Welcome("s", "d", version=2)) is ErrorCode.UNSUPPORTED_VERSION
-
-
-def test_a_relay_can_refuse_an_agent() -> None:
-    """GOAWAY instead of WELCOME says why."""
-    relay, agent = fresh(Role.RELAY), fresh(Role.AGENT)
-    agent.hello(HELLO)
-    carry(agent, relay)
-    relay.goaway(ErrorCode.REVOKED, "This device was removed.")
-    assert carry(relay, agent) == [
-        PeerGoingAway(0, ErrorCode.REVOKED, "This device was removed.", 0.0)
-    ]
-    assert agent.state is SessionState.GREETED
-    assert agent.going_away == Goaway(0, ErrorCode.REVOKED, "This device was removed.")
-
-
-def test_welcome_and_the_first_stream_may_travel_together() -> None:
-    """Frames after WELCOME in the same message find the session open."""
-    agent = fresh(Role.AGENT)
-    agent.hello(HELLO)
-    agent.receive(message(WELCOME, Open(1, REQUEST), Ping(5)), 0.0)
-    assert agent.stream_count == 1
-    assert Pong(5) in said(agent)
 
 
 def test_every_frame_class_has_a_step() -> None:
@@ -217,29 +93,13 @@ def test_a_silent_peer_is_reported_once() -> None:
     assert [frame for frame in said(relay) if not isinstance(frame, Ping)] == []
 
 
-def test_a_peer_that_never_greets_is_silent_too() -> None:
-    """Before the session is open nothing is sent, but the patience is the same."""
-    relay = fresh(Role.RELAY)
-    relay.tick(20.0)
-    assert said(relay) == []
-    relay.tick(45.0)
-    assert relay.take_events() == [PeerSilent()]
-
-
 def test_frames_of_no_effect() -> None:
-    """ACK, a stray PONG and optional frames that we do not know are passed over."""
+    """A stray PONG and optional frames that we do not know are passed over."""
     relay, _ = joined()
-    relay.receive(message(Ack(5), Pong(7), Unknown(64, 0), Unknown(127, 99)), 1.0)
+    relay.receive(message(Ack(0), Pong(7), Unknown(64, 0), Unknown(127, 99)), 1.0)
     assert relay.take_events() == []
     assert said(relay) == []
     assert relay.state is SessionState.OPEN
-
-
-def test_nobody_opens_streams_before_the_session_is_open() -> None:
-    """Before WELCOME there is nobody to open a stream to."""
-    agent = fresh(Role.AGENT)
-    with pytest.raises(LocalProtocolError):
-        agent.open(REQUEST)
 
 
 def test_after_our_goaway_no_stream_starts_and_open_ones_run_on() -> None:
@@ -346,15 +206,6 @@ def test_a_lost_session() -> None:
         StreamLost(first, Outcome.UNKNOWN),
         StreamLost(second, Outcome.UNKNOWN),
     ]
-
-
-def test_a_session_can_be_lost_at_any_time() -> None:
-    """Also before the greeting is over."""
-    relay = fresh(Role.RELAY)
-    relay.lost()
-    assert relay.state is SessionState.CLOSED
-    with pytest.raises(LocalProtocolError):
-        relay.welcome(WELCOME)
 
 
 @pytest.mark.parametrize(

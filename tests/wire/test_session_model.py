@@ -1,7 +1,8 @@
-"""Two joined sessions do whatever they like, and a plain model says what must come out."""
+"""Two joined sessions do whatever they like, over links that are cut, and a plain model says what must
+come out."""
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from mcptunnel.wire.events import (
     StreamOpened,
     StreamReset,
 )
-from mcptunnel.wire.frames import Ack, Goaway, Hello, Ping, Pong, Reset, Welcome
+from mcptunnel.wire.frames import Ack, Frame, Goaway, Hello, Ping, Pong, Reset, Welcome
 from mcptunnel.wire.settings import Settings
 from mcptunnel.wire.streams import HalfState
 from tests.wire.pairs import REQUEST, joined
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from mcptunnel.wire.session import Session
 
 OK = ResponseHead(200)
+UNHURRIED: dict[str, Any] = {"ping_after_s": 1e6, "dead_after_s": 2e6, "replay_bytes": 120}
+"""Links are lost by cuts alone, and what is kept for a resume is little enough to run full."""
 
 
 class Way:
@@ -48,9 +51,19 @@ class TwoSessions(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.sides: tuple[Session, Session] = joined(
-            Settings(window_bytes=7, max_streams=3, max_data_bytes=5, message_bytes=40),
-            Settings(window_bytes=20, max_streams=2, max_data_bytes=9, message_bytes=25),
+            Settings(
+                window_bytes=7, max_streams=3, max_data_bytes=5, message_bytes=40, **UNHURRIED
+            ),
+            Settings(
+                window_bytes=20, max_streams=2, max_data_bytes=9, message_bytes=25, **UNHURRIED
+            ),
         )
+        self.now_s = 0.0
+        self.suspended = False
+        # What each side handed out, where it stands on this link, and how much of it arrived.
+        self.numbered: tuple[list[Frame], list[Frame]] = ([], [])
+        self.handed = [0, 0]
+        self.arrived = [0, 0]
         self.links: tuple[deque[bytes], deque[bytes]] = (deque(), deque())
         self.ways: dict[tuple[int, int], Way] = {}
         self.dropped: set[tuple[int, int]] = set()
@@ -121,27 +134,79 @@ class TwoSessions(RuleBasedStateMachine):
         self.transmit(side, sent)
         self.deliver(side, delivered)
 
+    @rule(side=st.integers(0, 1))
+    def wait(self, side: int) -> None:
+        """Let so much time pass that an ACK is due."""
+        self.now_s += 1.0
+        self.sides[side].tick(self.now_s)
+
+    @precondition(lambda self: not self.suspended)
+    @rule(arriving=st.integers(0, 3), other_arriving=st.integers(0, 3))
+    def cut(self, arriving: int, other_arriving: int) -> None:
+        """Break the link: the first few messages under way still arrive."""
+        self.deliver(0, arriving)
+        self.deliver(1, other_arriving)
+        self.part(0)
+        self.part(1)
+        self.suspended = True
+
+    def part(self, side: int) -> None:
+        self.sides[side].suspend()
+        self.links[side].clear()
+
+    @precondition(lambda self: self.suspended)
+    @rule(lost_welcomes=st.integers(0, 2), sent=st.integers(0, 3))
+    def rejoin(self, lost_welcomes: int = 0, sent: int = 0) -> None:
+        """Resume. A WELCOME may be lost, and with it what the relay already said behind it."""
+        for _ in range(lost_welcomes):
+            self.take_up(0)
+            self.transmit(0, sent)
+            self.part(0)
+        self.take_up(0)
+        self.take_up(1)
+        self.suspended = False
+
+    def take_up(self, side: int) -> None:
+        self.sides[side].resume(self.sides[1 - side].received_count, self.now_s)
+        self.handed[side] = self.arrived[side]
+
     def transmit(self, side: int, count: int) -> None:
         for _ in range(count):
             message = self.sides[side].message_to_send()
             if message is not None:
-                self.check_resets(side, message)
+                for frame in Decoder().decode(message):
+                    if not isinstance(frame, Ack):
+                        self.check_order(side, frame)
                 self.links[side].append(message)
+
+    def check_order(self, side: int, frame: Frame) -> None:
+        """A numbered frame is the next one, or the same that had its number before."""
+        sent, number = self.numbered[side], self.handed[side]
+        self.handed[side] += 1
+        if number == len(sent):
+            self.check_resets(side, frame)
+            sent.append(frame)
+        assert sent[number] == frame
 
     def deliver(self, side: int, count: int) -> None:
         for _ in range(min(count, len(self.links[side]))):
-            self.sides[1 - side].receive(self.links[side].popleft(), 0.0)
+            message = self.links[side].popleft()
+            frames = [f for f in Decoder().decode(message) if not isinstance(f, Ack)]
+            first = self.arrived[side]
+            self.arrived[side] += len(frames)
+            assert self.numbered[side][first : self.arrived[side]] == frames
+            self.sides[1 - side].receive(message, self.now_s)
+            assert self.sides[1 - side].received_count == self.arrived[side]
         self.observe(0)
         self.observe(1)
 
-    def check_resets(self, side: int, message: bytes) -> None:
+    def check_resets(self, side: int, frame: Frame) -> None:
         """After its RESET a side sends nothing more on a stream."""
-        for frame in Decoder().decode(message):
-            assert not isinstance(frame, Hello | Welcome | Ping | Pong | Ack | Goaway)
-            key = (side, frame.stream_id)
-            assert key not in self.reset_sent
-            if isinstance(frame, Reset):
-                self.reset_sent.add(key)
+        assert not isinstance(frame, Hello | Welcome | Ping | Pong | Ack | Goaway)
+        key = (side, frame.stream_id)
+        assert key not in self.reset_sent
+        if isinstance(frame, Reset):
+            self.reset_sent.add(key)
 
     def observe(self, side: int) -> None:
         """Compare what a side is told with what the other did."""
@@ -186,7 +251,8 @@ class TwoSessions(RuleBasedStateMachine):
     @invariant()
     def credit_is_conserved(self) -> None:
         """When nothing is under way, the sender's credit is what the receiver still allows."""
-        if any(self.links) or any(s._scheduler._control for s in self.sides):
+        lengths = [len(frames) for frames in self.numbered]
+        if lengths != self.arrived or any(s._scheduler._control for s in self.sides):
             return
         for (side, stream_id), way in self.ways.items():
             sender = self.sides[side]._exchanges.table.get(stream_id)
@@ -211,9 +277,12 @@ class TwoSessions(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let everything end: all bytes arrive, and nobody remembers a stream."""
+        if self.suspended:
+            self.rejoin()
         for _ in range(150):
             for side in (0, 1):
                 self.carry(side, 4, 4)
+                self.wait(side)
             self.wind_up()
         assert [session.stream_count for session in self.sides] == [0, 0]
         for (side, stream_id), way in self.ways.items():

@@ -17,6 +17,7 @@ def test_the_limits_that_a_side_tells() -> None:
         *(("window_bytes", 0), ("window_bytes", 2**31), ("max_streams", -1)),
         *(("max_data_bytes", 0), ("max_data_bytes", 32 * 1024 + 1)),
         *(("message_bytes", 0), ("max_message_bytes", 0), ("max_message_bytes", 256 * 1024 + 1)),
+        *(("replay_bytes", 0), ("resume_window_s", -1), ("closed_link_window_s", -1)),
         *(("ping_after_s", 0), ("ping_after_s", 45), ("dead_after_s", 20)),
     ],
 )

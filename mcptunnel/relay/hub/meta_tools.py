@@ -104,10 +104,12 @@ def status_result(devices: Iterable[Device], now_s: float) -> Raw:
 
 def _device(device: Device, now_s: float, max_servers: int) -> dict[str, Any]:
     servers = sorted(device.servers.items())[:max_servers]
+    is_away = device.is_resuming or not device.is_connected
     described: dict[str, Any] = {
         "name": device.name,
         "connected": device.is_connected,
-        "lastSeen": _time(now_s if device.is_connected else device.last_seen_s),
+        "resuming": device.is_resuming,
+        "lastSeen": _time(device.last_seen_s if is_away else now_s),
         "agentVersion": device.agent_version,
         "servers": [_server(server) for _name, server in servers],
     }
@@ -139,7 +141,11 @@ def _text(devices: list[dict[str, Any]]) -> str:
         return "No device is known. Start an agent: twistd -n mcptunnel-agent --config agent.toml"
     lines: list[str] = []
     for device in devices:
-        state = "connected" if device["connected"] else f"offline, last seen {device['lastSeen']}"
+        state = "connected"
+        if device["resuming"]:
+            state = f"expected back, last seen {device['lastSeen']}; calls wait for it"
+        elif not device["connected"]:
+            state = f"offline, last seen {device['lastSeen']}"
         lines.append(f"{device['name']}: {state}")
         lines.extend(
             f"  {server['name']} ({server['kind']}): {server['state']}, {server['tools']} tools"

@@ -57,21 +57,25 @@ def _only_read(request: Request, answer: Callable[[Request], int]) -> int:
 
 
 class Health(Resource):
-    """`/health`: alive, and whether an agent is connected."""
+    """`/health`: alive, and whether an agent is connected, or at least held for its next link."""
 
     isLeaf = True
 
-    def __init__(self, connected_count: Callable[[], int]) -> None:
+    def __init__(
+        self, connected_count: Callable[[], int], resuming_count: Callable[[], int]
+    ) -> None:
         super().__init__()
         self._connected_count = connected_count
+        self._resuming_count = resuming_count
 
     def describe(self) -> dict[str, Any]:
         """Return what `/health` says."""
-        connected = self._connected_count()
+        resuming = self._resuming_count()
+        linked = self._connected_count() - resuming
         return {
             "status": "ok",
-            "tunnel": "connected" if connected else "disconnected",
-            "devices": connected,
+            "tunnel": "connected" if linked else "resuming" if resuming else "disconnected",
+            "devices": linked,
             "version": mcptunnel.__version__,
         }
 

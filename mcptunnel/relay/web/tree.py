@@ -18,12 +18,13 @@ def make_root(
     *,
     credentials: Credentials,
     connected_count: Callable[[], int],
+    resuming_count: Callable[[], int],
     mcp: Answer,
     tunnel: Answer,
 ) -> Root:
     """Return the root of the relay's resources."""
     guard = Guard.of(config.public_url, config.allowed_hosts, config.allowed_origins)
-    health = Health(connected_count)
+    health = Health(connected_count, resuming_count)
     root = Root(Index(config.public_url, health))
     root.putChild(b"health", health)
     root.putChild(b"mcp", Guarded(guard, BearerGate(credentials, Scope.MCP), mcp))

@@ -202,7 +202,7 @@ def test_fetches_that_all_fail_at_once_do_not_nest() -> None:
     agent = joined.agent()
     (device,) = devices.everyone()
     assert device.tunnel is not None
-    device.tunnel.session._exchanges.peer_limits = Limits(max_streams=0)
+    device.tunnel.session._exchanges._peer_limits = Limits(max_streams=0)
     depths: list[int] = []
     changed = joined.hub.changed
 
@@ -345,7 +345,7 @@ def test_a_lost_device_is_not_asked_again_until_it_is_back() -> None:
     joined, server = Joined(), MemoryServer("files", tools("a"))
     server.holds_lists = True
     agent = joined.agent(server)
-    joined.cut(agent)
+    joined.lose(agent)
     joined.wait_s(2 * RETRY_S)
     assert lists(server) == 1
     server.holds_lists = False
@@ -359,7 +359,7 @@ def test_nothing_is_asked_before_the_device_has_announced_itself() -> None:
     """What is known from before may be another program by now."""
     joined, server = Joined(), MemoryServer("files", tools("a"))
     agent = joined.agent(server)
-    joined.cut(agent)
+    joined.lose(agent)
     remote(joined).fresh = False
     agent.servers.clear()
     joined.connect(agent)
@@ -402,8 +402,6 @@ def test_a_device_without_a_tunnel_is_a_failed_fetch() -> None:
     agent = joined.agent(server)
     device: Device = joined.devices.everyone()[0]
     server.calls[0].answer(server.page())
-    assert agent.pair is not None
-    agent.pair.cut()
-    joined.settle()
+    joined.lose(agent)
     assert not device.is_connected
     assert remote(joined).note

@@ -94,7 +94,7 @@ def test_all_calls_in_flight_end_when_the_device_is_lost() -> None:
     joined.agent(his, user="bob")
     answers = [joined.client("alice").call("s__t", request_id=n) for n in range(20)]
     other = joined.client("bob").call("s__t")
-    joined.cut(agent)
+    joined.lose(agent)
     assert {answer.value["_meta"]["mcptunnel/outcome"] for answer in answers} == {"unknown"}
     assert not other.is_over
     his.calls[0].answer("fine")

@@ -119,7 +119,7 @@ def test_the_tools_of_an_offline_device_stay_listed_for_a_while() -> None:
     agent = joined.agent(server())
     client = joined.client()
     assert client.tools()
-    joined.cut(agent)
+    joined.lose(agent)
     assert client.tools() == ["files__read"]
     joined.wait_s(59)
     assert client.tools() == ["files__read"]

@@ -29,7 +29,7 @@ def test_status_tells_of_devices_and_servers() -> None:
     web.become(ServerState.FAILED, "no such program")
     joined.agent(files, web, name="laptop", delay_s=0.05)
     joined.wait_s(0.5)
-    joined.cut(joined.agent(name="tower"))
+    joined.lose(joined.agent(name="tower"))
     joined.wait_s(20)
     answer = joined.client().call("status")
     assert answer.text.splitlines() == [
@@ -56,6 +56,18 @@ def test_status_tells_of_devices_and_servers() -> None:
     }
     assert not tower["connected"]
     assert "connectedSince" not in tower
+
+
+def test_status_tells_of_a_device_that_is_expected_back() -> None:
+    """Calls to it wait, so it counts as connected."""
+    joined = Joined()
+    joined.cut(joined.agent())
+    joined.wait_s(5)
+    answer = joined.client().call("status")
+    seen = "2027-01-15T08:00:00+00:00"
+    assert answer.text == f"laptop: expected back, last seen {seen}; calls wait for it"
+    (laptop,) = answer.value["structuredContent"]["devices"]
+    assert (laptop["connected"], laptop["resuming"], laptop["lastSeen"]) == (True, True, seen)
 
 
 def test_status_tells_only_of_ones_own_devices() -> None:

@@ -75,7 +75,7 @@ def test_the_device_that_is_meant() -> None:
     assert wrong.value["isError"]
     assert restart(joined, device="tower").text == "restarting files"
     assert (one.status.restarts, two.status.restarts) == (0, 1)
-    joined.cut(tower)
+    joined.lose(tower)
     assert restart(joined).text == "restarting files"
     assert one.status.restarts == 1
 
@@ -155,7 +155,7 @@ def test_a_device_that_has_just_gone_cannot_be_asked() -> None:
     agent.tunnel.go_away(ErrorCode.SHUTDOWN)
     joined.settle()
     order()
-    joined.cut(agent)
+    joined.lose(agent)
     order().cancel("nobody")
     assert [ok for ok, _ in told] == [False, False]
     assert all("cannot be asked" in text for _, text in told)

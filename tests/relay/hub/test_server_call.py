@@ -174,7 +174,7 @@ def test_an_error_with_an_http_status_is_an_answer() -> None:
 
 def test_a_lost_tunnel_names_device_and_server() -> None:
     bench = Bench()
-    bench.joined.cut(bench.agent)
+    bench.joined.lose(bench.agent)
     assert bench.heard.failure == CallFailure(
         "The tunnel to the device 'laptop' was lost before the server 'files' had answered "
         "(the connection was cut).",
@@ -184,9 +184,7 @@ def test_a_lost_tunnel_names_device_and_server() -> None:
 
 def test_a_tunnel_that_only_closed() -> None:
     bench = Bench()
-    assert bench.agent.pair is not None
-    bench.agent.pair.cut("")
-    bench.joined.settle()
+    bench.joined.lose(bench.agent, "")
     assert "(closed)" in bench.heard.failure.text
 
 
@@ -220,7 +218,7 @@ def test_cancelling_tells_the_agent_and_nobody_else() -> None:
 
 def test_a_device_without_a_tunnel_is_not_delivered() -> None:
     bench = Bench()
-    bench.joined.cut(bench.agent)
+    bench.joined.lose(bench.agent)
     heard = Heard()
     ServerCall("files", heard, 1000).send(
         bench.device, Request(1, "tools/call"), principal="", client=""

@@ -76,7 +76,7 @@ def test_nobody_waits_for_the_device_of_another() -> None:
 
 def test_nobody_waits_for_a_device_that_is_offline() -> None:
     joined = Joined()
-    joined.cut(joined.agent(starting()))
+    joined.lose(joined.agent(starting()))
     assert joined.client().request("tools/list").is_over
 
 
@@ -84,7 +84,7 @@ def test_a_device_that_is_lost_ends_the_waiting() -> None:
     joined = Joined()
     agent = joined.agent(starting())
     answer = joined.client().request("tools/list")
-    joined.cut(agent)
+    joined.lose(agent)
     assert answer.is_over
 
 

@@ -63,7 +63,7 @@ def test_an_offline_device_is_said_to_be_so_at_once() -> None:
     agent = joined.agent(MemoryServer("files", {"read": None}))
     client = joined.client()
     client.tools()
-    joined.cut(agent)
+    joined.lose(agent)
     answer = client.call("files__read")
     assert "'laptop' is offline; it was last seen at 2027-01-15T08:00:00+00:00" in answer.text
     assert answer.value["_meta"] == {"mcptunnel/outcome": "not_delivered"}

@@ -177,6 +177,7 @@ class MemorySite:
             config,
             credentials=self.credentials,
             connected_count=lambda: self.joined.devices.connected_count,
+            resuming_count=lambda: self.joined.devices.resuming_count,
             mcp=self.endpoint.answer,
             tunnel=self._upgrade,
         )

@@ -16,8 +16,22 @@ def test_health_tells_whether_an_agent_is_connected() -> None:
     agent = site.joined.agent()
     site.joined.agent(name="tower")
     assert site.ask("GET", "/health").json == {**expected, "tunnel": "connected", "devices": 2}
-    site.joined.cut(agent)
+    site.joined.lose(agent)
     assert site.ask("GET", "/health").json["devices"] == 1
+
+
+def test_health_tells_whether_agents_are_only_expected_back() -> None:
+    """As long as another one is connected the tunnel is up."""
+    site = MemorySite()
+    agent, tower = site.joined.agent(), site.joined.agent(name="tower")
+    site.joined.cut(agent)
+    answer = site.ask("GET", "/health").json
+    assert (answer["tunnel"], answer["devices"]) == ("connected", 1)
+    site.joined.cut(tower)
+    answer = site.ask("GET", "/health").json
+    assert (answer["tunnel"], answer["devices"]) == ("resuming", 0)
+    site.joined.connect(tower)
+    assert site.ask("GET", "/health").json["tunnel"] == "connected"
 
 
 def test_health_answers_to_any_host() -> None:

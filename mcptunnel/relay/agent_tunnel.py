@@ -1,0 +1,76 @@
+"""One agent's tunnel as the relay owns it, and what the agent may ask over it."""
+
+import secrets
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from mcptunnel.model import ResponseHead
+from mcptunnel.net.exchange import Exchange, ExchangeReceiver
+from mcptunnel.net.link import LinkLost
+from mcptunnel.net.tunnel import Tunnel
+from mcptunnel.relay.announcement import MAX_ANNOUNCEMENT_BYTES
+from mcptunnel.relay.devices import Device
+from mcptunnel.relay.resume_token import ResumeToken
+from mcptunnel.wire.constants import ErrorCode
+from mcptunnel.wire.events import PeerGoingAway
+
+if TYPE_CHECKING:
+    from mcptunnel.relay.agents import Agents
+
+RELAY_TARGET: Final = "@relay"
+SERVERS_PATH: Final = "/servers"
+
+
+class AgentTunnel:
+    """The owner of one agent's tunnel (`net.owners.TunnelOwner`).
+
+    `key_id` names the key that opened it, `token` resumes it, `device` is what it made of the agent.
+    """
+
+    def __init__(self, agents: "Agents", key_id: str) -> None:
+        self._agents = agents
+        self.key_id = key_id
+        self.session_id = secrets.token_hex(8)
+        self.token = ResumeToken(secrets.token_bytes)
+        self.device: Device | None = None
+
+    def exchange_opened(self, exchange: Exchange) -> None:
+        request = exchange.request
+        asked = (request.target, request.method, request.path)
+        if self.device is None or asked != (RELAY_TARGET, "POST", SERVERS_PATH):
+            exchange.reset(ErrorCode.REFUSED_STREAM, "The relay offers no such thing.")
+            return
+        device, agents = self.device, self._agents
+        exchange.receiver = Announcement(exchange, lambda body: agents.announced(device, body))
+
+    def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
+        """Nothing to do: the agent closes the link itself when its calls are over."""
+
+    def tunnel_suspended(self, tunnel: Tunnel, reason: LinkLost) -> None:
+        self._agents.suspended(tunnel, self.device, reason)
+
+    def tunnel_lost(self, tunnel: Tunnel, reason: LinkLost) -> None:
+        self._agents.lost(tunnel, self.device, reason)
+
+
+class Announcement(ExchangeReceiver):
+    """One announcement of an agent, while its body arrives."""
+
+    def __init__(self, exchange: Exchange, take: Callable[[bytes], int]) -> None:
+        self._exchange = exchange
+        self._take = take
+        self._body: list[bytes] = []
+        self._size = 0
+
+    def data_received(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > MAX_ANNOUNCEMENT_BYTES:
+            self._exchange.reset(ErrorCode.LIMIT_EXCEEDED, "The announcement is too large.")
+            return
+        self._exchange.consumed(len(data))
+        self._body.append(data)
+
+    def ended(self) -> None:
+        status = self._take(b"".join(self._body))
+        self._exchange.send_head(ResponseHead(status))
+        self._exchange.end()
