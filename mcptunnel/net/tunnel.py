@@ -1,9 +1,9 @@
 """A tunnel: one `wire.Session` over one link after the other, for the programs above.
 
 Without a link it is suspended: exchanges stay open and what is written waits, until a new link takes
-the session up or the time for that is over. Everything that is written during a reactor turn leaves in as few messages as possible at the start
-of the next one; nothing is written while the transport's buffer is full. A mistake of a receiver
-costs its own stream and no other.
+the session up or the time for that is over. Everything that is written during a reactor turn leaves
+in as few messages as possible at the start of the next one; nothing is written while the transport's
+buffer is full. A mistake of a receiver costs its own stream and no other.
 """
 
 from collections import deque

@@ -38,13 +38,12 @@ _AFTER = {
 class Greeting:
     """One side of the greeting on one link. Methods that say something return the message."""
 
-    __slots__ = ("_decoder", "_role", "_settings", "state")
+    __slots__ = ("_role", "_settings", "state")
 
     def __init__(self, role: Role, settings: Settings) -> None:
         self.state = GreetingState.OPENING
         self._role = role
         self._settings = settings
-        self._decoder = Decoder(settings.max_message_bytes)
 
     def hello(self, hello: Hello) -> bytes:
         """Introduce ourselves. Versions and limits are filled in.
@@ -72,7 +71,7 @@ class Greeting:
 
         Raises RemoteProtocolError for anything else; `refusal` with its code is to be sent.
         """
-        frame, *more = self._decoder.decode(message)
+        frame, *more = Decoder(self._settings.max_message_bytes).decode(message)
         if more:
             raise RemoteProtocolError(ErrorCode.PROTOCOL_ERROR, "a greeting travels alone")
         match frame:

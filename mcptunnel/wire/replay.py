@@ -16,8 +16,9 @@ class ReplayBuffer:
     """The sent messages of a session that were not acknowledged.
 
     `handed_count` is the number of the last frame that was handed to a link since the peer last told
-    at a resume what it has: whatever has a higher number certainly did not arrive. It is full at
-    `limit_bytes`; then no new message is to be made. With the last one it may hold more.
+    at a resume what it has: whatever has a higher number certainly did not arrive. `blocks` says that no
+    new message is to be made: old ones go first (`next_again`), or `limit_bytes` are kept. With the last
+    message it may hold more than that.
     """
 
     __slots__ = (
@@ -27,12 +28,14 @@ class ReplayBuffer:
         "_kept_bytes",
         "_limit_bytes",
         "_start_count",
+        "blocks",
         "handed_count",
     )
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self.handed_count = 0
+        self.blocks = False
         self._acked_count = 0
         self._start_count = 0  # the number of the last frame before those kept
         self._kept: deque[tuple[int, bytes]] = deque()  # with the number of its last frame
@@ -40,12 +43,8 @@ class ReplayBuffer:
         self._again: deque[tuple[int, bytes]] = deque()
 
     @property
-    def is_full(self) -> bool:
-        return self._kept_bytes >= self._limit_bytes
-
-    @property
     def is_replaying(self) -> bool:
-        """Whether `next_again` must be sent before any new message."""
+        """Whether messages are to be handed out again."""
         return bool(self._again)
 
     def append(self, message: bytes, last_count: int) -> None:
@@ -53,10 +52,15 @@ class ReplayBuffer:
         self._kept.append((last_count, message))
         self._kept_bytes += len(message)
         self.handed_count = last_count
+        if self._kept_bytes >= self._limit_bytes:
+            self.blocks = True
 
-    def next_again(self) -> bytes:
-        """Return the next message to hand out again."""
+    def next_again(self) -> bytes | None:
+        """Return the next message to hand out again, or None: there are enough already."""
+        if not self._again:
+            return None
         self.handed_count, message = self._again.popleft()
+        self._judge()
         return message
 
     def acked(self, count: int) -> None:
@@ -73,6 +77,7 @@ class ReplayBuffer:
         while kept and kept[0][0] <= count:
             self._start_count, message = kept.popleft()
             self._kept_bytes -= len(message)
+        self._judge()
 
     def resume_after(self, count: int) -> None:
         """Hand out again, on a new link, all that the peer has not received. Raises as `acked`."""
@@ -85,9 +90,14 @@ class ReplayBuffer:
             self._start_count = count
         self.handed_count = count
         self._again = deque(self._kept)
+        self._judge()
 
     def clear(self) -> None:
         """Keep nothing any more: there will be no resume."""
         self._kept.clear()
         self._again.clear()
         self._kept_bytes = 0
+        self.blocks = False
+
+    def _judge(self) -> None:
+        self.blocks = bool(self._again) or self._kept_bytes >= self._limit_bytes

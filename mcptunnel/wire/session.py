@@ -38,8 +38,8 @@ from mcptunnel.wire.settings import Limits, Settings
 class Session:
     """One side of a tunnel session, from the end of the first greeting on.
 
-    `state` is where it stands, `going_away` the last GOAWAY of the peer, if any. `peer_limits` are
-    those of the first greeting; they hold for the whole session.
+    `state` is where it stands, `going_away` the last GOAWAY of the peer, if any. The limits of the first
+    greeting hold for the whole session.
     """
 
     def __init__(self, role: Role, settings: Settings, peer_limits: Limits, now_s: float) -> None:
@@ -232,10 +232,8 @@ class Session:
         scheduler, replay = self._scheduler, self._replay
         if self._acks.is_due:
             scheduler.put_link(encode(self._acks.take()))
-        if replay.is_replaying:
+        if replay.blocks:
             return scheduler.link_message() or replay.next_again()
-        if replay.is_full:
-            return scheduler.link_message()
         made = scheduler.next_message()
         if made is None:
             return None

@@ -24,8 +24,9 @@ def filled(limit_bytes: int = 10**6) -> ReplayBuffer:
 
 def again(replay: ReplayBuffer) -> list[Frame]:
     found: list[Frame] = []
-    while replay.is_replaying:
-        found += Decoder().decode(replay.next_again())
+    while (message := replay.next_again()) is not None:
+        assert replay.blocks or not replay.is_replaying
+        found += Decoder().decode(message)
     return found
 
 
@@ -90,27 +91,26 @@ def test_what_was_not_handed_out_again_cannot_be_acknowledged() -> None:
 def test_it_is_full_until_enough_is_acknowledged() -> None:
     limit_bytes = len(message(*FRAMES))
     replay = filled(limit_bytes)
-    assert replay.is_full
-    replay.acked(1)
-    assert replay.is_full, "the first message is still kept"
-    replay.acked(2)
-    assert not replay.is_full
+    blocked = [replay.blocks]
+    for count in (1, 2):
+        replay.acked(count)
+        blocked.append(replay.blocks)
+    assert blocked == [True, True, False], "the first message is kept until all of it is known"
 
 
 def test_a_cut_message_counts_with_what_is_left_of_it() -> None:
-    replay = filled(len(message(*FRAMES[1:])))
-    replay.resume_after(1)
-    assert replay.is_full
-    replay = filled(len(message(*FRAMES[1:])) + 1)
-    replay.resume_after(1)
-    assert not replay.is_full
+    for more_bytes in (0, 1):
+        replay = filled(len(message(*FRAMES[1:])) + more_bytes)
+        replay.resume_after(1)
+        again(replay)
+        assert replay.blocks == (not more_bytes)
 
 
 def test_a_cleared_buffer_keeps_nothing() -> None:
     replay = filled(1)
     replay.resume_after(1)
     replay.clear()
-    assert (replay.is_full, replay.is_replaying) == (False, False)
+    assert (replay.blocks, replay.is_replaying, replay.next_again()) == (False, False, None)
 
 
 @given(st.data())
@@ -122,8 +122,8 @@ def test_any_way_of_acks_and_resumes_delivers_everything_once(data: st.DataObjec
     under_way: list[Frame] = []
     for _ in range(data.draw(st.integers(0, 12))):
         match data.draw(st.sampled_from(["send", "send", "ack", "cut"])):
-            case "send" if replay.is_replaying:
-                under_way += Decoder().decode(replay.next_again())
+            case "send" if (again_sent := replay.next_again()) is not None:
+                under_way += Decoder().decode(again_sent)
             case "send":
                 frames: list[Frame] = [
                     Window(len(sent) + k + 1, 1) for k in range(data.draw(st.integers(1, 4)))
