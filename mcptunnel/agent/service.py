@@ -1,5 +1,6 @@
 """The agent: local servers on one side, a tunnel to the relay on the other."""
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.interfaces import LocalServer
 from mcptunnel.agent.servers.stdio import StdioServer
 from mcptunnel.config.agent import AgentConfig, ServerConfig
+from mcptunnel.config.agent_key import key_place
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import printable
@@ -69,7 +71,13 @@ class AgentService(Service):
         self._room = RequestRoom()
         self._settings = settings_of(config.tunnel)
         self._connector = Connector(
-            reactor, self, dial=dial, backoff=Backoff(random), settings=self._settings
+            reactor,
+            self,
+            dial=dial,
+            backoff=Backoff(random),
+            settings=self._settings,
+            relay=config.relay,
+            key_place=key_place(config, os.environ),
         )
         self._connecting: Deferred[None] | None = None
 
@@ -88,6 +96,9 @@ class AgentService(Service):
             )
         for server in self.servers.values():
             server.start()
+        self._log.info(
+            "connecting to {relay} as {name}", relay=self._config.relay, name=self._config.name
+        )
         self._connecting = Deferred.fromCoroutine(self._connector.run())
         self._connecting.addErrback(self._stopped_connecting)
 

@@ -50,6 +50,8 @@ class Agent:
             dial=self.relay.dial,
             backoff=Backoff(lambda: 1.0),
             settings=Settings(),
+            relay="https://relay.test",
+            key_place="key_file",
         )
         self.running = Deferred.fromCoroutine(connector.run())
         self.relay.settle()
