@@ -464,16 +464,3 @@ async def test_no_more_than_so_many_connections_are_made(
     site.posts[-1].result(CONTENT)
     (await asked(site, 3)).result(CONTENT)
     await until(lambda: sum(caller.is_over for caller in callers) == 2)
-
-
-@in_reactor
-async def test_requests_can_be_passed_on_while_it_is_not_stopped(
-    serve: Serve, attach: Attach
-) -> None:
-    """Whether it speaks MCP as we understand it or not; with the agent's own fields."""
-    server = attach(serve(modern), headers={"X-Api-Key": "own"})
-    passage = server.passage
-    assert passage is not None
-    assert passage.headers == (("x-api-key", "own"),)
-    await server.stop()
-    assert server.passage is None
