@@ -13,8 +13,9 @@ from twisted.python.failure import Failure
 
 import mcptunnel
 from mcptunnel.agent.connector import Connector, Refused
-from mcptunnel.agent.control import AGENT_TARGET, Announcer, ControlCall
-from mcptunnel.agent.endpoint import HubCall, RequestRoom
+from mcptunnel.agent.control import Announcer
+from mcptunnel.agent.endpoint import RequestRoom
+from mcptunnel.agent.exchanges import accept
 from mcptunnel.agent.installation import installation_id
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.interfaces import LocalServer
@@ -152,15 +153,7 @@ class AgentService(Service):
         self._announcer.detach()
 
     def exchange_opened(self, exchange: Exchange) -> None:
-        target = exchange.request.target
-        if target == AGENT_TARGET:
-            exchange.receiver = ControlCall(exchange, self.servers)
-            return
-        server = self.servers.get(target)
-        if server is None:
-            exchange.reset(ErrorCode.REFUSED_STREAM, f"No server is called {target!r}.")
-            return
-        exchange.receiver = HubCall(exchange, server, self._room)
+        accept(exchange, self.servers, self._room)
 
     # What the servers tell us.
 
