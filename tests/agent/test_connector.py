@@ -16,8 +16,8 @@ from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Hello, Welcome
 from mcptunnel.wire.settings import Settings
 from tests.agent import done, error_of
-from tests.agent.conftest import Log
 from tests.agent.relay_end import RelayEnd
+from tests.conftest import Log
 
 
 class Owner:

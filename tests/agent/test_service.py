@@ -22,9 +22,9 @@ from mcptunnel.net.errors import ConnectFailed, UpgradeRefused
 from mcptunnel.net.link import Link, LinkReceiver
 from mcptunnel.wire.constants import ErrorCode
 from tests.agent import done
-from tests.agent.conftest import Log
 from tests.agent.relay_end import RelayEnd
 from tests.agent.servers import Workshop
+from tests.conftest import Log
 
 CALL = {
     "jsonrpc": "2.0",

@@ -227,6 +227,9 @@ class RelaySite(Site):
         factory: Any = partial(RelayRequest, max_body_bytes=max_body_bytes, bodies=self.bodies)
         self.requestFactory = factory
 
+    def logPrefix(self) -> str:
+        return "relay"
+
     def acceptableProtocols(self) -> list[bytes]:
         """Offer HTTP/1.1 alone: tunnels start with it."""
         return [b"http/1.1"]

@@ -16,7 +16,7 @@ from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
 from tests.agent import CLIENT_INFO, Caller, done, tool_call
-from tests.agent.conftest import Log
+from tests.conftest import Log
 
 
 class Toy(KeptServer):

@@ -12,9 +12,9 @@ from mcptunnel.agent.servers.stdio import MAX_UNREAD_BYTES
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.model import Outcome
 from tests.agent import Caller, done, request, tool_call
-from tests.agent.conftest import Log
 from tests.agent.servers import FakeProcess, Workshop
 from tests.agent.servers.bench import Bench, failed
+from tests.conftest import Log
 
 
 def test_the_command_runs_with_its_own_environment_and_directory(

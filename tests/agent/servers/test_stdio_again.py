@@ -6,9 +6,9 @@ from mcptunnel.agent.servers import kept, stdio
 from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.model import Outcome
 from tests.agent import Caller, done, tool_call
-from tests.agent.conftest import Log
 from tests.agent.servers import FakeProcess
 from tests.agent.servers.bench import Bench, failed
+from tests.conftest import Log
 
 
 def test_a_crash_fails_what_was_asked_as_unknown_and_the_next_process_works(bench: Bench) -> None:
