@@ -16,7 +16,7 @@ PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 METADATA := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop bench lint docs packaging clean FORCE
+.PHONY: help demo test soak interop bench lint docs packaging clean FORCE
 .DELETE_ON_ERROR:
 
 help: ## Say what there is.
@@ -26,7 +26,10 @@ demo: $(VENV)/.has-run ## Start a relay and an agent, make a real call, say how 
 	@$(VENV)/bin/mcptunnel demo $(if $(PORT),--port "$(PORT)") $(if $(CHECK),--check)
 
 test: $(VENV)/.has-test ## Run the tests, without those that need other people's programs.
-	@$(RUN) -m pytest --ignore=tests/interop $(ARGS)
+	@$(RUN) -m pytest -m "not slow" --ignore=tests/interop $(ARGS)
+
+soak: $(VENV)/.has-test ## Run the tests that take long: bodies of a GiB each way.
+	@$(RUN) -m pytest tests/programs -m slow $(ARGS)
 
 interop: $(VENV)/.has-test ## Run the tests with real clients and servers from PyPI and npm.
 	@$(RUN) -m pytest tests/interop $(ARGS)

@@ -21,6 +21,11 @@ class Principal:
     def __str__(self) -> str:
         return f"{self.issuer}|{self.subject}"
 
+    @property
+    def shown(self) -> str:
+        """What people call the user: without the issuer, if that is this relay itself."""
+        return self.subject if self.issuer == LOCAL_ISSUER else str(self)
+
 
 class ExchangeKind(StrEnum):
     """What an exchange is for; set by the opener of the stream, and by the relay alone for calls."""

@@ -6,7 +6,7 @@ our place: then a person must do something, and `run` says what.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -26,16 +26,20 @@ from mcptunnel.wire.frames import Goaway, Hello, Welcome
 from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Settings
 
+TUNNEL_PATH: Final = "/tunnel"
+
+_NEW_KEY = f"Make a new one with `{make_key_command('agent.key')}`, and give it in {{key_place}}."
 _FINAL = {
-    ErrorCode.UNAUTHORIZED: "The relay does not accept this key any more. "
-    f"Make a new one with `{make_key_command('agent.key')}` and name that file in key_file.",
-    ErrorCode.REVOKED: "The key of this agent was revoked. "
-    f"Make a new one with `{make_key_command('agent.key')}` and name that file in key_file.",
+    ErrorCode.UNAUTHORIZED: f"The relay does not accept this key any more. {_NEW_KEY}",
+    ErrorCode.REVOKED: f"The key of this agent was revoked. {_NEW_KEY}",
     ErrorCode.REPLACED: "Another process of this installation connected and took over. "
     "Stop one of them, or give each a state_dir of its own.",
     ErrorCode.UNSUPPORTED_VERSION: "Relay and agent speak different versions of the tunnel "
     "protocol. Install the same release of mcptunnel on both.",
 }
+
+_TOLD = (ErrorCode.REVOKED, ErrorCode.REPLACED)
+"""Of these the relay has nothing to add."""
 
 _ORDERLY = (ErrorCode.NO_ERROR, ErrorCode.SHUTDOWN)
 
@@ -63,8 +67,9 @@ class ConnectorOwner(Protocol):
 class Connector:
     """One link after the other (`net.owners.LinkOwner`, `net.owners.TunnelOwner`).
 
-    `dial(receiver)` makes a link, as `net.dial.connect` does. `tunnel` is the one that is up, or that
-    waits for its next link.
+    `dial(receiver)` makes a link, as `net.dial.connect` does. `relay` is its origin, for people, and
+    `key_place` where the key is configured. `tunnel` is the one that is up, or that waits for its
+    next link.
     """
 
     _log = Logger()
@@ -77,12 +82,17 @@ class Connector:
         dial: Callable[[LinkReceiver], Awaitable[Link]],
         backoff: Backoff,
         settings: Settings,
+        relay: str,
+        key_place: str,
     ) -> None:
         self._reactor = reactor
         self._owner = owner
         self._dial = dial
         self._backoff = backoff
         self._settings = settings
+        self._relay = relay
+        self._key_place = key_place
+        self._told = ""
         self.tunnel: Tunnel | None = None
         self._joined: Tunnel | None = None  # to the link that is up
         self._resume_token = ""
@@ -104,18 +114,32 @@ class Connector:
                 await self._once()
             except UpgradeRefused as refusal:
                 if refusal.is_credential_refused:
-                    raise Refused(
-                        f"The relay refused this agent's key (HTTP {refusal.status}). Check key_file;"
-                        f" make a key with `{make_key_command('agent.key')}`."
-                    ) from refusal
+                    raise Refused(self._key_refused(refusal)) from refusal
                 self._backoff.failed(refusal.retry_after_s)
-                self._log.warn("the relay refused: {error}", error=str(refusal))
+                self._failed(self._refusal(refusal))
             except ConnectFailed as failure:
                 self._backoff.failed()
-                self._log.warn("cannot reach the relay: {error}", error=str(failure))
-            delay_s = self._backoff.delay_s()
-            self._log.info("next attempt in {delay_s:.1f} s", delay_s=delay_s)
-            await deferLater(self._reactor, delay_s)
+                self._failed(f"cannot reach the relay: {failure}")
+            await deferLater(self._reactor, self._backoff.delay_s())
+
+    def _failed(self, reason: str) -> None:
+        """Log why an attempt failed: once, for as long as the reason stays the same."""
+        if reason != self._told:
+            self._told = reason
+            self._log.warn("{reason}. Trying again, less and less often.", reason=reason)
+
+    def _refusal(self, refusal: UpgradeRefused) -> str:
+        if refusal.is_foreign:
+            seen = f"({refusal.status} for {TUNNEL_PATH})"
+            return f"{self._relay} is no mcptunnel relay {seen}. Check `relay`"
+        return f"the relay refused: {refusal}"
+
+    def _key_refused(self, refusal: UpgradeRefused) -> str:
+        said = f": {refusal.said}" if refusal.said else ""
+        return (
+            f"The relay refused this agent's key (HTTP {refusal.status}){said}. Check"
+            f" {self._key_place}; make a key with `{make_key_command('agent.key')}`."
+        )
 
     async def _once(self) -> None:
         """Connect once, and return when the link is lost."""
@@ -129,14 +153,13 @@ class Connector:
         finally:
             if end.tunnel is None:
                 end.part()
-        self._log.info("the link is gone: {text}", text=reason.text or "closed")
         notice, now_s = self._last_notice(), self._reactor.seconds()
+        if notice is not None and notice.code in _FINAL:
+            raise Refused(self._goodbye(notice))
+        self._log.info("the link is gone: {text}", text=printable(reason.text) or "closed")
         if notice is None:
             self._backoff.lost(now_s, with_error=reason.code not in ORDERLY_CLOSES)
             return
-        if notice.code in _FINAL:
-            said = f" (The relay said: {printable(notice.text)})" if notice.text else ""
-            raise Refused(_FINAL[notice.code] + said)
         self._backoff.lost(
             now_s,
             with_error=notice.code not in _ORDERLY,
@@ -147,6 +170,11 @@ class Connector:
         """Return what the relay said before the link was lost."""
         return self._notice
 
+    def _goodbye(self, notice: PeerGoingAway | Goaway) -> str:
+        text = "" if notice.code in _TOLD else printable(notice.text)
+        said = f" (The relay said: {text})" if text else ""
+        return _FINAL[notice.code].format(key_place=self._key_place) + said
+
     def _over(self, reason: LinkLost) -> None:
         over, self._link_over = self._link_over, None
         if over is not None:
@@ -154,11 +182,12 @@ class Connector:
 
     def _going_away(self, notice: PeerGoingAway | Goaway) -> None:
         self._notice = notice
-        self._log.info(
-            "the relay is going away: {code} {text}",
-            code=notice.code.name,
-            text=printable(notice.text),
-        )
+        if notice.code not in _FINAL:  # else `Refused` says it
+            self._log.info(
+                "the relay is going away: {code} {text}",
+                code=notice.code.name,
+                text=printable(notice.text),
+            )
 
     # What the link tells us.
 
@@ -173,6 +202,7 @@ class Connector:
         """Never comes: the greeting refuses a HELLO from a relay."""
 
     def peer_welcome(self, end: LinkEnd, welcome: Welcome) -> None:
+        self._told = ""
         self._backoff.welcomed(self._reactor.seconds())
         self._resume_token = welcome.resume_token
         old = self.tunnel
@@ -207,7 +237,10 @@ class Connector:
 
     def tunnel_lost(self, tunnel: Tunnel, reason: LinkLost) -> None:
         self.tunnel = None
-        self._log.info("the tunnel is gone: {text}", text=reason.text or "closed")
+        notice = self._last_notice()
+        if notice is None or notice.code not in _FINAL:
+            text = printable(reason.text) or "closed"
+            self._log.info("the tunnel is gone: {text}", text=text)
         self._owner.disconnected()
         self._parted(tunnel, reason)
 

@@ -1,5 +1,6 @@
 """The agent: local servers on one side, a tunnel to the relay on the other."""
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,13 +13,15 @@ from twisted.python.failure import Failure
 
 import mcptunnel
 from mcptunnel.agent.connector import Connector, Refused
-from mcptunnel.agent.control import AGENT_TARGET, Announcer, ControlCall
-from mcptunnel.agent.endpoint import HubCall, RequestRoom
+from mcptunnel.agent.control import Announcer
+from mcptunnel.agent.endpoint import RequestRoom
+from mcptunnel.agent.exchanges import accept
 from mcptunnel.agent.installation import installation_id
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.interfaces import LocalServer
 from mcptunnel.agent.servers.stdio import StdioServer
 from mcptunnel.config.agent import AgentConfig, ServerConfig
+from mcptunnel.config.agent_key import key_place
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import printable
@@ -69,7 +72,13 @@ class AgentService(Service):
         self._room = RequestRoom()
         self._settings = settings_of(config.tunnel)
         self._connector = Connector(
-            reactor, self, dial=dial, backoff=Backoff(random), settings=self._settings
+            reactor,
+            self,
+            dial=dial,
+            backoff=Backoff(random),
+            settings=self._settings,
+            relay=config.relay,
+            key_place=key_place(config, os.environ),
         )
         self._connecting: Deferred[None] | None = None
 
@@ -88,6 +97,9 @@ class AgentService(Service):
             )
         for server in self.servers.values():
             server.start()
+        self._log.info(
+            "connecting to {relay} as {name}", relay=self._config.relay, name=self._config.name
+        )
         self._connecting = Deferred.fromCoroutine(self._connector.run())
         self._connecting.addErrback(self._stopped_connecting)
 
@@ -141,15 +153,7 @@ class AgentService(Service):
         self._announcer.detach()
 
     def exchange_opened(self, exchange: Exchange) -> None:
-        target = exchange.request.target
-        if target == AGENT_TARGET:
-            exchange.receiver = ControlCall(exchange, self.servers)
-            return
-        server = self.servers.get(target)
-        if server is None:
-            exchange.reset(ErrorCode.REFUSED_STREAM, f"No server is called {target!r}.")
-            return
-        exchange.receiver = HubCall(exchange, server, self._room)
+        accept(exchange, self.servers, self._room)
 
     # What the servers tell us.
 

@@ -32,7 +32,8 @@ def makeService(options: Options) -> IService:
     """Return the agent's service. Exits with a message if it cannot be made."""
     from twisted.internet import reactor  # noqa: PLC0415 - so that --reactor is obeyed
 
-    from mcptunnel.agent.service import AgentService  # noqa: PLC0415 - after the reactor
+    from mcptunnel.agent.connector import TUNNEL_PATH  # noqa: PLC0415 - after the reactor
+    from mcptunnel.agent.service import AgentService  # noqa: PLC0415 - the same
     from mcptunnel.net.collector import spare_what_is_here  # noqa: PLC0415 - the same
     from mcptunnel.net.dial import connect  # noqa: PLC0415 - the same
     from mcptunnel.net.link import Link, LinkReceiver  # noqa: PLC0415 - the same
@@ -42,7 +43,7 @@ def makeService(options: Options) -> IService:
 
     async def dial(receiver: LinkReceiver) -> Link:
         return await connect(
-            f"{config.relay}/tunnel",
+            config.relay + TUNNEL_PATH,
             receiver=receiver,
             reactor=reactor,
             headers={"Authorization": f"Bearer {config.key.reveal()}"},

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mcptunnel.config.agent import KEY_VARIABLE
+from mcptunnel.config.agent import KEY_VARIABLE, AgentConfig
 from mcptunnel.config.errors import Findings
 
 # Something has to stand there; with a finding nothing of the tree is used.
@@ -19,6 +19,13 @@ def make_key_command(output: str) -> str:
     """Return the command that makes an agent's key and writes it to the file `output`."""
     words = "mcptunnel keys create --config relay.toml --user NAME --scope agent -o"
     return f"{words} {shlex.quote(output)}"
+
+
+def key_place(config: AgentConfig, environ: Mapping[str, str]) -> str:
+    """Return where the key of a configuration stands, as its user wrote it."""
+    if config.key_file is not None:
+        return "key_file"
+    return f"${KEY_VARIABLE}" if environ.get(KEY_VARIABLE) else "key"
 
 
 def place_key(

@@ -44,17 +44,17 @@ class TunnelConfig:
     resume_window_s: Annotated[
         float,
         Option(
-            "Keep open calls for so many seconds without a link; 0 ends them at once.",
+            "Keep open calls for so many seconds without a link, 60 for example; 0 ends them at once.",
             Bounds(least=0, most=3600),
         ),
-    ] = 60.0
+    ] = 0.0
     closed_link_window_s: Annotated[
         float,
         Option(
-            "The same for a relay whose agent's link was closed, not silent.",
+            "The same for a relay whose agent's link was closed, not silent; 10 for example.",
             Bounds(least=0, most=3600),
         ),
-    ] = 10.0
+    ] = 0.0
 
     @staticmethod
     def rules(values: Mapping[str, Any]) -> Iterator[Complaint]:

@@ -5,6 +5,7 @@ import socket
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
@@ -77,7 +78,19 @@ class ListeningService(Service):
     def _listens(self, port: IListeningPort) -> None:
         self._port = port
         set_no_delay(port)
-        self._log.info("listening on {address}", address=port.getHost())
+        self._log.info("listening on {address}", address=address_text(port.getHost()))
+
+
+def address_text(address: object) -> str:
+    """Return an address as people write it: `host:port`, a path, or "unknown"."""
+    match address:
+        case IPv4Address(host=host, port=port):
+            return f"{host}:{port}"
+        case IPv6Address(host=host, port=port):
+            return f"[{host}]:{port}"
+        case UNIXAddress(name=bytes(path)):
+            return path.decode(errors="replace")
+    return "unknown"
 
 
 def set_no_delay(port: IListeningPort) -> None:

@@ -18,7 +18,6 @@ from autobahn.twisted.websocket import (
 from autobahn.websocket import USES_NVX
 from autobahn.websocket.protocol import WebSocketProtocol
 from autobahn.websocket.types import ConnectingRequest
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
@@ -39,6 +38,7 @@ from mcptunnel.net.link import (
     LinkLost,
     LinkReceiver,
 )
+from mcptunnel.net.listen import address_text
 from mcptunnel.net.opening import Opening
 from mcptunnel.wire.constants import SUBPROTOCOL
 
@@ -129,9 +129,7 @@ class _LinkProtocol(WebSocketProtocol):
     # Twisted calls these.
 
     def connectionMade(self) -> None:
-        address = self.transport.getPeer()
-        known = isinstance(address, IPv4Address | IPv6Address)
-        self.peer = f"{address.host}:{address.port}" if known else "unknown"
+        self.peer = address_text(self.transport.getPeer())
         with suppress(AttributeError, OSError):  # no TCP: a socket path, or memory
             self.transport.setTcpNoDelay(True)
         self._connectionMade()

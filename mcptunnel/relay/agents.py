@@ -30,6 +30,8 @@ TOO_MANY_DEVICES: Final = (
 REVOKED: Final = "the key was revoked"
 STOPPING: Final = "the relay is stopping"
 
+UNUSABLE_NAME: Final = "cannot be used (only A-Z a-z 0-9 _ - . can)"
+
 _INSTALLATION_ID = re.compile(r"[0-9A-Za-z_-]{16,64}")
 _UNUSABLE = re.compile(r"[^0-9A-Za-z_.-]+")
 
@@ -135,10 +137,9 @@ class Agents:
         """Begin a new session; it ends an older one of the installation."""
         wanted = _UNUSABLE.sub("-", hello.device_name).strip("-.")[:64] or "device"
         name = self._devices.grant_name(access.principal, hello.installation_id, wanted)
-        notice = ""
-        if name != hello.device_name:
-            why = "cannot be used" if name == wanted else "belongs to another device"
-            notice = f"The name {hello.device_name[:64]!r} {why}; this device is called {name!r}."
+        notice = _notice(hello.device_name, wanted, name)
+        older = self._devices.get(access.principal, hello.installation_id)
+        replaces = older is not None and older.tunnel is not None
         owner = AgentTunnel(self, access.key_id)
         session = Session(Role.RELAY, self._settings, hello.limits, self._reactor.seconds())
         tunnel = Tunnel(self._reactor, session, owner)
@@ -156,9 +157,10 @@ class Agents:
             agent_version=printable(hello.software_version, 40),
         )
         self._log.info(
-            "device {name} of {principal} connected from {peer}{notice}",
+            "device {name} of {user} connected from {peer}{replaces}{notice}",
             name=name,
-            principal=str(access.principal),
+            user=access.principal.shown,
+            replaces=", in place of its older link" if replaces else "",
             peer=tunnel.peer,
             notice=f": {notice}" if notice else "",
         )
@@ -224,6 +226,14 @@ class Agents:
                 self._log.failure("cannot remember a device", result)
 
         writing.addBoth(written)
+
+
+def _notice(asked: str, wanted: str, name: str) -> str:
+    """Tell an agent that it is not called as it asked to be, and why; "" if it is."""
+    if name == asked:
+        return ""
+    why = UNUSABLE_NAME if name == wanted else "belongs to another device"
+    return f"The name {asked[:64]!r} {why}; this device is called {name!r}."
 
 
 class AgentLink:

@@ -122,6 +122,9 @@ class QuietSite(Site):
 
     noisy = False
 
+    def logPrefix(self) -> str:
+        return "control socket"
+
     def log(self, request: http.Request) -> None:
         pass
 

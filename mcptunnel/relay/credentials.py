@@ -44,7 +44,7 @@ class Credentials:
 
     def __init__(self, keys: KeyBook, now_s: Callable[[], float]) -> None:
         self._keys = keys
-        self._now_s = now_s
+        self.now_s = now_s
         self._cache: OrderedDict[bytes, _Known] = OrderedDict()
         self._touched_s: dict[KeyId, float] = {}
         self._revocations = 0
@@ -52,7 +52,7 @@ class Credentials:
     def cached(self, token: str) -> Access | None:
         """Return what a token gives if it was checked a moment ago."""
         known = self._cache.get(_digest(token))
-        return known.access if known is not None and self._now_s() < known.until_s else None
+        return known.access if known is not None and self.now_s() < known.until_s else None
 
     async def check(self, token: str) -> Access | None:
         """Return what a token gives, or None. Raises `store.errors.StoreError`."""
@@ -66,7 +66,7 @@ class Credentials:
         if record.revoked_s is not None:
             return None
         access = Access(record.principal, f"key:{record.id}", record.id, record.scope)
-        self._cache[_digest(token)] = _Known(access, self._now_s() + CACHE_S)
+        self._cache[_digest(token)] = _Known(access, self.now_s() + CACHE_S)
         if len(self._cache) > CACHE_ENTRIES:
             self._cache.popitem(last=False)
         self._touch(record.id)
@@ -90,7 +90,7 @@ class Credentials:
 
     def _touch(self, key_id: KeyId) -> None:
         """Remember the use of a key, now and then."""
-        now_s = self._now_s()
+        now_s = self.now_s()
         if now_s - self._touched_s.get(key_id, -inf) >= TOUCH_EVERY_S:
             self._touched_s[key_id] = now_s
             touching = Deferred.fromCoroutine(self._keys.touch(key_id))

@@ -21,6 +21,9 @@ ANNOUNCEMENTS_BURST: Final = 20
 ANNOUNCEMENTS_PER_S: Final = 2.0
 """How often a device may tell of its servers; our own agent stays well below."""
 
+MAX_BORNE_NAMES: Final = 4096
+"""So many names of servers have a first bearer, for each user."""
+
 
 @dataclass(slots=True, eq=False)
 class RemoteServer:
@@ -81,6 +84,7 @@ class Devices:
         self._changed = changed
         self._forgotten = forgotten
         self._by_principal: dict[Principal, dict[str, Device]] = {}
+        self._bearers: dict[Principal, dict[str, str]] = {}
         self.connected_count = 0
         self._resuming: set[Device] = set()
 
@@ -102,6 +106,20 @@ class Devices:
     def get(self, principal: Principal, installation_id: str) -> Device | None:
         """Return one device of a user."""
         return self._by_principal.get(principal, {}).get(installation_id)
+
+    def first_bearer(self, principal: Principal, server: str) -> Device | None:
+        """Return the device that was the first to have a server of this name, as far as is known.
+
+        The name stays its own while the relay knows it, connected or not: no other machine takes its
+        place.
+        """
+        bearers = self._bearers.get(principal, {})
+        found = self.get(principal, bearers.get(server, ""))
+        if found is None:  # perhaps the first one was forgotten
+            found = next((one for one in self.of(principal) if server in one.servers), None)
+            if found is not None and server in bearers:
+                bearers[server] = found.installation_id
+        return found
 
     def everyone(self) -> list[Device]:
         """Return all devices of all users."""
@@ -203,6 +221,10 @@ class Devices:
             if not device.announced or server.info.revision != info.revision:
                 server.fresh = False
             server.info = info
+        bearers = self._bearers.setdefault(device.principal, {})
+        for name in servers:
+            if len(bearers) < MAX_BORNE_NAMES:
+                bearers.setdefault(name, device.installation_id)
         device.servers = kept
         device.announced = True
         self._changed(device.principal)

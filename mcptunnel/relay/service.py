@@ -21,9 +21,11 @@ from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.sessions import McpSessions
 from mcptunnel.relay.remembering import Remembering
+from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.root import Root
+from mcptunnel.relay.web.transparent import TransparentEndpoint
 from mcptunnel.relay.web.tree import make_root
 from mcptunnel.store.database import FILE_NAME, Database
 from mcptunnel.store.devices import Devices as DeviceTable
@@ -95,12 +97,14 @@ class RelayService(MultiService):
 
     def _root(self, config: RelayConfig) -> Root:
         endpoint = McpEndpoint(self.hub, self._sessions, self._reactor.seconds)
+        transparent = TransparentEndpoint(self.devices, SessionOwners(config.limits.max_sessions))
         return make_root(
             config,
             credentials=self._credentials,
             connected_count=lambda: self.devices.connected_count,
             resuming_count=lambda: self.devices.resuming_count,
             mcp=endpoint.answer,
+            server=transparent.answer,
             tunnel=self._upgrade,
         )
 

@@ -21,8 +21,9 @@ from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
 import mcptunnel
-from mcptunnel.agent.control import AGENT_TARGET, Announcer, ControlCall
-from mcptunnel.agent.endpoint import HubCall, RequestRoom
+from mcptunnel.agent.control import Announcer
+from mcptunnel.agent.endpoint import RequestRoom
+from mcptunnel.agent.exchanges import accept
 from mcptunnel.agent.servers.interfaces import LocalServer
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import HubConfig, LimitsConfig, RelayConfig
@@ -42,7 +43,7 @@ from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.hub.hub import Hub, Running
 from mcptunnel.testing.local_server import MemoryServer
-from mcptunnel.wire.constants import ErrorCode, Role
+from mcptunnel.wire.constants import Role
 from mcptunnel.wire.events import PeerGoingAway
 from mcptunnel.wire.frames import Goaway, Hello, Welcome
 from mcptunnel.wire.session import Session
@@ -222,13 +223,7 @@ class MemoryAgent:
 
     def exchange_opened(self, exchange: Exchange) -> None:
         self.opened.append(exchange)
-        target = exchange.request.target
-        if target == AGENT_TARGET:
-            exchange.receiver = ControlCall(exchange, self.servers)
-        elif target in self.servers:
-            exchange.receiver = HubCall(exchange, self.servers[target], self._room)
-        else:
-            exchange.reset(ErrorCode.REFUSED_STREAM, f"No server is called {target!r}.")
+        accept(exchange, self.servers, self._room)
 
     def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
         self.notices.append(notice)
@@ -259,7 +254,7 @@ class Joined:
             state_dir=Path("unused"),
             hub=hub or HubConfig(),
             limits=limits or LimitsConfig(),
-            tunnel=tunnel or TunnelConfig(),
+            tunnel=tunnel or TunnelConfig(resume_window_s=60, closed_link_window_s=10),
         )
         self.forgotten: list[Device] = []
         self.devices = Devices(self._changed, self.forgotten.append)

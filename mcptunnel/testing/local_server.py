@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Raw
 
-from mcptunnel.agent.servers.interfaces import LocalCall, ServerState, ServerStatus
+from mcptunnel.agent.servers.interfaces import LocalCall, Passage, ServerState, ServerStatus
 from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import METHOD_NOT_FOUND, JsonRpcError, Notification, Request, Response
@@ -89,7 +89,8 @@ class MemoryServer:
     """A local server in memory (`agent.servers.interfaces.LocalServer`).
 
     Calls of tools without a function wait in `calls`, and so do requests for lists while
-    `holds_lists` is set. `changed` is called when the status has changed.
+    `holds_lists` is set. `changed` is called when the status has changed; `passage` is for
+    transparent requests.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class MemoryServer:
         self.requests: list[Request] = []
         self.holds_lists = False
         self.changed: Callable[[], None] = lambda: None
+        self.passage: Passage | None = None
         self._name = name
         self._tools = dict(tools or {})
         self._prefix = prefix

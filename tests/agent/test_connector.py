@@ -16,8 +16,8 @@ from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Hello, Welcome
 from mcptunnel.wire.settings import Settings
 from tests.agent import done, error_of
-from tests.agent.conftest import Log
 from tests.agent.relay_end import RelayEnd
+from tests.conftest import Log
 
 
 class Owner:
@@ -53,6 +53,8 @@ class Bench:
             dial=self._dial,
             backoff=Backoff(lambda: 1.0),
             settings=Settings(),
+            relay="https://relay.test",
+            key_place="key_file",
         )
         self.running = Deferred[None]()
 
@@ -200,8 +202,8 @@ def test_it_never_gives_up_and_waits_longer_up_to_half_a_minute(bench: Bench, lo
     waits_s = [bench.waits_s() for _ in range(60)]
     assert waits_s[:6] == [1, 2, 4, 8, 16, 30]
     assert set(waits_s[6:]) == {30}
-    assert "cannot reach the relay: relay:443: nothing listens there" in log
-    assert "next attempt in 30.0 s" in log
+    told = "cannot reach the relay: relay:443: nothing listens there."
+    assert log.lines == [f"{told} Trying again, less and less often."]
     bench.dial = bench.relay.dial
     bench.waits_s()
     assert bench.owner.events == ["connected as laptop"]
@@ -209,11 +211,29 @@ def test_it_never_gives_up_and_waits_longer_up_to_half_a_minute(bench: Bench, lo
     assert bench.waits_s() == 1.0
 
 
+def test_a_failure_is_told_again_when_its_reason_changes_or_after_a_success(
+    bench: Bench, log: Log
+) -> None:
+    refused, closed = ConnectFailed("refused"), ConnectFailed("closed")
+    bench.dial = failing(refused, refused, closed, closed)
+    bench.run()
+    for _ in range(5):
+        bench.waits_s()
+    assert [log.count(text) for text in (": refused.", ": closed.")] == [1, 1]
+    bench.dial = bench.relay.dial
+    bench.waits_s()
+    bench.dial = failing(closed)
+    bench.relay.pairs[-1].cut()
+    bench.waits_s()
+    assert log.count(": closed.") == 2
+
+
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refused_key_ends_it_with_what_to_do(bench: Bench, status: int) -> None:
-    bench.dial = failing(UpgradeRefused(status))
+def test_a_refused_key_ends_it_with_why_and_what_to_do(bench: Bench, status: int) -> None:
+    body = '{"error": {"code": 1, "message": "This key has the scope \'mcp\'"}}'
+    bench.dial = failing(UpgradeRefused(status, body_text=body))
     said = bench.run().refusal()
-    assert f"HTTP {status}" in said
+    assert f"(HTTP {status}): This key has the scope 'mcp'. Check key_file; make" in said
     assert " --user NAME --scope agent -o agent.key`" in said
 
 
@@ -221,7 +241,18 @@ def test_other_refusals_are_tried_again_when_the_relay_said(bench: Bench, log: L
     bench.dial = failing(UpgradeRefused(503, retry_after_s=120.0, body_text="closed"))
     bench.run()
     assert bench.waits_s() == 121
-    assert "the relay refused: the server answered 503 Service Unavailable: closed" in log
+    assert "the relay refused: the server answered 503 Service Unavailable: closed." in log
+
+
+def test_another_web_server_is_told_in_one_line(bench: Bench, log: Log) -> None:
+    bench.dial = failing(UpgradeRefused(404, body_text="<!DOCTYPE html><h1>Not here</h1>"))
+    bench.run()
+    bench.waits_s()
+    (told,) = log.lines
+    assert told == (
+        "https://relay.test is no mcptunnel relay (404 for /tunnel). Check `relay`."
+        " Trying again, less and less often."
+    )
 
 
 @pytest.mark.parametrize(
@@ -233,17 +264,20 @@ def test_other_refusals_are_tried_again_when_the_relay_said(bench: Bench, log: L
         (ErrorCode.UNSUPPORTED_VERSION, "Install the same release"),
     ],
 )
-def test_some_goodbyes_are_final(bench: Bench, code: ErrorCode, said: str) -> None:
+def test_some_goodbyes_are_final(bench: Bench, log: Log, code: ErrorCode, said: str) -> None:
+    """They are told once, by the error, with what the relay adds."""
     bench.run().relay.tunnels[0].close(code, "so \x1b[31mit is")
     bench.relay.settle()
     told = bench.refusal()
     assert said in told
-    assert told.endswith("(The relay said: so  [31mit is)")
+    adds = code in (ErrorCode.UNAUTHORIZED, ErrorCode.UNSUPPORTED_VERSION)
+    assert told.endswith("(The relay said: so  [31mit is)") is adds
+    assert not log.lines
 
 
 def test_a_final_goodbye_without_words(bench: Bench) -> None:
     bench.relay.refuse = lambda end: end.refuse(ErrorCode.REVOKED)
-    assert bench.run().refusal().endswith("name that file in key_file.")
+    assert bench.run().refusal().endswith("give it in key_file.")
 
 
 def test_a_stopping_relay_is_dialled_again_soon_after_it_said(bench: Bench, log: Log) -> None:

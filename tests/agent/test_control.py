@@ -18,8 +18,8 @@ from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Hello, Welcome
 from mcptunnel.wire.settings import Settings
-from tests.agent.conftest import Log
 from tests.agent.relay_end import RelayEnd, Told
+from tests.conftest import Log
 
 
 class FakeServer:
@@ -50,6 +50,8 @@ class Agent:
             dial=self.relay.dial,
             backoff=Backoff(lambda: 1.0),
             settings=Settings(),
+            relay="https://relay.test",
+            key_place="key_file",
         )
         self.running = Deferred.fromCoroutine(connector.run())
         self.relay.settle()

@@ -18,13 +18,13 @@ from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.secret import Secret
 from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.model import ExchangeKind, Outcome
-from mcptunnel.net.errors import UpgradeRefused
+from mcptunnel.net.errors import ConnectFailed, UpgradeRefused
 from mcptunnel.net.link import Link, LinkReceiver
 from mcptunnel.wire.constants import ErrorCode
 from tests.agent import done
-from tests.agent.conftest import Log
 from tests.agent.relay_end import RelayEnd
 from tests.agent.servers import Workshop
+from tests.conftest import Log
 from tests.net.tunnels import GONE
 
 CALL = {
@@ -277,6 +277,16 @@ def test_a_refused_key_is_told_and_logged(bench: Bench, log: Log) -> None:
     (refusal,) = bench.refusals
     assert "The relay refused this agent's key" in str(refusal)
     assert str(refusal) in log.lines
+    bench.stop()
+
+
+def test_the_relay_and_our_name_are_logged_before_anything_is_reached(
+    bench: Bench, log: Log
+) -> None:
+    bench.start(dial=failing(ConnectFailed("nothing listens there")))
+    said = [line for line in log.lines if line.startswith(("connecting", "cannot reach"))]
+    assert said[0] == "connecting to http://127.0.0.1:1 as laptop"
+    assert said[1].startswith("cannot reach the relay: nothing listens there. ")
     bench.stop()
 
 

@@ -241,7 +241,7 @@ async def test_a_refused_key_ends_the_program_with_status_1(door: Open) -> None:
     status = await program.end()
     assert status.code == 1, program.output
     (told,) = [line for line in program.errors if line.startswith("mcptunnel-agent: ")]
-    assert "The relay refused this agent's key (HTTP 401)." in told
+    assert "The relay refused this agent's key (HTTP 401)" in told
     assert opened.credentials == [f"Bearer {KEY}"]
     assert KEY not in "\n".join([*program.output, *program.errors])
 

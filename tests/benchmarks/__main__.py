@@ -61,9 +61,10 @@ def measure(stage: Stage, todo: Sequence[Case], repeats: int, era: Era) -> list[
     """Run every case against every target, repeats interleaved; return the medians."""
     found: list[Measurement] = []
     for position, case in enumerate(todo, 1):
-        runs: dict[str, list[Measurement]] = {target.name: [] for target in stage.targets}
+        targets = stage.bulk_targets if case.is_bulk else stage.targets
+        runs: dict[str, list[Measurement]] = {target.name: [] for target in targets}
         for repeat in range(1, repeats + 1):
-            for target in stage.targets:
+            for target in targets:
                 of = f" {repeat}/{repeats}" if repeats > 1 else ""
                 _tell(f"{era} {position}/{len(todo)}{of}: {case.phase}, {case.name}, {target.name}")
                 runs[target.name].append(case.run(target, stage.pids[target.name]))

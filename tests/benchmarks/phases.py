@@ -11,6 +11,8 @@ from tests.benchmarks.requests import Calls, Target
 SMALL_BYTES = 100
 EVENTS = 1000
 MIB = 1024 * 1024
+BULK_BYTES = 32 * MIB
+BESIDE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +57,15 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One line of a table. `measure` runs it once and returns figures and errors."""
+    """One line of a table. `measure` runs it once and returns figures and errors.
+
+    `is_bulk` if it is for `Stage.bulk_targets`.
+    """
 
     phase: str
     name: str
     measure: Callable[[Target, Mapping[str, int]], tuple[dict[str, float], Mapping[str, int]]]
+    is_bulk: bool = False
 
     def run(self, target: Target, pids: Mapping[str, int]) -> Measurement:
         """Measure once, with the memory peak of each process."""
@@ -176,10 +182,26 @@ def _beside(scale: Scale) -> list[Case]:
         target: Target, pids: Mapping[str, int]
     ) -> tuple[dict[str, float], Mapping[str, int]]:
         small = Lane(target, Calls(target, "echo", {"size": SMALL_BYTES}))
-        big = Lane(target, Calls(target, "echo", {"size": 8 * MIB}))
+        source = target.beside or target
+        big = Lane(source, Calls(source, "echo", {"size": 8 * MIB}), BESIDE)
         return _measured(target, pids, [small, big], 20, scale.beside_s)
 
-    return [Case("hol", f"beside {_size(8 * MIB)} responses", measure)]
+    return [Case("hol", f"beside {BESIDE} streams of {_size(8 * MIB)}", measure)]
+
+
+def _bulk(scale: Scale) -> list[Case]:
+    def case(connections: int) -> Case:
+        def measure(
+            target: Target, pids: Mapping[str, int]
+        ) -> tuple[dict[str, float], Mapping[str, int]]:
+            calls = Calls(target, "echo", {"size": BULK_BYTES})
+            lane = Lane(target, calls, connections)
+            return _measured(target, pids, [lane], connections, scale.beside_s)
+
+        name = f"{connections} x {_size(BULK_BYTES)} at a time"
+        return Case("bulk", name, measure, is_bulk=True)
+
+    return [case(1), case(8)]
 
 
 def _size(size: int) -> str:
@@ -195,6 +217,7 @@ PHASES: Mapping[str, Callable[[Scale], list[Case]]] = {
     "payload": _payload,
     "sse": _sse,
     "hol": _beside,
+    "bulk": _bulk,
 }
 
 

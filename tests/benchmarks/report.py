@@ -20,6 +20,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "payload": ("p50_ms", "p99_ms", "mb_per_s"),
     "sse": ("events", "first_event_ms", "p50_ms", "events_per_s"),
     "hol": ("p50_ms", "p99_ms", "beside_mb_per_s"),
+    "bulk": ("mb_per_s", "p50_ms"),
 }
 """The figures of each phase's table; the first is also given as a ratio to the direct call."""
 

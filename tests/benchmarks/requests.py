@@ -21,7 +21,10 @@ _ABOUT = "io.modelcontextprotocol/"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An MCP endpoint in one era. `session` is set once a legacy session was opened."""
+    """An MCP endpoint in one era. `session` is set once a legacy session was opened.
+
+    `beside` is where large bodies come from on the same way, of another server process.
+    """
 
     name: str
     url: str
@@ -29,6 +32,7 @@ class Target:
     token: str = ""
     prefix: str = ""
     session: str = ""
+    beside: "Target | None" = None
 
     @property
     def address(self) -> tuple[str, int]:

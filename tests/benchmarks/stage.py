@@ -14,15 +14,20 @@ from tests.interop.tunnel import ServerEntry, Tunnel
 
 ECHO_SERVER = Path(__file__).with_name("echo_server.py")
 DIRECT = "direct"
-STDIO, HTTP = "echo-stdio", "echo-http"
+STDIO, HTTP, BULK = "echo-stdio", "echo-http", "echo-bulk"
+TRANSPARENT = "tunnel, transparent"
 START_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What is measured: the endpoints, and which processes work for each."""
+    """What is measured: the endpoints, and which processes work for each.
+
+    `bulk_targets` give bodies of any size: directly, and on the transparent path.
+    """
 
     targets: Sequence[Target]
+    bulk_targets: Sequence[Target]
     pids: Mapping[str, Mapping[str, int]]
     relay_and_agent: Mapping[str, int]
 
@@ -33,29 +38,46 @@ def running(
 ) -> Iterator[Stage]:
     """Start all, yield, stop all. Without server forms there is no tunnel, only the direct way."""
     legacy = ["--legacy"] if legacy_servers else []
-    port = free_port()
-    http_argv = [sys.executable, str(ECHO_SERVER), "--http", str(port), *legacy]
-    url = f"http://127.0.0.1:{port}/mcp"
-    with Process("echo", http_argv, log=folder / "echo.log") as http_server:
-        wait_until(lambda: is_open(port), START_TIMEOUT_S, "the echo server to listen")
+    with (
+        _http_server(folder, HTTP, legacy) as (http_server, url),
+        _http_server(folder, BULK, legacy) as (bulk_server, bulk_url),
+    ):
         shared = {"server": http_server.pid, "driver": os.getpid()}
-        direct = Target(DIRECT, url, era)
+        bulk = _with_session(Target(DIRECT, bulk_url, era))
+        direct = Target(DIRECT, url, era, beside=bulk)
         if not server_forms:
-            yield Stage([_with_session(direct)], {DIRECT: shared}, {})
+            yield Stage([_with_session(direct)], [bulk], {DIRECT: shared}, {})
             return
         stdio_argv = [sys.executable, str(ECHO_SERVER), "--stdio", *legacy]
-        entries = [ServerEntry(STDIO, command=stdio_argv), ServerEntry(HTTP, url=url)]
+        entries = [ServerEntry(STDIO, command=stdio_argv)]
+        entries += [ServerEntry(HTTP, url=url), ServerEntry(BULK, url=bulk_url)]
         with Tunnel(folder, entries) as tunnel:
             both = {"relay": tunnel.relay.pid, "agent": tunnel.agent.pid}
+            passed_url = f"{tunnel.origin}/servers/{BULK}/mcp"
+            passed = _with_session(Target(TRANSPARENT, passed_url, era, tunnel.token))
             targets = [direct]
-            pids: dict[str, Mapping[str, int]] = {DIRECT: shared}
+            pids: dict[str, Mapping[str, int]] = {
+                DIRECT: shared,
+                TRANSPARENT: {**both, **shared, "server": bulk_server.pid},
+            }
             for form in server_forms:
                 name = f"tunnel, {form}"
                 entry = STDIO if form == "stdio" else HTTP
-                targets.append(Target(name, tunnel.url, era, tunnel.token, f"{entry}__"))
+                prefix = f"{entry}__"
+                targets.append(Target(name, tunnel.url, era, tunnel.token, prefix, beside=passed))
                 server = _stdio_child(tunnel.agent.pid) if form == "stdio" else http_server.pid
                 pids[name] = {**both, **shared, "server": server}
-            yield Stage([_with_session(target) for target in targets], pids, both)
+            yield Stage([_with_session(each) for each in targets], [bulk, passed], pids, both)
+
+
+@contextmanager
+def _http_server(folder: Path, name: str, legacy: list[str]) -> Iterator[tuple[Process, str]]:
+    """Run an echo server over HTTP; yield it and its URL."""
+    port = free_port()
+    argv = [sys.executable, str(ECHO_SERVER), "--http", str(port), *legacy]
+    with Process(name, argv, log=folder / f"{name}.log") as process:
+        wait_until(lambda: is_open(port), START_TIMEOUT_S, "the echo server to listen")
+        yield process, f"http://127.0.0.1:{port}/mcp"
 
 
 def _stdio_child(agent_pid: int) -> int:

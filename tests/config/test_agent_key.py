@@ -1,13 +1,16 @@
 """The agent's key is found in one place, or it is told what is wrong with that place."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mcptunnel.config.agent_key import make_key_command, place_key
+from mcptunnel.config.agent import AgentConfig
+from mcptunnel.config.agent_key import key_place, make_key_command, place_key
 from mcptunnel.config.errors import ConfigError, Findings
+from mcptunnel.config.secret import Secret
 
 
 def _place(tree: dict[str, Any], base: Path, wrong: str = "", **environ: str) -> object:
@@ -34,6 +37,20 @@ def test_three_places(tmp_path: Path) -> None:
     assert _place({"key": "k"}, tmp_path) == "k"
     assert _place({"key_file": "agent.key"}, tmp_path) == "k"
     assert _place({}, tmp_path, MCPTUNNEL_KEY="k") == "k"
+
+
+def test_where_the_key_is_can_be_told(tmp_path: Path) -> None:
+    """An empty variable counts as none, as above."""
+    config = AgentConfig(
+        relay="https://relay.test",
+        name="laptop",
+        state_dir=tmp_path,
+        key=Secret("k"),
+        servers=(),
+    )
+    assert key_place(config, {"MCPTUNNEL_KEY": "k"}) == "$MCPTUNNEL_KEY"
+    assert key_place(config, {"MCPTUNNEL_KEY": ""}) == "key"
+    assert key_place(replace(config, key_file=tmp_path / "agent.key"), {}) == "key_file"
 
 
 def test_exactly_one_of_them(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from twisted.application.service import MultiService
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
@@ -16,8 +17,8 @@ from zope.interface import implementer
 
 from mcptunnel.net import listen
 from mcptunnel.net.errors import ListenFailed
-from mcptunnel.net.listen import ListeningService, raise_file_limit, set_no_delay
-from tests.conftest import LoggedFailures
+from mcptunnel.net.listen import ListeningService, address_text, raise_file_limit, set_no_delay
+from tests.conftest import Log, LoggedFailures
 from tests.net.loopback import Opens, in_reactor, until
 
 
@@ -40,6 +41,29 @@ async def test_it_listens_while_it_runs(running_reactor: Any) -> None:
         assert service.address is None
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((address.host, address.port))
+
+
+@pytest.mark.parametrize(
+    ("address", "text"),
+    [
+        (IPv4Address("TCP", "127.0.0.1", 8787), "127.0.0.1:8787"),
+        (IPv6Address("TCP", "::1", 8787), "[::1]:8787"),
+        (UNIXAddress(b"/run/relay.sock"), "/run/relay.sock"),
+        (UNIXAddress(None), "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_addresses_are_told_as_people_write_them(address: object, text: str) -> None:
+    assert address_text(address) == text
+
+
+@in_reactor
+async def test_where_it_listens_is_logged(running_reactor: Any, free_port: int, log: Log) -> None:
+    on = f"tcp:{free_port}:interface=127.0.0.1"
+    service = ListeningService(on, protocols(), running_reactor)
+    service.startService()
+    assert f"listening on 127.0.0.1:{free_port}" in log.lines
+    await service.stopService()
 
 
 @in_reactor

@@ -90,6 +90,17 @@ class Program:
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that it held since `reset_peak`."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+
+    def reset_peak(self) -> None:
+        """Let the peak start from what it holds now."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
     def children(self) -> list[ProcessId]:
         """Return its descendants that run."""
         return [each for each in descendants(self.pid) if each.is_running()]

@@ -38,6 +38,10 @@ class Connection:
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
+    def detach(self) -> socket.socket:
+        """Return the bare socket; the test closes it."""
+        return self._socket
+
     def end(self) -> None:
         """Say that no more is sent."""
         self._socket.shutdown(socket.SHUT_WR)

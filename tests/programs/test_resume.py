@@ -16,6 +16,7 @@ from tests.programs.test_agent_loss import long_call
 PATIENT = """[tunnel]
 ping_after_s = 1
 dead_after_s = 2
+resume_window_s = 60
 closed_link_window_s = 60
 """
 LARGE_BYTES = 1_000_000
@@ -120,10 +121,9 @@ def test_a_killed_relay_resumes_nothing_and_the_agent_begins_anew(estate: Estate
     assert agent.program.children() == servers
 
 
-def test_resume_can_be_switched_off(estate: Estate) -> None:
+def test_resume_is_off_unless_it_is_asked_for(estate: Estate) -> None:
     """Then a cut link ends its calls at once."""
-    extra = "[tunnel]\nresume_window_s = 0\nclosed_link_window_s = 0\n"
-    _, network, _, client = behind(estate, 1, extra)
+    _, network, _, client = behind(estate, 1, "")
     started = long_call(client)
     cut_s = time.monotonic()
     network.cut("close")

@@ -14,7 +14,7 @@ from mcptunnel.testing.local_server import MemoryServer
 from mcptunnel.wire.codec import encode
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Data, Goaway, Hello
-from tests.conftest import LoggedFailures
+from tests.conftest import Log, LoggedFailures
 from tests.net.tunnels import FakeLink
 
 INSTALLATION = "installation-0001"
@@ -63,7 +63,19 @@ def test_a_name_that_cannot_be_used_is_changed_and_told(said: str, name: str) ->
     joined = Joined()
     agent = joined.agent(name=said)
     assert joined.devices.everyone()[0].name == name
-    assert "cannot be used" in notice_to(agent)
+    assert "cannot be used (only A-Z a-z 0-9 _ - . can)" in notice_to(agent)
+
+
+def test_who_comes_is_logged_and_whose_link_is_replaced(log: Log) -> None:
+    joined = Joined()
+    for _ in range(2):
+        joined.agent(installation_id=INSTALLATION)
+    joined.agent(name="my laptop", installation_id=INSTALLATION[:-1] + "2")
+    first, second, third = (line for line in log.lines if " connected from " in line)
+    assert first.startswith("device laptop of alice connected from ")
+    assert first.endswith("memory:right")
+    assert second == f"{first}, in place of its older link"
+    assert "The name 'my laptop' cannot be used" in third
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from mcptunnel.agent.servers.http_call import Calls, Ended
 from mcptunnel.agent.servers.http_handshake import Agreed, Unusable, agree
 from mcptunnel.agent.servers.http_one_way import MAX_ONE_WAY
-from mcptunnel.agent.servers.interfaces import ServerState
+from mcptunnel.agent.servers.interfaces import Passage, ServerState
 from mcptunnel.agent.servers.kept import MAX_WAITING, KeptServer
 from mcptunnel.agent.servers.restarts import RestartPolicy
 from mcptunnel.config.agent import ServerConfig
@@ -74,6 +74,10 @@ class HttpServer(KeptServer):
             self._agreeing.cancel()
         for pending in (self._asked, self._retried):
             pending.clear()
+
+    @property
+    def passage(self) -> Passage | None:
+        return None if self._client is None else Passage(self._client, self._headers)
 
     async def _end(self) -> None:
         if self._closing is not None:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from mcptunnel.mcp.calls import CallReceiver
 from mcptunnel.mcp.jsonrpc import Request
+from mcptunnel.model import Headers
+from mcptunnel.net.http1 import ResponseReceiver, Upload
 
 
 class ServerState(StrEnum):
@@ -49,11 +51,46 @@ class LocalCall(Protocol):
         """Take more again."""
 
 
+class UnderWay(Protocol):
+    """A request that was sent to a server (`net.http1.Call`)."""
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class Requester(Protocol):
+    """What sends requests to a server (`net.http1.Client`)."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes | Upload,
+        receiver: ResponseReceiver,
+    ) -> UnderWay: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """The way to a server that speaks HTTP itself; `headers` are the agent's own for each request."""
+
+    client: Requester
+    headers: Headers
+
+
 class LocalServer(Protocol):
     """One local MCP server."""
 
     @property
     def status(self) -> ServerStatus: ...
+
+    @property
+    def passage(self) -> Passage | None:
+        """Where requests can be passed on as they are; None if there is no such way, or not now."""
 
     def start(self) -> None:
         """Start; whatever goes wrong later is in `status`, and is tried again."""

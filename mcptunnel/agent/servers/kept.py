@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from mcptunnel.agent.servers.calls import OpenCalls
-from mcptunnel.agent.servers.interfaces import LocalCall, ServerState, ServerStatus
+from mcptunnel.agent.servers.interfaces import LocalCall, Passage, ServerState, ServerStatus
 from mcptunnel.agent.servers.restarts import RestartPolicy
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
@@ -104,6 +104,10 @@ class KeptServer(ABC):
         """Give up a call, if it is open."""
         if self._open.pop(key) is not None:
             self._drop(key, reason)
+
+    @property
+    def passage(self) -> Passage | None:
+        return None
 
     # What each kind does in its own way.
 

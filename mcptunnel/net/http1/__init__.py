@@ -7,6 +7,7 @@ from mcptunnel.net.http1.call import Call, RequestFailed, ResponseReceiver
 from mcptunnel.net.http1.client import Client
 from mcptunnel.net.http1.parser import ResponseError
 from mcptunnel.net.http1.request import RequestError
+from mcptunnel.net.http1.upload import Upload
 
 __all__ = [
     "Call",
@@ -15,4 +16,5 @@ __all__ = [
     "RequestFailed",
     "ResponseError",
     "ResponseReceiver",
+    "Upload",
 ]

@@ -6,6 +6,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from mcptunnel.model import ResponseHead
+from mcptunnel.net.http1.upload import Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,31 @@ class Call:
 
     _log = Logger()
 
-    __slots__ = ("_connection", "_owner", "done", "method", "paused", "receiver", "request")
+    __slots__ = (
+        "_connection",
+        "_owner",
+        "done",
+        "method",
+        "paused",
+        "receiver",
+        "request",
+        "upload",
+    )
 
     def __init__(
-        self, owner: CallOwner, receiver: ResponseReceiver, method: str, request: bytes
+        self,
+        owner: CallOwner,
+        receiver: ResponseReceiver,
+        method: str,
+        request: bytes,
+        upload: Upload | None = None,
     ) -> None:
         self._owner = owner
         self._connection: Carrier | None = None
         self.receiver = receiver
         self.method = method
         self.request = request
+        self.upload = upload
         self.paused = False
         self.done = False
 

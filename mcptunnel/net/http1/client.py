@@ -22,6 +22,7 @@ from mcptunnel.net.errors import ConnectFailed
 from mcptunnel.net.http1.call import Call, ResponseReceiver
 from mcptunnel.net.http1.connection import Connection, Sent
 from mcptunnel.net.http1.request import Origin, RequestError, encode_head, parse_origin
+from mcptunnel.net.http1.upload import Upload
 
 MAX_IDLE = 16
 IDLE_TIMEOUT_S = 4.0
@@ -69,9 +70,17 @@ class Client:
         self._closed: list[Deferred[None]] | None = None
 
     def request(
-        self, method: str, path: str, headers: Headers, body: bytes, receiver: ResponseReceiver
+        self,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes | Upload,
+        receiver: ResponseReceiver,
     ) -> Call:
         """Send a request, of which `receiver` gets the response.
+
+        A body that is an `Upload` is written by the caller as it comes; its connection carries no
+        other request. The response may come, and end, before the body has ended.
 
         `path` is empty or starts with "/", and may end with a query. Host, Content-Length and the
         fields about the connection are ours, those in `headers` are left out.
@@ -83,8 +92,12 @@ class Client:
         """
         if self._closed is not None:
             raise RequestError("The client is closed")
-        head = encode_head(method, self.origin.target(path), self._authority, headers, len(body))
-        call = Call(self, receiver, method, head + body)
+        upload = body if isinstance(body, Upload) else None
+        whole = b"" if isinstance(body, Upload) else body
+        length_bytes = len(whole) if upload is None else upload.length_bytes
+        target = self.origin.target(path)
+        head = encode_head(method, target, self._authority, headers, length_bytes)
+        call = Call(self, receiver, method, head + whole, upload)
         while self._idle:
             if self._idle.pop().start(call) is Sent.YES:
                 return call

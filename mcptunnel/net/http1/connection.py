@@ -89,6 +89,10 @@ class Connection(Protocol):
         call.attach(self)
         if call.paused:
             self.pause()
+        if call.upload is not None:
+            # Nobody tells when the last of it has left the transport's buffer; see `_send`.
+            self._usable = False
+            call.upload.attach(self.transport)
         return Sent.YES
 
     def _send(self, request: bytes) -> Sent:

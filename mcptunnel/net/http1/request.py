@@ -85,9 +85,9 @@ def parse_origin(base_url: str) -> Origin:
 
 
 def encode_head(
-    method: str, target: str, authority: str, headers: Headers, body_bytes: int
+    method: str, target: str, authority: str, headers: Headers, body_bytes: int | None
 ) -> bytes:
-    """Write the head of a request whose body has a known length.
+    """Write the head of a request whose body has so many bytes, or comes in chunks (None).
 
     Host and Content-Length are ours; what the caller says about them, about the connection and
     about codings is left out. Values are Latin-1.
@@ -96,7 +96,9 @@ def encode_head(
     """
     lines = [f"{method} {target} HTTP/1.1\r\nhost: {authority}\r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in headers if name.lower() not in _OURS]
-    if body_bytes or method in _METHODS_WITH_BODY:
+    if body_bytes is None:
+        lines.append("transfer-encoding: chunked\r\n")
+    elif body_bytes or method in _METHODS_WITH_BODY:
         lines.append(f"content-length: {body_bytes}\r\n")
     try:
         block = "".join(lines).encode("latin-1")

@@ -8,6 +8,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mcptunnel.auth.keys import Scope
+from mcptunnel.net.errors import printable
+from mcptunnel.net.listen import address_text
+from mcptunnel.net.pace import TokenBucket
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.web.answers import error_body, send_body
@@ -18,6 +21,10 @@ FORBIDDEN: Final = 403
 UNAVAILABLE: Final = 503
 ACCESS_DENIED: Final = -32600
 
+REFUSALS_BURST: Final = 10
+REFUSALS_PER_S: Final = 0.2
+"""How many refusals of an endpoint are logged; who guesses tokens must not fill the log."""
+
 _log = Logger()
 
 
@@ -27,12 +34,13 @@ class BearerGate:
     def __init__(self, credentials: Credentials, scope: Scope) -> None:
         self._credentials = credentials
         self._scope = scope
+        self._told = TokenBucket(REFUSALS_BURST, REFUSALS_PER_S)
 
     def admit(self, http: RelayRequest, passed: Callable[[RelayRequest, Access], object]) -> None:
         """Call `passed`, now or once the store was asked, if the request may pass."""
         token = _token(http)
         if token is None:
-            _refuse(http, UNAUTHORIZED, b"Bearer", "A bearer token is needed")
+            self._refuse(http, UNAUTHORIZED, b"Bearer", "A bearer token is needed")
             return
         access = self._credentials.cached(token)
         if access is not None:
@@ -61,14 +69,14 @@ class BearerGate:
         passed: Callable[[RelayRequest, Access], object],
     ) -> None:
         if access is None:
-            _refuse(
+            self._refuse(
                 http,
                 UNAUTHORIZED,
                 b'Bearer error="invalid_token"',
                 "This token is not known, or was revoked",
             )
         elif access.scope is not self._scope:
-            _refuse(
+            self._refuse(
                 http,
                 FORBIDDEN,
                 b'Bearer error="insufficient_scope", scope="%b"' % self._scope.value.encode(),
@@ -77,6 +85,21 @@ class BearerGate:
             )
         else:
             passed(http, access)
+
+    def _refuse(self, http: RelayRequest, status: int, challenge: bytes, message: str) -> None:
+        if self._told.take(self._credentials.now_s()):
+            _log.info(
+                "refused {peer} at {path}: {reason}",
+                peer=address_text(http.getClientAddress()),
+                path=printable(http.path.decode("latin-1")),
+                reason=message,
+            )
+        send_body(
+            http,
+            status,
+            error_body(ACCESS_DENIED, message),
+            headers={b"www-authenticate": challenge, b"cache-control": b"no-store"},
+        )
 
 
 def _token(http: RelayRequest) -> str | None:
@@ -87,15 +110,6 @@ def _token(http: RelayRequest) -> str | None:
     if scheme.lower() != b"bearer":
         return None
     return token.strip().decode("ascii", "replace")
-
-
-def _refuse(http: RelayRequest, status: int, challenge: bytes, message: str) -> None:
-    send_body(
-        http,
-        status,
-        error_body(ACCESS_DENIED, message),
-        headers={b"www-authenticate": challenge, b"cache-control": b"no-store"},
-    )
 
 
 def _cannot_check(http: RelayRequest, failure: Failure, *, gone: bool) -> None:

@@ -81,6 +81,12 @@ class RelayRequest(Request):
         elif not self._disconnected:
             send_body(self, 500, error_body(-32603, "Internal error"))
 
+    def abort(self) -> None:
+        """Drop the connection: so the client sees that the answer is not whole."""
+        channel: Any = self.channel
+        if channel is not None:
+            channel.transport.abortConnection()
+
     def fields(self) -> Headers:
         """Return the header fields, names in lower case."""
         return tuple(
@@ -220,6 +226,9 @@ class RelaySite(Site):
         self.bodies = HeldBodies()
         factory: Any = partial(RelayRequest, max_body_bytes=max_body_bytes, bodies=self.bodies)
         self.requestFactory = factory
+
+    def logPrefix(self) -> str:
+        return "relay"
 
     def acceptableProtocols(self) -> list[bytes]:
         """Offer HTTP/1.1 alone: tunnels start with it."""

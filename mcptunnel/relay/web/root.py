@@ -1,5 +1,6 @@
 """The relay's resource tree."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
 
@@ -18,16 +19,15 @@ Answer = Callable[[RelayRequest, Access, bytes], object]
 """Answers a request that was let in; the last argument is its body."""
 
 
-class Guarded(Resource):
-    """One endpoint for programs: Host and Origin are checked, then the token; then comes the body."""
+class Gated(Resource):
+    """One endpoint for programs: Host and Origin are checked, then the token, then it is `admitted`."""
 
     isLeaf = True
 
-    def __init__(self, guard: Guard, gate: BearerGate, answer: Answer) -> None:
+    def __init__(self, guard: Guard, gate: BearerGate) -> None:
         super().__init__()
         self._guard = guard
         self._gate = gate
-        self._answer = answer
 
     def render(self, request: RelayRequest) -> int:
         if request.postpath:
@@ -38,6 +38,18 @@ class Guarded(Resource):
             return send_body(request, status, error_body(-32600, message))
         self._gate.admit(request, self._admitted)
         return NOT_DONE_YET
+
+    @abstractmethod
+    def _admitted(self, request: RelayRequest, access: Access) -> None:
+        """Answer a request that was let in; its body is still to come."""
+
+
+class Guarded(Gated):
+    """An endpoint that reads the body whole before it answers."""
+
+    def __init__(self, guard: Guard, gate: BearerGate, answer: Answer) -> None:
+        super().__init__(guard, gate)
+        self._answer = answer
 
     def _admitted(self, request: RelayRequest, access: Access) -> None:
         request.read_body(partial(self._answer, request, access))

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.relay.credentials import Credentials
+from mcptunnel.relay.places import device_address, server_address
 from mcptunnel.relay.web.bearer import BearerGate
 from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.index import Health, Index
 from mcptunnel.relay.web.root import Answer, Guarded, Root
+from mcptunnel.relay.web.servers import ServerAnswer, Servers
 
 TUNNEL_PATHS = (b"tunnel", b"ws")
 
@@ -20,6 +22,7 @@ def make_root(
     connected_count: Callable[[], int],
     resuming_count: Callable[[], int],
     mcp: Answer,
+    server: ServerAnswer,
     tunnel: Answer,
 ) -> Root:
     """Return the root of the relay's resources."""
@@ -27,7 +30,10 @@ def make_root(
     health = Health(connected_count, resuming_count)
     root = Root(Index(config.public_url, health))
     root.putChild(b"health", health)
-    root.putChild(b"mcp", Guarded(guard, BearerGate(credentials, Scope.MCP), mcp))
+    clients = BearerGate(credentials, Scope.MCP)
+    root.putChild(b"mcp", Guarded(guard, clients, mcp))
+    root.putChild(b"servers", Servers(guard, clients, server_address, server))
+    root.putChild(b"devices", Servers(guard, clients, device_address, server))
     for path in TUNNEL_PATHS:
         root.putChild(path, Guarded(guard, BearerGate(credentials, Scope.AGENT), tunnel))
     return root

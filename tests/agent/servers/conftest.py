@@ -1,4 +1,4 @@
-"""HTTP servers and what talks to them, closed after the test."""
+"""HTTP servers and what talks to them, closed after the test; a stdio server without a process."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
@@ -8,10 +8,13 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.web.server import Site as WebSite
 
+from mcptunnel.agent.servers import stdio
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.net.http1 import Client
 from tests.agent import CLIENT_INFO
+from tests.agent.servers import Workshop
+from tests.agent.servers.bench import Bench
 from tests.agent.servers.http_servers import Rule, Site
 
 Serve: TypeAlias = Callable[..., Site]
@@ -67,3 +70,15 @@ def connect(running_reactor: Any) -> Iterator[Connect]:
     yield make
     for client in clients:
         pytest_twisted.blockon(Deferred.fromCoroutine(client.close()))
+
+
+@pytest.fixture
+def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    made = Workshop()
+    monkeypatch.setattr(stdio, "ChildProcess", made)
+    return made
+
+
+@pytest.fixture
+def bench(workshop: Workshop) -> Bench:
+    return Bench(workshop)

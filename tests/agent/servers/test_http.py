@@ -16,9 +16,9 @@ from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
 from tests.agent import CLIENT_INFO, Caller, done, in_reactor, tool_call, until
-from tests.agent.conftest import Log
 from tests.agent.servers.conftest import Attach, Serve
 from tests.agent.servers.http_servers import Legacy, Post, Site, modern, silent
+from tests.conftest import Log
 
 MODERN = Agreed(ServerInfo(Era.MODERN, "2026-07-28", jsonrpc.raw({})), None)
 CONTENT = {"resultType": "complete", "content": []}

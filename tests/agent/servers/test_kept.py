@@ -16,7 +16,7 @@ from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
 from tests.agent import CLIENT_INFO, Caller, done, tool_call
-from tests.agent.conftest import Log
+from tests.conftest import Log
 
 
 class Toy(KeptServer):
@@ -181,3 +181,7 @@ def test_of_orders_that_overlap_the_last_one_counts(orders: list[str]) -> None:
     assert all(map(done, waiting))
     given_orders = [order for order in orders if order != "end"]
     assert toy.is_running == (not given_orders or given_orders[-1] == "restart")
+
+
+def test_a_server_passes_nothing_on_unless_it_says_so() -> None:
+    assert Toy(Clock()).passage is None

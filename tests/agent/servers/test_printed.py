@@ -1,7 +1,7 @@
 """What servers print, in the log."""
 
 from mcptunnel.agent.servers.printed import MAX_LINES, Printed
-from tests.agent.conftest import Log
+from tests.conftest import Log
 
 
 def test_what_a_server_prints_is_one_line_of_bounded_length(log: Log) -> None:

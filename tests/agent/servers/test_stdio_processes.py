@@ -26,7 +26,7 @@ from tests.agent import (
     tool_call,
     until,
 )
-from tests.agent.conftest import Log
+from tests.conftest import Log
 
 DEMO = (sys.executable, "-m", "mcptunnel.testing.demo_server")
 CHECKOUT = Path(__file__).parents[3]

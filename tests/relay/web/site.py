@@ -15,8 +15,10 @@ from mcptunnel.mcp import sse
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.hub.sessions import McpSessions
+from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
+from mcptunnel.relay.web.transparent import TransparentEndpoint
 from mcptunnel.relay.web.tree import make_root
 from mcptunnel.testing.joined import Joined
 from tests.relay.keys import MemoryKeys
@@ -173,12 +175,15 @@ class MemorySite:
             allowed_origins=self.allowed_origins,
         )
         self.endpoint = McpEndpoint(self.joined.hub, self.sessions, self.joined.clock.seconds)
+        self.owners = SessionOwners(self.limits.max_sessions)
+        self.transparent = TransparentEndpoint(self.joined.devices, self.owners)
         root = make_root(
             config,
             credentials=self.credentials,
             connected_count=lambda: self.joined.devices.connected_count,
             resuming_count=lambda: self.joined.devices.resuming_count,
             mcp=self.endpoint.answer,
+            server=self.transparent.answer,
             tunnel=self._upgrade,
         )
         self.site = RelaySite(root, self.limits.max_request_bytes, self.joined.clock)

@@ -4,8 +4,9 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mcptunnel.auth.keys import Scope
+from mcptunnel.relay.web.bearer import REFUSALS_BURST, REFUSALS_PER_S
 from mcptunnel.store.errors import StoreError
-from tests.conftest import LoggedFailures
+from tests.conftest import Log, LoggedFailures
 from tests.relay.web.site import MODERN, HttpAnswer, HttpClient, MemorySite
 
 
@@ -61,6 +62,21 @@ def test_a_key_opens_only_its_own_door(
     expected = f'Bearer error="insufficient_scope", scope="{needed}"'
     assert answer.headers["www-authenticate"] == expected
     assert not site.upgrades
+
+
+def test_refusals_are_logged_but_not_too_many_of_them(site: MemorySite, log: Log) -> None:
+    """With who was refused, where and why, and without the token."""
+    ask(site, "/tunnel?x=y", authorization=f"Bearer {site.key(scope=Scope.MCP)}")
+    (told,) = log.lines
+    assert told.startswith("refused ")
+    assert " at /tunnel: This key has the scope 'mcp'; here one with 'agent' is" in told
+    for _ in range(REFUSALS_BURST + 5):
+        ask(site, authorization="Bearer mcpt_ak_guess")
+    assert log.count(" at /mcp: This token is not known") == REFUSALS_BURST
+    site.joined.clock.advance(1 / REFUSALS_PER_S)
+    ask(site)
+    assert log.lines[-1].endswith(" at /mcp: A bearer token is needed")
+    assert "guess" not in log
 
 
 @pytest.mark.parametrize("path", ["/tunnel", "/ws"])

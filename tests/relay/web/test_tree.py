@@ -8,7 +8,16 @@ from tests.relay.web.site import MemorySite
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/", 200), ("/health", 200), ("/mcp", 401), ("/tunnel", 401), ("/ws", 401), ("/x", 404)],
+    [
+        ("/servers/x/mcp", 401),
+        ("/devices/y/servers/x/mcp", 401),
+        ("/", 200),
+        ("/health", 200),
+        ("/mcp", 401),
+        ("/tunnel", 401),
+        ("/ws", 401),
+        ("/x", 404),
+    ],
 )
 def test_every_place(path: str, status: int) -> None:
     assert MemorySite().ask("GET", path).status == status

@@ -1,0 +1,92 @@
+"""`/servers/…/mcp` and `/devices/…/servers/…/mcp`: one server, its bytes as they come, both ways.
+
+Nothing is parsed on the way. Only to address an error of our own, before the server has answered, the
+first 64 KiB of the request are kept; an error after that can only end the connection.
+"""
+
+from typing import Final
+
+from twisted.logger import Logger
+
+from mcptunnel.mcp.headers import SESSION_HEADER
+from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST, JsonRpcError
+from mcptunnel.model import Outcome, header
+from mcptunnel.relay.access import Access
+from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.places import Address, NoSuchServer, NotNow, find
+from mcptunnel.relay.session_owners import SessionOwners
+from mcptunnel.relay.web.answers import error_body, send_body, send_json
+from mcptunnel.relay.web.late_error import LateError
+from mcptunnel.relay.web.mcp import METHOD_NOT_ALLOWED, NOT_FOUND, SESSION_NOT_FOUND
+from mcptunnel.relay.web.passing import Passing, request_head
+from mcptunnel.relay.web.request import RelayRequest
+from mcptunnel.wire.errors import GoingAway, LocalProtocolError, TooManyStreams
+
+METHODS: Final = (b"POST", b"GET", b"DELETE")
+RETRY_AFTER_S: Final = 5
+
+NOT_IMPLEMENTED: Final = 501
+UNAVAILABLE: Final = 503
+HEAD_TOO_LARGE: Final = 431
+
+
+class TransparentEndpoint:
+    """Answers authenticated requests to single servers."""
+
+    _log = Logger()
+
+    def __init__(self, devices: Devices, owners: SessionOwners) -> None:
+        self._devices = devices
+        self._owners = owners
+
+    def answer(self, http: RelayRequest, access: Access, address: Address) -> None:
+        """Answer a request of any method."""
+        if http.method not in METHODS:
+            name = http.method.decode("ascii", "replace")
+            send_body(
+                http,
+                METHOD_NOT_ALLOWED,
+                error_body(INVALID_REQUEST, f"{name} is not offered here"),
+                headers={b"allow": b", ".join(METHODS)},
+            )
+            return
+        try:
+            device = find(self._devices, access.principal, address)
+        except NoSuchServer as error:
+            send_json(http, NOT_FOUND, {"error": "not_found", "error_description": str(error)})
+            return
+        except NotNow as error:
+            _refuse(http, UNAVAILABLE, f"{error} The request was not delivered; try again.")
+            return
+        kind = device.servers[address.server].info.kind
+        if kind == "stdio":
+            _refuse(
+                http,
+                NOT_IMPLEMENTED,
+                f"The server {address.server!r} speaks on a pipe, not HTTP; reach it through /mcp.",
+            )
+            return
+        self._pass(http, access, device, address.server)
+
+    def _pass(self, http: RelayRequest, access: Access, device: Device, server: str) -> None:
+        head = request_head(http, access, server)
+        session_id = header(head.headers, SESSION_HEADER)
+        if session_id is not None and not self._owners.may_use(access, device, server, session_id):
+            _refuse(http, NOT_FOUND, "Session not found", code=SESSION_NOT_FOUND)
+            return
+        passing = Passing(http, access, device, server, self._owners, session_id)
+        try:
+            if device.tunnel is None:
+                raise GoingAway(f"The device {device.name!r} is not connected.")
+            passing.begin(device.tunnel.open(head, passing))
+        except (GoingAway, TooManyStreams) as error:
+            _refuse(http, UNAVAILABLE, f"{error} The request was not delivered; try again.")
+        except LocalProtocolError as error:
+            self._log.info("a request cannot be passed on: {error}", error=str(error))
+            _refuse(http, HEAD_TOO_LARGE, "The head of the request is too large to be passed on")
+
+
+def _refuse(http: RelayRequest, status: int, message: str, code: int = INTERNAL_ERROR) -> None:
+    """Answer in JSON-RPC that nothing was delivered, once the request can be told by its id."""
+    error = JsonRpcError(code, message, {"outcome": Outcome.NOT_DELIVERED.value})
+    LateError(http, status, error, RETRY_AFTER_S if status == UNAVAILABLE else None).when_known()
