@@ -58,6 +58,18 @@ def test_status_tells_of_devices_and_servers() -> None:
     assert "connectedSince" not in tower
 
 
+def test_status_says_nothing_twice_and_what_is_not_known_now() -> None:
+    joined = Joined()
+    files, web = MemoryServer("files", {"a": None}), MemoryServer("web")
+    web.become(ServerState.STARTING, "is starting")
+    joined.cut(joined.agent(files, web, name="laptop"))
+    _, *servers = joined.client().call("status").text.splitlines()
+    assert servers == [
+        "  files (memory): ready (when last seen), 1 tools",
+        "  web (memory): starting (when last seen), 0 tools",
+    ]
+
+
 def test_status_tells_only_of_ones_own_devices() -> None:
     joined = Joined()
     joined.agent(user="bob", name="secret")
