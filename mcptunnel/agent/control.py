@@ -10,7 +10,8 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mcptunnel.agent.servers.interfaces import LocalServer, ServerState, ServerStatus
+from mcptunnel.agent.servers.interfaces import LocalServer
+from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
 from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver

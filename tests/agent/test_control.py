@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 from mcptunnel.agent import control
 from mcptunnel.agent.connector import Connector
 from mcptunnel.agent.control import AGENT_TARGET, Announcer, ControlCall
-from mcptunnel.agent.servers.interfaces import LocalServer, ServerState, ServerStatus
+from mcptunnel.agent.servers.interfaces import LocalServer
+from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.model import ExchangeKind
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.exchange import Exchange

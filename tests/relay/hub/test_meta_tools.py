@@ -2,8 +2,8 @@
 
 import pytest
 
-from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.relay.hub.meta_tools import MAX_STATUS_SERVERS, META_TOOLS, MetaTool, text_result
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
