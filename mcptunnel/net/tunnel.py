@@ -329,4 +329,4 @@ class Tunnel:
     def _fail(self, stream_id: int, failure: ExchangeFailure) -> None:
         exchange = self._exchanges.pop(stream_id, None)
         if exchange is not None:
-            exchange.receiver.failed(failure)
+            exchange.failed(failure)
