@@ -10,7 +10,8 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from mcptunnel.agent.servers.interfaces import LocalServer, ServerStatus
+from mcptunnel.agent.servers.interfaces import LocalServer
+from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
 from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
@@ -118,13 +119,22 @@ class ControlCall(ExchangeReceiver):
             self._answer(400, str(error))
             return
         if order.server is not None and order.server not in self._servers:
-            self._answer(404, f"no server is called {order.server!r}")
+            there = ", ".join(self._servers)
+            self._answer(404, f"no server is called {order.server!r}; there are: {there}")
             return
         names = list(self._servers) if order.server is None else [order.server]
+        errors = "".join(map(self._last_error, names))
         for name in names:
             restarting = Deferred.fromCoroutine(self._servers[name].restart())
             restarting.addErrback(lambda failure: self._log.failure("cannot restart", failure))
-        self._answer(200, f"restarting {', '.join(names)}")
+        self._answer(200, f"restarting {', '.join(names)}{errors}")
+
+    def _last_error(self, name: str) -> str:
+        """Return a sentence about what is wrong with a server, or nothing."""
+        status = self._servers[name].status
+        if status.state is not ServerState.FAILED:
+            return ""
+        return f". The last error of {name}: {status.detail}"
 
     def _answer(self, status: int, message: str) -> None:
         self._exchange.send_head(ResponseHead(status, _JSON))

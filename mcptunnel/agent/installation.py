@@ -23,8 +23,10 @@ def installation_id(state_dir: Path) -> str:
             _write(path, secrets.token_hex(16))
         found = path.read_bytes().strip().decode("ascii", errors="replace")
     except OSError as error:
+        is_file = isinstance(error, FileExistsError)
+        reason = "it is a file, not a directory" if is_file else error.strerror
         raise McpTunnelError(
-            f"state_dir: cannot use {state_dir}: {error.strerror}. Name a directory that you own."
+            f"state_dir: cannot use {state_dir}: {reason}. Name a directory that you own."
         ) from error
     if _ID.fullmatch(found) is None:
         raise McpTunnelError(

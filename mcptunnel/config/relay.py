@@ -57,6 +57,13 @@ class HubConfig:
         float,
         Option("Seconds that a server has to answer a list request.", Bounds(least=0.1, most=600)),
     ] = 10.0
+    call_timeout_s: Annotated[
+        float,
+        Option(
+            "Seconds of silence after which a call is given up; more than any agent's `timeout_s`.",
+            Bounds(least=60, most=8 * 86_400),
+        ),
+    ] = 3660.0
     offline_grace_s: Annotated[
         float,
         Option(

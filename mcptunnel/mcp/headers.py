@@ -31,7 +31,6 @@ VERSION_HEADER: Final = "mcp-protocol-version"
 METHOD_HEADER: Final = "mcp-method"
 NAME_HEADER: Final = "mcp-name"
 SESSION_HEADER: Final = "mcp-session-id"
-PARAM_PREFIX: Final = "mcp-param-"
 
 _NAMED: Final = {
     "tools/call": "name",

@@ -52,7 +52,7 @@ class Parser:
         "_after_cr",
         "_at_start",
         "_data",
-        "_data_bytes",
+        "_field_bytes",
         "_id",
         "_line",
         "_max_event_bytes",
@@ -65,11 +65,16 @@ class Parser:
         self._line = bytearray()  # the line whose end has not come
         self._after_cr = False  # a LF that comes next belongs to that line end
         self._at_start = True
-        self._data: list[bytes] = []
-        self._data_bytes = 0
+        self._data: bytes | bytearray | None = None  # of the lines so far; one is kept uncopied
+        self._field_bytes = 0
         self._type = ""
         self._id: str | None = None
         self._retry_ms: int | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """What is held of the event that is not complete."""
+        return len(self._line) + (0 if self._data is None else len(self._data))
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Read on; return the events that are now complete. Raises EventTooLarge."""
@@ -99,7 +104,7 @@ class Parser:
             or b"\r" in chunk
             or len(chunk) > self._max_event_bytes
             or self._line
-            or self._data
+            or self._data is not None
             or self._retry_ms is not None
         ):
             return None
@@ -108,7 +113,7 @@ class Parser:
         return Event("message", chunk[len(_MESSAGE) : -2], self._id)
 
     def _check(self, line_bytes: int, events: list[Event]) -> None:
-        if self._data_bytes + line_bytes > self._max_event_bytes:
+        if self._field_bytes + line_bytes > self._max_event_bytes:
             raise EventTooLarge(self._max_event_bytes, events)
 
     def _end_line(self, line: bytes, events: list[Event]) -> None:
@@ -130,8 +135,8 @@ class Parser:
         value = value.removeprefix(b" ")
         match name:
             case b"data":
-                self._data.append(value)
-                self._data_bytes += len(line)
+                self._add_data(value)
+                self._field_bytes += len(line)
             case b"event":
                 self._type = value.decode(errors="replace")
             case b"id" if b"\0" not in value:
@@ -139,12 +144,22 @@ class Parser:
             case b"retry" if value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
                 self._retry_ms = int(value)
 
+    def _add_data(self, value: bytes) -> None:
+        """Add a line to the event: to one array, for lines kept apart would take far more memory."""
+        if self._data is None:
+            self._data = value
+            return
+        if isinstance(self._data, bytes):
+            self._data = bytearray(self._data)
+        self._data += b"\n"
+        self._data += value
+
     def _end_event(self, events: list[Event]) -> None:
-        if self._data:
-            data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        if self._data is not None:
+            data = bytes(self._data)
             events.append(Event(self._type or "message", data, self._id, self._retry_ms))
-            self._data.clear()
-            self._data_bytes = 0
+            self._data = None
+            self._field_bytes = 0
             self._retry_ms = None
         self._type = ""
 

@@ -19,12 +19,6 @@ MODERN_VERSIONS: Final = ("2026-07-28",)
 LATEST_LEGACY: Final = LEGACY_VERSIONS[-1]
 LATEST_MODERN: Final = MODERN_VERSIONS[-1]
 
-BATCHING_VERSION: Final = "2025-03-26"
-"""The only version in which an array of messages may be sent."""
-
-UNNAMED_VERSION: Final = "2025-03-26"
-"""What a legacy request without `MCP-Protocol-Version` speaks, if nothing else tells."""
-
 
 class Era(StrEnum):
     """How a version is agreed on."""

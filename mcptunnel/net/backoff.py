@@ -29,11 +29,6 @@ class Backoff:
         self._welcomed_s: float | None = None
         self._retry_after_s = 0.0
 
-    @property
-    def failures(self) -> int:
-        """How many attempts have failed in a row."""
-        return self._failures
-
     def failed(self, retry_after_s: float | None = None) -> None:
         """Note an attempt that got no WELCOME; `retry_after_s` is what the server asked for."""
         self._ended(failed=True, retry_after_s=retry_after_s)

@@ -50,8 +50,15 @@ class ExchangeReceiver:
         """What was written has left: the writer may go on."""
 
 
+_NOBODY = ExchangeReceiver()
+
+
 class Exchange:
-    """One end of one stream. Methods on an exchange that is over do nothing."""
+    """One end of one stream. Methods on an exchange that is over do nothing.
+
+    An exchange that is over lets go of its receiver, which mostly holds the exchange: what they keep
+    is freed at once, and not only when the garbage is looked for.
+    """
 
     __slots__ = ("_peer_ended", "_tunnel", "_we_ended", "receiver", "request", "stream_id")
 
@@ -63,6 +70,11 @@ class Exchange:
         self.request = request
         self.receiver = receiver
         self._we_ended = self._peer_ended = False
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How many bytes wait to be sent."""
+        return self._tunnel.session.unsent_bytes(self.stream_id)
 
     def send_head(self, head: ResponseHead) -> None:
         """Send the response's head; the acceptor does so once, before any data."""
@@ -82,7 +94,7 @@ class Exchange:
         self._tunnel.flush_soon()
         self._we_ended = True
         if self._peer_ended:
-            self._tunnel.forget(self)
+            self._over()
 
     def consumed(self, count_bytes: int) -> None:
         """Return credit for bytes that were received."""
@@ -91,7 +103,7 @@ class Exchange:
 
     def reset(self, code: ErrorCode, text: str = "") -> None:
         """Drop the exchange; the receiver hears nothing any more."""
-        self._tunnel.forget(self)
+        self._over()
         self._tunnel.session.reset(self.stream_id, code, text)
         self._tunnel.flush_soon()
 
@@ -100,4 +112,13 @@ class Exchange:
         self._peer_ended = True
         self.receiver.ended()
         if self._we_ended:
-            self._tunnel.forget(self)
+            self._over()
+
+    def failed(self, failure: ExchangeFailure) -> None:
+        """Note that the exchange is over (called by the tunnel)."""
+        receiver, self.receiver = self.receiver, _NOBODY
+        receiver.failed(failure)
+
+    def _over(self) -> None:
+        self._tunnel.forget(self)
+        self.receiver = _NOBODY

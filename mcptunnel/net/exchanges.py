@@ -37,7 +37,7 @@ class OpenExchanges:
         """End an exchange, if it is still there."""
         exchange = self._by_stream.pop(stream_id, None)
         if exchange is not None:
-            exchange.receiver.failed(failure)
+            exchange.failed(failure)
 
     def _data_received(self, event: events.DataReceived) -> None:
         exchange = self._by_stream.get(event.stream_id)

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.net.errors import printable
 
 MAX_ANNOUNCEMENT_BYTES: Final = 1024 * 1024
@@ -17,25 +18,8 @@ MAX_WORD_CHARS: Final = 40
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-class ServerInfo(msgspec.Struct, frozen=True):
-    """One server as its agent describes it; see `docs/reference/protocol`.
-
-    `revision` grows whenever the server's catalogue may have changed.
-    """
-
-    name: str
-    kind: str
-    state: str
-    revision: int
-    prefix: str | None = None
-    detail: str = ""
-    era: str = ""
-    version: str = ""
-    restarts: int = 0
-
-
 class _Announcement(msgspec.Struct, frozen=True):
-    servers: list[ServerInfo]
+    servers: list[ServerStatus]
 
 
 _decoder = msgspec.json.Decoder(_Announcement)
@@ -45,7 +29,7 @@ class BadAnnouncement(ValueError):
     """The announcement cannot be used; `str()` says why."""
 
 
-def read(body: bytes) -> dict[str, ServerInfo]:
+def read(body: bytes) -> dict[str, ServerStatus]:
     """Read an announcement; return its servers by name. Raises BadAnnouncement."""
     try:
         servers = _decoder.decode(body).servers
@@ -53,7 +37,7 @@ def read(body: bytes) -> dict[str, ServerInfo]:
         raise BadAnnouncement(printable(str(error))) from None
     if len(servers) > MAX_SERVERS:
         raise BadAnnouncement(f"more than {MAX_SERVERS} servers")
-    found: dict[str, ServerInfo] = {}
+    found: dict[str, ServerStatus] = {}
     for server in servers:
         if _NAME.fullmatch(server.name) is None or "__" in server.name or server.name in found:
             raise BadAnnouncement(f"unusable server name {server.name[:80]!r}")

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.mcp.catalogue import Tool
 from mcptunnel.model import Principal
 from mcptunnel.net.pace import TokenBucket
 from mcptunnel.net.tunnel import Tunnel
-from mcptunnel.relay.announcement import ServerInfo
 from mcptunnel.wire.constants import ErrorCode
 
 MAX_DEVICES: Final = 50
@@ -33,7 +33,7 @@ class RemoteServer:
     newer was announced since they were asked for. `note` tells people what is wrong with them.
     """
 
-    info: ServerInfo
+    info: ServerStatus
     tools: tuple[Tool, ...] = ()
     tools_bytes: int = 0
     fresh: bool = False
@@ -209,7 +209,7 @@ class Devices:
         self._changed(device.principal)
         return True
 
-    def announce(self, device: Device, servers: dict[str, ServerInfo]) -> None:
+    def announce(self, device: Device, servers: dict[str, ServerStatus]) -> None:
         """Note which servers a device has; tools stay known until new ones were fetched."""
         known = device.servers
         if device.announced and servers == {n: server.info for n, server in known.items()}:

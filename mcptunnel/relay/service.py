@@ -90,7 +90,7 @@ class RelayService(MultiService):
 
     async def stopService(self) -> None:
         await MultiService.stopService(self)
-        self.hub.catalogue.stop()
+        self.hub.stop()
         await self.agents.stop()
         await self._remembering.finish()
         self._store.stop()

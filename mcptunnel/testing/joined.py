@@ -41,7 +41,8 @@ from mcptunnel.net.tunnel import Tunnel, settings_of
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.devices import Device, Devices
-from mcptunnel.relay.hub.hub import Hub, Running
+from mcptunnel.relay.hub.hub import Hub
+from mcptunnel.relay.hub.running import Running
 from mcptunnel.testing.local_server import MemoryServer
 from mcptunnel.wire.constants import Role
 from mcptunnel.wire.events import PeerGoingAway
@@ -54,7 +55,7 @@ START_S = 1_800_000_000.0
 
 
 class Answer:
-    """What a client hears of one request (`relay.hub.hub.Caller`)."""
+    """What a client hears of one request (`relay.hub.running.Caller`)."""
 
     def __init__(self, joined: "Joined") -> None:
         self._joined = joined

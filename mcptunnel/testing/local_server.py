@@ -5,8 +5,9 @@ from typing import Any, TypeAlias
 
 from msgspec import Raw
 
-from mcptunnel.agent.servers.interfaces import LocalCall, Passage, ServerState, ServerStatus
+from mcptunnel.agent.servers.interfaces import LocalCall, Passage
 from mcptunnel.mcp import jsonrpc, meta
+from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import METHOD_NOT_FOUND, JsonRpcError, Notification, Request, Response
 from mcptunnel.mcp.versions import LATEST_MODERN, Era

@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 from mcptunnel.agent import control
 from mcptunnel.agent.connector import Connector
 from mcptunnel.agent.control import AGENT_TARGET, Announcer, ControlCall
-from mcptunnel.agent.servers.interfaces import LocalServer, ServerState, ServerStatus
+from mcptunnel.agent.servers.interfaces import LocalServer
+from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.model import ExchangeKind
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.exchange import Exchange
@@ -28,6 +29,7 @@ class FakeServer:
     def __init__(self) -> None:
         self.restarts = 0
         self.trouble: Exception | None = None
+        self.status = ServerStatus("server", "stdio", ServerState.READY, 1)
 
     async def restart(self) -> None:
         self.restarts += 1
@@ -198,6 +200,18 @@ def test_configured_servers_can_be_restarted(
     assert told.head.status == 200
     assert told.json == {"message": said}
     assert tuple(server.restarts for server in agent.servers.values()) == counts
+
+
+def test_what_was_wrong_with_a_server_is_told_with_its_restart(agent: Agent) -> None:
+    detail = "cannot start 'npxx': no such program in PATH"
+    agent.servers["web"].status = ServerStatus("web", "stdio", ServerState.FAILED, 1, None, detail)
+    told = agent.order({}).json["message"]
+    assert told == f"restarting files, web. The last error of web: {detail}"
+
+
+def test_an_unknown_server_is_answered_with_those_that_there_are(agent: Agent) -> None:
+    told = agent.order({"server": "nix"}).json["message"]
+    assert told == "no server is called 'nix'; there are: files, web"
 
 
 @pytest.mark.parametrize(

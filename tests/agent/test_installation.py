@@ -44,5 +44,5 @@ def test_something_else_in_the_file_is_told(tmp_path: Path, found: bytes) -> Non
 def test_a_directory_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     taken = tmp_path / "file"
     taken.touch()
-    with pytest.raises(McpTunnelError, match=f"state_dir: cannot use {taken}: "):
+    with pytest.raises(McpTunnelError, match=f"cannot use {taken}: it is a file, not a directory"):
         installation_id(taken)

@@ -51,7 +51,11 @@ class Bench:
             name="laptop",
             state_dir=self.state_dir,
             key=Secret("mcpt_ak_secret"),
-            **{"servers": (FILES,), **options},
+            **{
+                "servers": (FILES,),
+                "tunnel": TunnelConfig(resume_window_s=60, closed_link_window_s=10),
+                **options,
+            },
         )
         return AgentService(
             self.clock,

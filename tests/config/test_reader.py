@@ -29,6 +29,7 @@ def test_defaults_fill_what_is_missing() -> None:
     assert _read({}, HubConfig) == {
         "device_prefix": "auto",
         "server_timeout_s": 10.0,
+        "call_timeout_s": 3660.0,
         "offline_grace_s": 900.0,
     }
 

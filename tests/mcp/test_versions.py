@@ -32,4 +32,3 @@ def test_the_tuples_are_ordered_and_consistent() -> None:
     assert list(both) == sorted(both)
     assert (versions.LATEST_LEGACY, versions.LATEST_MODERN) == ("2025-11-25", "2026-07-28")
     assert versions.STREAMABLE_LEGACY == ("2025-03-26", "2025-06-18", "2025-11-25")
-    assert {versions.BATCHING_VERSION, versions.UNNAMED_VERSION} <= set(versions.STREAMABLE_LEGACY)

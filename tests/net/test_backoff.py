@@ -52,7 +52,9 @@ def test_a_welcomed_link_that_is_lost_is_made_again_soon() -> None:
     backoff.welcomed(100.0)
     backoff.lost(100.1)
     assert backoff.delay_s() == SOON_S
-    assert backoff.failures == 0
+    for delay_s in (1.0, 2.0):
+        backoff.failed()
+        assert backoff.delay_s() == delay_s
 
 
 def test_a_link_that_is_lost_before_welcome_is_a_failure() -> None:
@@ -87,8 +89,9 @@ def test_an_old_welcome_does_not_count_for_the_next_link() -> None:
     backoff = latest()
     backoff.welcomed(0.0)
     backoff.lost(1.0)
-    backoff.lost(1000.0)
-    assert backoff.failures == 1
+    for delay_s in (1.0, 2.0):
+        backoff.lost(1000.0)
+        assert backoff.delay_s() == delay_s
 
 
 @pytest.mark.parametrize("tell", [Backoff.failed, lambda b, r: b.lost(5.0, retry_after_s=r)])

@@ -7,14 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.net.errors import SHOWN_CHARS
-from mcptunnel.relay.announcement import (
-    MAX_SERVERS,
-    MAX_WORD_CHARS,
-    BadAnnouncement,
-    ServerInfo,
-    read,
-)
+from mcptunnel.relay.announcement import MAX_SERVERS, MAX_WORD_CHARS, BadAnnouncement, read
 
 
 def body(*servers: dict[str, Any]) -> bytes:
@@ -28,8 +23,8 @@ def server(name: str = "files", **members: Any) -> dict[str, Any]:
 def test_servers_are_read_by_name() -> None:
     found = read(body(server("a", prefix="x"), server("b", detail="fine", newer="field")))
     assert found == {
-        "a": ServerInfo("a", "stdio", "ready", 1, "x"),
-        "b": ServerInfo("b", "stdio", "ready", 1, detail="fine"),
+        "a": ServerStatus("a", "stdio", "ready", 1, "x"),
+        "b": ServerStatus("b", "stdio", "ready", 1, detail="fine"),
     }
     assert read(body()) == {}
 

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.model import Principal
 from mcptunnel.net.tunnel import Tunnel
-from mcptunnel.relay.announcement import ServerInfo
 from mcptunnel.relay.devices import MAX_DEVICES, Device, Devices
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.frames import Goaway
@@ -41,8 +41,8 @@ class Bench:
         assert self.devices.disconnect(device, device.tunnel, 20.0)
 
 
-def info(name: str, revision: int = 1) -> ServerInfo:
-    return ServerInfo(name, "stdio", "ready", revision)
+def info(name: str, revision: int = 1) -> ServerStatus:
+    return ServerStatus(name, "stdio", "ready", revision)
 
 
 # Names.

@@ -4,8 +4,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from mcptunnel.agent.servers.interfaces import LocalServer, ServerState
+from mcptunnel.agent.servers.interfaces import LocalServer
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.calls import CallFailure
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response
 from mcptunnel.model import Outcome

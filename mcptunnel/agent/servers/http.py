@@ -11,10 +11,11 @@ from twisted.python.failure import Failure
 from mcptunnel.agent.servers.http_call import Calls, Ended
 from mcptunnel.agent.servers.http_handshake import Agreed, Unusable, agree
 from mcptunnel.agent.servers.http_one_way import MAX_ONE_WAY
-from mcptunnel.agent.servers.interfaces import Passage, ServerState
+from mcptunnel.agent.servers.interfaces import Passage
 from mcptunnel.agent.servers.kept import MAX_WAITING, KeptServer
 from mcptunnel.agent.servers.restarts import RestartPolicy
 from mcptunnel.config.agent import ServerConfig
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Request, Response
 from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.model import Headers, Outcome

@@ -1,41 +1,13 @@
 """What the agent asks of every kind of local server."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
+from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.mcp.calls import CallReceiver
 from mcptunnel.mcp.jsonrpc import Request
 from mcptunnel.model import Headers
 from mcptunnel.net.http1 import ResponseReceiver, Upload
-
-
-class ServerState(StrEnum):
-    """Where a local server stands, as people see it."""
-
-    STARTING = "starting"
-    READY = "ready"
-    FAILED = "failed"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class ServerStatus:
-    """What the agent tells the relay of a server.
-
-    `revision` grows whenever the server's catalogue may have changed: a start, a list_changed.
-    `era` and `version` are "" until the server has been asked.
-    """
-
-    name: str
-    kind: str
-    state: ServerState
-    revision: int
-    prefix: str | None = None
-    detail: str = ""
-    era: str = ""
-    version: str = ""
-    restarts: int = 0
 
 
 class LocalCall(Protocol):

@@ -2,17 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from msgspec import Raw
+from msgspec.structs import replace
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from mcptunnel.agent.servers.calls import OpenCalls
-from mcptunnel.agent.servers.interfaces import LocalCall, Passage, ServerState, ServerStatus
+from mcptunnel.agent.servers.interfaces import LocalCall, Passage
 from mcptunnel.agent.servers.restarts import RestartPolicy
 from mcptunnel.config.agent import ServerConfig
+from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import Notification, Request
 from mcptunnel.mcp.server_half.actions import Deliver

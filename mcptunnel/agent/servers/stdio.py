@@ -7,10 +7,10 @@ from typing import Any
 from msgspec import Raw
 from twisted.internet.defer import Deferred
 
-from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.agent.servers.kept import KeptServer
 from mcptunnel.agent.servers.printed import Printed
 from mcptunnel.config.agent import ServerConfig
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Request
 from mcptunnel.mcp.server_half import actions as core
 from mcptunnel.mcp.server_half.child import Child

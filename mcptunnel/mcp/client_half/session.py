@@ -8,9 +8,6 @@ from msgspec import Raw
 
 from mcptunnel.model import Principal
 
-SESSION_ID_BYTES: Final = 24
-"""How much chance to put into a session id."""
-
 _LEAST_BYTES: Final = 16
 
 

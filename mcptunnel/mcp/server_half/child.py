@@ -75,11 +75,6 @@ class Child:
         self._owed_pong: Response | None = None
         self._actions: list[Action] = []
 
-    @property
-    def in_flight(self) -> int:
-        """How many calls were written and not answered."""
-        return len(self._calls)
-
     def take_actions(self) -> list[Action]:
         """Return what is to be done now, in order, and forget it."""
         actions, self._actions = self._actions, []

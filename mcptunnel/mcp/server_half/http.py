@@ -19,8 +19,6 @@ from mcptunnel.model import Headers, header
 
 PROBE_ID: Final = 1
 INITIALIZE_ID: Final = 1
-FIRST_CALL_ID: Final = 2
-"""Where the ids of calls may begin: a session's ids are never used twice."""
 
 INITIALIZED_BODY: Final = handshake.INITIALIZED
 """What to POST, with `legacy_headers`, before the first call of a legacy session."""

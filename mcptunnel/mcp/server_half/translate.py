@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc, meta
-from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, JsonRpcError, Members, Request
+from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, JsonRpcError, Members
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.versions import MODERN_VERSIONS
 
@@ -42,19 +42,6 @@ class _Outer(msgspec.Struct, frozen=True, gc=False):
 _outer = msgspec.json.Decoder(_Outer)
 
 
-def to_legacy(request: Request) -> Request:
-    """Return a modern request without the protocol's own keys of `_meta`.
-
-    The progress token, trace and vendor keys stay. Raises JsonRpcError (INVALID_PARAMS) if `_meta`
-    is no object.
-    """
-    if meta.META not in request.params:
-        return request
-    kept = own_keys_removed(meta_of(request.params))
-    params = jsonrpc.with_member(request.params, meta.META, kept or None)
-    return Request(request.id, request.method, params)
-
-
 def meta_of(params: Members) -> Members:
     """Return the members of `_meta`; {} if it is absent or null.
 
@@ -65,7 +52,10 @@ def meta_of(params: Members) -> Members:
 
 
 def own_keys_removed(about: Members) -> Members:
-    """Return `_meta` without the keys that belong to one hop of the modern protocol."""
+    """Return `_meta` without the keys that belong to one hop of the modern protocol.
+
+    The progress token, trace and vendor keys stay.
+    """
     return {key: value for key, value in about.items() if not key.startswith(meta.CORE_PREFIX)}
 
 

@@ -26,6 +26,7 @@ from mcptunnel.relay.hub.budget import (
     MAX_TOOLS,
     keep,
 )
+from mcptunnel.relay.hub.open_calls import OpenCalls
 from mcptunnel.relay.hub.server_call import ServerCall
 
 MAX_PAGES: Final = 100
@@ -90,6 +91,7 @@ class Catalogue:
         self,
         reactor: Any,
         devices: Devices,
+        calls: OpenCalls,
         *,
         client_info: Raw,
         timeout_s: float,
@@ -98,6 +100,7 @@ class Catalogue:
     ) -> None:
         self._reactor = reactor
         self._devices = devices
+        self._calls = calls
         self._meta = jsonrpc.raw(meta.modern_meta(client_info=client_info))
         self._timeout_s = timeout_s
         self._max_bytes = min(max_result_bytes, MAX_SERVER_BYTES)
@@ -229,7 +232,7 @@ class Catalogue:
 
     async def _ask(self, device: Device, name: str, request: Request, timeout_s: float) -> Response:
         answer = _OneAnswer()
-        call = ServerCall(name, answer, self._max_bytes)
+        call = ServerCall(name, answer, self._calls, self._max_bytes)
         call.send(device, request, principal=str(device.principal), client="")
         answer.answered.addTimeout(timeout_s, self._reactor)
         try:

@@ -4,7 +4,7 @@ Clients of both eras come here; who translates for legacy ones is `relay.web.mcp
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
@@ -21,7 +21,6 @@ from mcptunnel.mcp.jsonrpc import (
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
     JsonRpcError,
-    Notification,
     Request,
 )
 from mcptunnel.mcp.meta import SERVER_INFO
@@ -39,7 +38,9 @@ from mcptunnel.relay.hub.meta_tools import (
     status_result,
     text_result,
 )
+from mcptunnel.relay.hub.open_calls import OpenCalls
 from mcptunnel.relay.hub.restart import RestartOrder
+from mcptunnel.relay.hub.running import Caller, Running, Waiting
 from mcptunnel.relay.hub.settling import Settling
 from mcptunnel.relay.hub.tool_call import ToolCall
 
@@ -50,46 +51,13 @@ INSTRUCTIONS: Final = (
 )
 
 
-class Caller(Protocol):
-    """Whoever asked: exactly one of `result` and `error` is called, notifications come before."""
-
-    def result(self, result: Raw) -> None: ...
-
-    def error(self, error: JsonRpcError) -> None: ...
-
-    def notification(self, message: Notification) -> None: ...
-
-
-class Running(Protocol):
-    """A request that is being answered."""
-
-    def cancel(self, reason: str) -> None:
-        """Give up; the caller hears nothing any more."""
-
-    def hold(self, holding: bool) -> None:
-        """Slow down (True) or go on, as the caller's connection allows."""
-
-
-class Waiting:
-    """A request that begins to be answered later (`Running`)."""
-
-    def __init__(self) -> None:
-        self.until: Deferred[None] | None = None
-        self.then: Running | None = None
-
-    def cancel(self, reason: str) -> None:
-        if self.then is not None:
-            self.then.cancel(reason)
-        elif self.until is not None:
-            self.until.cancel()
-
-    def hold(self, holding: bool) -> None:
-        if self.then is not None:
-            self.then.hold(holding)
-
-
 class Hub:
     """The MCP server that clients see."""
+
+    server_info: Final = jsonrpc.raw(
+        {"name": "mcptunnel", "title": "mcptunnel", "version": mcptunnel.__version__}
+    )
+    capabilities: Final = jsonrpc.raw({"tools": {}})
 
     _log = Logger()
 
@@ -104,10 +72,6 @@ class Hub:
         self._reactor = reactor
         self._devices = devices
         self._max_result_bytes = config.limits.max_result_bytes
-        self.server_info = jsonrpc.raw(
-            {"name": "mcptunnel", "title": "mcptunnel", "version": mcptunnel.__version__}
-        )
-        self.capabilities = jsonrpc.raw({"tools": {}})
         self.listing = Listing(
             reactor,
             devices,
@@ -116,9 +80,11 @@ class Hub:
             built=self._built,
             names_changed=names_changed,
         )
+        self.calls = OpenCalls(reactor, config.hub.call_timeout_s, config.limits.max_result_bytes)
         self.catalogue = Catalogue(
             reactor,
             devices,
+            self.calls,
             client_info=self.server_info,
             timeout_s=config.hub.server_timeout_s,
             max_result_bytes=config.limits.max_result_bytes,
@@ -150,6 +116,11 @@ class Hub:
             self._log.failure("cannot answer {method}", method=request.method)
             caller.error(JsonRpcError(INTERNAL_ERROR, "Internal error"))
         return None
+
+    def stop(self) -> None:
+        """Do nothing more of our own accord."""
+        self.catalogue.stop()
+        self.calls.stop()
 
     def changed(self, principal: Principal) -> None:
         """Hear that something about a user's devices changed; it is looked at in the next turn."""
@@ -204,7 +175,7 @@ class Hub:
         async def wait() -> None:
             await self._settling.settled(principal)
             try:
-                waiting.then = answer()
+                waiting.begin(answer())
             except JsonRpcError as error:
                 caller.error(error)
 
@@ -243,7 +214,7 @@ class Hub:
     def _call_tool(
         self, access: Access, request: Request, caller: Caller, target: Target
     ) -> Running:
-        call = ToolCall(target.server, caller, self._max_result_bytes)
+        call = ToolCall(target.server, caller, self.calls, self._max_result_bytes)
         params = jsonrpc.with_member(request.params, "name", target.tool)
         call.start(
             self._devices.get(access.principal, target.device_key),
@@ -265,7 +236,9 @@ class Hub:
         except LookupError as error:
             caller.result(text_result(str(error.args[0]), is_error=True))
             return None
-        order = RestartOrder(lambda ok, text: caller.result(text_result(text, is_error=not ok)))
+        order = RestartOrder(
+            self.calls, lambda ok, text: caller.result(text_result(text, is_error=not ok))
+        )
         order.send(device, arguments.server, str(access.principal))
         return order
 

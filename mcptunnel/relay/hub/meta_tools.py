@@ -147,14 +147,17 @@ def _text(devices: list[dict[str, Any]]) -> str:
         elif not device["connected"]:
             state = f"offline, last seen {device['lastSeen']}"
         lines.append(f"{device['name']}: {state}")
-        lines.extend(
-            f"  {server['name']} ({server['kind']}): {server['state']}, {server['tools']} tools"
-            + (f" - {server['detail']}" if server["detail"] else "")
-            for server in device["servers"]
-        )
+        seen = "" if device["connected"] else " (when last seen)"
+        lines.extend(_line(server, seen) for server in device["servers"])
         if "serversNotShown" in device:
             lines.append(f"  and {device['serversNotShown']} more servers")
     return "\n".join(lines)
+
+
+def _line(server: dict[str, Any], seen: str) -> str:
+    state, detail = server["state"], server["detail"]
+    told = f" - {detail}" if detail and detail != f"is {state}" else ""
+    return f"  {server['name']} ({server['kind']}): {state}{seen}, {server['tools']} tools{told}"
 
 
 def _time(seconds: float) -> str:

@@ -1,7 +1,6 @@
 """A client's call of a tool: to the right device, and back with an honest outcome."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,15 +13,14 @@ from mcptunnel.mcp.jsonrpc import (
     Request,
     Response,
 )
-from mcptunnel.mcp.meta import OUTCOME, ProgressToken, RequestMeta
+from mcptunnel.mcp.meta import OUTCOME, ProgressToken
 from mcptunnel.model import Outcome
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.hub.meta_tools import text_result
+from mcptunnel.relay.hub.open_calls import OpenCalls
+from mcptunnel.relay.hub.running import Caller
 from mcptunnel.relay.hub.server_call import ServerCall
-
-if TYPE_CHECKING:
-    from mcptunnel.relay.hub.hub import Caller
 
 _tokens: msgspec.json.Decoder[ProgressToken | None] = msgspec.json.Decoder(ProgressToken | None)
 
@@ -33,33 +31,46 @@ _MEANING = {
 
 
 class ToolCall:
-    """One call under way (`mcp.calls.CallReceiver`)."""
+    """One call under way (`mcp.calls.CallReceiver`, `running.Running`).
 
-    __slots__ = ("_asked", "_call", "_caller", "cancel", "hold")
+    It keeps nothing of the request: a call may last for an hour.
+    """
 
-    def __init__(self, server: str, caller: "Caller", max_result_bytes: int) -> None:
+    __slots__ = ("_call", "_caller", "_log_level", "_progress_token")
+
+    def __init__(
+        self, server: str, caller: Caller, calls: OpenCalls, max_result_bytes: int
+    ) -> None:
         self._caller = caller
-        self._asked = RequestMeta()
-        self._call = ServerCall(server, self, max_result_bytes)
-        self.cancel = self._call.cancel
-        self.hold = self._call.hold
+        self._log_level: str | None = None
+        self._progress_token: ProgressToken | None = None
+        self._call = ServerCall(server, self, calls, max_result_bytes)
 
     def start(self, device: Device | None, request: Request, access: Access) -> None:
         """Send the call; a device that is away is said to be so at once."""
         if device is None or not device.is_connected:
             self.call_failed(CallFailure(_away(device), Outcome.NOT_DELIVERED))
             return
-        self._asked = meta.read(request.params)
+        asked = meta.read(request.params)
+        self._log_level, self._progress_token = asked.log_level, asked.progress_token
         self._call.send(device, request, principal=str(access.principal), client=access.client)
+
+    def cancel(self, reason: str) -> None:
+        self._call.cancel(reason)
+
+    def hold(self, holding: bool) -> None:
+        self._call.hold(holding)
+
+    def client_gone(self) -> None:
+        self._call.client_gone()
 
     def notification(self, message: Notification) -> None:
         """Pass on what this call asked for, and nothing else that a server may say."""
-        asked = self._asked
         if message.method == "notifications/progress":
-            wanted = asked.progress_token
+            wanted = self._progress_token
             if wanted is not None and _token(message) == wanted:
                 self._caller.notification(message)
-        elif message.method == "notifications/message" and asked.log_level is not None:
+        elif message.method == "notifications/message" and self._log_level is not None:
             self._caller.notification(message)
 
     def response(self, message: Response) -> None:

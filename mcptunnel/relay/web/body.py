@@ -1,6 +1,6 @@
 """A request's body as it comes: kept until somebody takes it, handed on, or thrown away."""
 
-from io import BytesIO
+from io import SEEK_END, BytesIO
 from typing import Any, Final, Protocol
 
 from mcptunnel.relay.web.channel import DEADLINE_S
@@ -35,7 +35,6 @@ class IncomingBody:
         "_looked_at_bytes",
         "_most_dropped_bytes",
         "_receiver",
-        "_was_paused",
         "is_complete",
         "length_bytes",
         "received_bytes",
@@ -49,8 +48,8 @@ class IncomingBody:
         self.received_bytes = 0
         self._channel = channel
         self._receiver: BodyReceiver | None = None
-        self._held = BytesIO()
-        self._is_wanted = self._is_paused = self._was_paused = False
+        self._held: BytesIO | None = None
+        self._is_wanted = self._is_paused = False
         self._looked_at_bytes = 0  # of those received, at the last deadline
         self._most_dropped_bytes: int | None = None
 
@@ -70,8 +69,8 @@ class IncomingBody:
 
     def whole(self) -> bytes:
         """Return what is kept, and keep it no longer."""
-        held, self._held = self._held, BytesIO()
-        return held.getvalue()
+        held, self._held = self._held, None
+        return b"" if held is None else held.getvalue()
 
     def hand_to(self, receiver: BodyReceiver) -> None:
         """Hand the body on from now on."""
@@ -85,31 +84,31 @@ class IncomingBody:
 
     def drop_rest(self, most_bytes: int) -> None:
         """Read what is still to come for nobody; abort the connection if it is too much."""
-        self._receiver = None
-        self._held = BytesIO()
+        self._receiver = self._held = None
         self._most_dropped_bytes = most_bytes
         self._is_wanted = True  # by nobody, but to its end
         self.resume()
 
     def pause(self) -> None:
         """Read no more; what was read already, at most 64 KiB, still comes."""
-        self._is_paused = self._was_paused = True
+        self._is_paused = True
         self._network.pauseProducing()
 
     def resume(self) -> None:
         """Read again, unless the connection itself waits for older answers to leave."""
         if self._is_paused:
             self._is_paused = False
+            if not self.is_complete:
+                self._looked_at_bytes = self.received_bytes
+                self._channel.setTimeout(DEADLINE_S)
             if not self._channel._waitingForTransport:  # noqa: SLF001 - there is no other way
                 self._network.resumeProducing()
 
     def keeps_pace(self) -> bool:
         """Whether enough came since this was last asked. While it is paused, we are to blame."""
         came_bytes = self.received_bytes - self._looked_at_bytes
-        keeps_pace = self._was_paused or came_bytes >= LEAST_BYTES
         self._looked_at_bytes = self.received_bytes
-        self._was_paused = self._is_paused
-        return keeps_pace
+        return self._is_paused or came_bytes >= LEAST_BYTES
 
     # The request tells.
 
@@ -121,10 +120,13 @@ class IncomingBody:
             self._most_dropped_bytes -= len(data)
             if self._most_dropped_bytes < 0:
                 self._channel.transport.abortConnection()
-        elif self._receiver is None:
-            self._held.write(data)
-        else:
+        elif self._receiver is not None:
             self._receiver.body_received(data)
+        elif self._held is None:
+            self._held = BytesIO(data)  # which copies nothing, unless there is more
+            self._held.seek(0, SEEK_END)
+        else:
+            self._held.write(data)
 
     def ended(self) -> None:
         self.is_complete = True

@@ -6,6 +6,8 @@ must keep a least pace. A byte now and then buys no time.
 
 from typing import Final
 
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
 DEADLINE_S: Final = 60
@@ -38,3 +40,7 @@ class RelayChannel(HTTPChannel):
             return
         self._abortingCall = self.callLater(self.abortTimeout, self.forceAbortClient)
         self.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.requests.clear()  # they know us: so they are freed at once

@@ -163,14 +163,16 @@ class McpEndpoint:
             )
             return
 
+        request_id = request.id
+
         def done() -> None:
-            live.calls.pop(request.id, None)
+            live.calls.pop(request_id, None)
 
         reply = Reply(http, request, Era.LEGACY, accepts, done=done)
         if request.method == "ping":
             reply.result(jsonrpc.raw({}))
             return
-        live.calls[request.id] = reply.cancel
+        live.calls[request_id] = reply.cancel
         reply.run(self._hub.request(access, to_modern(request, live.session), reply))
 
     def _delete(self, http: RelayRequest, access: Access, _body: bytes) -> None:

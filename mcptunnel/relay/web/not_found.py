@@ -11,9 +11,11 @@ class NotFound(Resource):
 
     isLeaf = True
 
+    def __init__(self, hint: str = "") -> None:
+        super().__init__()
+        self._description = " ".join(filter(None, ("There is nothing at this path.", hint)))
+
     def render(self, request: Request) -> int:
         return send_json(
-            request,
-            404,
-            {"error": "not_found", "error_description": "There is nothing at this path"},
+            request, 404, {"error": "not_found", "error_description": self._description}
         )

@@ -13,7 +13,7 @@ from mcptunnel.mcp.client_half.translate import to_legacy_error, to_legacy_resul
 from mcptunnel.mcp.eras import OK, http_status
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, Response
 from mcptunnel.mcp.versions import Era
-from mcptunnel.relay.hub.hub import Running
+from mcptunnel.relay.hub.running import Running
 from mcptunnel.relay.web.answers import send_body
 from mcptunnel.relay.web.request import RelayRequest
 
@@ -35,7 +35,7 @@ class _State(Enum):
 
 @implementer(IPushProducer)
 class Reply:
-    """Answers one request (`relay.hub.hub.Caller`).
+    """Answers one request (`relay.hub.running.Caller`).
 
     A client that takes no event streams gets no notifications, only the result. `done` is called
     once, when the request is over, however that came.
@@ -50,7 +50,7 @@ class Reply:
         done: Callable[[], None] | None = None,
     ) -> None:
         self._http = http
-        self._request = request
+        self._id, self._method = request.id, request.method  # and nothing more: requests are large
         self._era = era
         self._takes_json, self._takes_stream = accepts
         self._done = done
@@ -83,17 +83,17 @@ class Reply:
             return
         if self._era is Era.LEGACY:
             try:
-                result = to_legacy_result(self._request.method, result)
+                result = to_legacy_result(self._method, result)
             except JsonRpcError as error:
                 self.error(error)
                 return
-        self._answer(OK, Response(self._request.id, result))
+        self._answer(OK, Response(self._id, result))
 
     def error(self, error: JsonRpcError) -> None:
         if self._state is not _State.OPEN:
             self._settle()
             return
-        response = error.response(self._request.id)
+        response = error.response(self._id)
         if self._era is Era.LEGACY and response.error is not None:
             response = Response(response.id, None, to_legacy_error(response.error))
         self._answer(http_status(error, self._era), response)
@@ -136,7 +136,7 @@ class Reply:
         if self._era is Era.LEGACY:
             self._state = _State.GONE
             if running is not None:
-                running.hold(False)
+                running.client_gone()
             return
         if running is not None:
             running.cancel("the client closed the stream")

@@ -120,6 +120,8 @@ class RelayRequest(Request):
         if not body.is_held:
             self._bodies.released(self)
             return
+        if body.received_bytes == body.length_bytes:
+            return  # it is complete, and counts no longer
         self._bodies.grew(self, len(data))
         if self._then is not None and body.received_bytes > self.max_body_bytes:
             self._refuse_too_large()

@@ -31,13 +31,19 @@ class Gated(Resource):
 
     def render(self, request: RelayRequest) -> int:
         if request.postpath:
-            return NotFound().render(request)
+            return self._not_here(request).render(request)
         refusal = self._guard.refusal(_single(request, b"host"), _single(request, b"origin"))
         if refusal is not None:
             status, message = refusal
             return send_body(request, status, error_body(-32600, message))
         self._gate.admit(request, self._admitted)
         return NOT_DONE_YET
+
+    def _not_here(self, request: RelayRequest) -> NotFound:
+        """Return the answer for a path below; who only wrote a slash too many is told so."""
+        if request.postpath != [b""]:
+            return NotFound()
+        return NotFound(f"Did you mean /{b'/'.join(request.prepath or ()).decode('latin-1')}?")
 
     @abstractmethod
     def _admitted(self, request: RelayRequest, access: Access) -> None:

@@ -4,7 +4,6 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.agent.servers.stdio import StdioServer
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.model import Outcome
@@ -18,7 +17,7 @@ class Bench:
     def __init__(self, workshop: Workshop, **options: Any) -> None:
         self.clock = Clock()
         self.workshop = workshop
-        self.states: list[ServerState] = []
+        self.states: list[str] = []
         settings = {"command": ("server", "--flag"), "timeout_s": 10.0, **options}
         config = ServerConfig(name="files", kind="stdio", **settings)
         self.server = StdioServer(

@@ -9,9 +9,9 @@ from twisted.internet.task import Clock
 from mcptunnel.agent.servers import http, kept, restarts
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.http_handshake import Agreed, Unusable
-from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome

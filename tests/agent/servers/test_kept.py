@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.agent.servers.kept import KeptServer
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response
 from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.mcp.server_half.handshake import ServerInfo
@@ -23,7 +23,7 @@ class Toy(KeptServer):
     """Runs from `_begin` on until the test lets its end come."""
 
     def __init__(self, clock: Clock) -> None:
-        self.states: list[ServerState] = []
+        self.states: list[str] = []
         config = ServerConfig(name="toy", kind="stdio", command=("toy",), timeout_s=10.0)
         super().__init__(
             clock,

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.agent.servers.printed import MAX_LINES
 from mcptunnel.agent.servers.stdio import MAX_UNREAD_BYTES
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.model import Outcome
 from tests.agent import Caller, done, request, tool_call
 from tests.agent.servers import FakeProcess, Workshop

@@ -3,7 +3,7 @@
 from twisted.internet.defer import Deferred
 
 from mcptunnel.agent.servers import kept, stdio
-from mcptunnel.agent.servers.interfaces import ServerState
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.model import Outcome
 from tests.agent import Caller, done, tool_call
 from tests.agent.servers import FakeProcess

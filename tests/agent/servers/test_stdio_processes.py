@@ -12,9 +12,9 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, gatherResults
 
 from mcptunnel.agent.servers import kept
-from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.agent.servers.stdio import StdioServer
 from mcptunnel.config.agent import ServerConfig
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.model import Outcome
 from tests.agent import (
     CLIENT_INFO,

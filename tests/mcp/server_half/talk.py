@@ -29,6 +29,11 @@ def say(child: Child, now_s: float = 1.0, **members: Any) -> None:
     child.receive_line(json.dumps({"jsonrpc": "2.0", **members}).encode() + b"\n", now_s)
 
 
+def in_flight(child: Child) -> int:
+    """How many calls were written and not answered."""
+    return len(child._calls)
+
+
 def written(actions: list[Action]) -> list[dict[str, Any]]:
     """What is to be written to the child, decoded; each must be one line."""
     lines = [action.line for action in actions if isinstance(action, Write)]

@@ -20,6 +20,7 @@ from tests.mcp.server_half.talk import (
     MODERN_META,
     delivered,
     discovered,
+    in_flight,
     initialized,
     legacy_child,
     modern_child,
@@ -87,7 +88,7 @@ def test_a_modern_child_gets_a_request_with_only_id_and_token_replaced() -> None
         ),
         (71, {"jsonrpc": "2.0", "id": "b", "error": {"code": -32002, "message": "?"}}),
     ]
-    assert child.in_flight == 0
+    assert in_flight(child) == 0
 
 
 def test_a_modern_child_that_asks_is_never_answered() -> None:

@@ -19,6 +19,7 @@ from mcptunnel.model import Outcome
 from tests.mcp.server_half.talk import (
     delivered,
     discovered,
+    in_flight,
     legacy_child,
     modern_child,
     new_child,
@@ -42,7 +43,7 @@ def test_a_crash_loses_every_open_call_and_refuses_later_ones() -> None:
         Lost(9, LostCause.EXITED, UNKNOWN),
         Lost(10, LostCause.EXITED, NOT_DELIVERED),
     ]
-    assert child.in_flight == 0
+    assert in_flight(child) == 0
     say(child, id=3, result={})
     assert child.take_actions() == []
 
@@ -66,7 +67,7 @@ def test_a_call_cancelled_before_ready_is_never_written() -> None:
     assert child.take_actions() == []
     say(child, id=1, result=discovered("2026-07-28"))
     assert len(written(child.take_actions())) == 1
-    assert child.in_flight == 1
+    assert in_flight(child) == 1
 
 
 def test_a_call_cancelled_after_it_was_written_is_cancelled_at_the_child() -> None:
@@ -87,7 +88,7 @@ def test_a_call_cancelled_after_it_was_written_is_cancelled_at_the_child() -> No
     child.cancel(1, "again")
     child.cancel(99, "unknown")
     assert child.take_actions() == []
-    assert (child.in_flight, child.junk_count) == (0, 0)
+    assert (in_flight(child), child.junk_count) == (0, 0)
 
 
 @pytest.mark.parametrize("make", [modern_child, legacy_child])
@@ -224,7 +225,7 @@ def test_answers_to_what_was_never_asked_are_counted(unknown: object) -> None:
     child.call(1, request("a"))
     child.take_actions()
     say(child, id=unknown, result={})
-    assert (child.take_actions(), child.junk_count, child.in_flight) == ([], 1, 1)
+    assert (child.take_actions(), child.junk_count, in_flight(child)) == ([], 1, 1)
 
 
 def test_a_broken_answer_ends_its_call() -> None:
@@ -233,7 +234,7 @@ def test_a_broken_answer_ends_its_call() -> None:
     child.call(1, request("a"))
     child.take_actions()
     say(child, id=2, method="ping", params=[])
-    assert child.in_flight == 1
+    assert in_flight(child) == 1
     say(child, id=2)
     junk, delivery = child.take_actions()[1:]
     assert isinstance(junk, Junk)
@@ -285,7 +286,7 @@ def test_a_request_whose_meta_is_no_object_is_refused_without_asking_the_child()
     actions = child.take_actions()
     ((_, message),) = delivered(actions)
     assert (message["id"], message["error"]["code"], written(actions)) == ("a", -32602, [])
-    assert child.in_flight == 0
+    assert in_flight(child) == 0
 
 
 def test_an_error_nested_too_deep_to_read_is_still_an_error() -> None:
@@ -306,4 +307,4 @@ def test_an_answer_nested_too_deep_to_read_ends_its_call_and_no_other(make: Any)
     child.receive_line(f'{{"jsonrpc":"2.0","id":{own},"result":{deep}}}'.encode(), 1.0)
     ((key, message),) = delivered(child.take_actions())
     assert (key, message["id"], message["error"]["code"]) == (2, "b", -32603)
-    assert child.in_flight == 1
+    assert in_flight(child) == 1

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import Notification, Request
 from mcptunnel.mcp.server_half.actions import Deliver, Lost, Write
-from tests.mcp.server_half.talk import discovered, initialized, new_child, say
+from tests.mcp.server_half.talk import discovered, in_flight, initialized, new_child, say
 
 FEW_IDS: st.SearchStrategy[str | int] = st.sampled_from([1, 2, 3, "1", "2", ""])
 MAYBE_TOKENS: st.SearchStrategy[str | int | None] = st.sampled_from([None, 1, 2, 3, "1", ""])
@@ -133,7 +133,7 @@ class Conversations(RuleBasedStateMachine):
         if self.child.info is not None:
             self.crash()
             assert all(caller.over for caller in self.callers.values())
-            assert self.child.in_flight == 0
+            assert in_flight(self.child) == 0
 
 
 TestConversations = Conversations.TestCase

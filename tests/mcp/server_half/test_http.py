@@ -161,7 +161,3 @@ def test_a_modern_request_repeats_itself_in_headers() -> None:
     fields = dict(http.modern_headers(request(1, name="read"), info))
     assert fields["mcp-protocol-version"] == "2026-07-28"
     assert (fields["mcp-method"], fields["mcp-name"]) == ("tools/call", "read")
-
-
-def test_calls_of_a_session_begin_after_the_id_of_initialize() -> None:
-    assert http.FIRST_CALL_ID not in {http.INITIALIZE_ID, http.PROBE_ID}

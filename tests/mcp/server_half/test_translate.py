@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc
-from mcptunnel.mcp.jsonrpc import JsonRpcError, Request
+from mcptunnel.mcp.jsonrpc import JsonRpcError, Members
 from mcptunnel.mcp.server_half.translate import (
     CACHEABLE,
-    to_legacy,
+    meta_of,
+    own_keys_removed,
     to_modern_error,
     to_modern_result,
 )
@@ -31,7 +32,7 @@ def loaded(value: Raw) -> Any:
     return json.loads(bytes(value))
 
 
-def test_a_request_loses_the_protocols_own_keys_and_nothing_else() -> None:
+def test_the_protocols_own_keys_are_removed_and_nothing_else() -> None:
     about = {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -40,33 +41,22 @@ def test_a_request_loses_the_protocols_own_keys_and_nothing_else() -> None:
         "traceparent": "00-1",
         "vendor.example/x": [1],
     }
-    name = Raw(b'"a"')
-    request = Request(1, "tools/call", {"name": name, "_meta": jsonrpc.raw(about)})
-    legacy = to_legacy(request)
-    assert loaded(legacy.params["_meta"]) == {
+    kept = own_keys_removed(meta_of({"_meta": jsonrpc.raw(about)}))
+    assert {key: loaded(value) for key, value in kept.items()} == {
         "progressToken": "t",
         "traceparent": "00-1",
         "vendor.example/x": [1],
     }
-    assert legacy.params["name"] is name
-    assert (legacy.id, legacy.method) == (1, "tools/call")
 
 
-@pytest.mark.parametrize(
-    "about", [b"{}", b"null", b'{"io.modelcontextprotocol/protocolVersion":"x"}']
-)
-def test_an_empty_meta_is_left_out(about: bytes) -> None:
-    assert to_legacy(Request(1, "m", {"_meta": Raw(about)})).params == {}
-
-
-def test_a_request_without_meta_is_the_same_request() -> None:
-    request = Request(1, "m", {"a": Raw(b"1")})
-    assert to_legacy(request) is request
+@pytest.mark.parametrize("params", [{}, {"_meta": Raw(b"{}")}, {"_meta": Raw(b"null")}])
+def test_no_meta_is_an_empty_one(params: Members) -> None:
+    assert meta_of(params) == {}
 
 
 def test_a_meta_that_is_no_object_is_refused() -> None:
     with pytest.raises(JsonRpcError) as caught:
-        to_legacy(Request(1, "m", {"_meta": Raw(b"5")}))
+        meta_of({"_meta": Raw(b"5")})
     assert caught.value.code == jsonrpc.INVALID_PARAMS
 
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
+from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.mcp.catalogue import Tool
 from mcptunnel.model import Principal
-from mcptunnel.relay.announcement import ServerInfo
 from mcptunnel.relay.devices import Device, RemoteServer
 from mcptunnel.relay.hub import budget
 from mcptunnel.relay.hub.budget import keep
@@ -36,7 +36,7 @@ def device(*servers: RemoteServer, seen_s: float = 0.0, connected: bool = True) 
 
 def server(*known: Tool) -> RemoteServer:
     return RemoteServer(
-        ServerInfo("s", "x", "ready", 1), known, sum(tool.size_bytes for tool in known)
+        ServerStatus("s", "x", "ready", 1), known, sum(tool.size_bytes for tool in known)
     )
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.config.relay import HubConfig, LimitsConfig
 from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.model import Principal
 from mcptunnel.relay.devices import Device, RemoteServer
 from mcptunnel.relay.hub import budget

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import fail
 
-from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.config.relay import HubConfig
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_PARAMS,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.relay.hub.meta_tools import MAX_STATUS_SERVERS, META_TOOLS, MetaTool, text_result
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
@@ -68,6 +68,18 @@ def test_status_tells_of_a_device_that_is_expected_back() -> None:
     assert answer.text == f"laptop: expected back, last seen {seen}; calls wait for it"
     (laptop,) = answer.value["structuredContent"]["devices"]
     assert (laptop["connected"], laptop["resuming"], laptop["lastSeen"]) == (True, True, seen)
+
+
+def test_status_says_nothing_twice_and_what_is_not_known_now() -> None:
+    joined = Joined()
+    files, web = MemoryServer("files", {"a": None}), MemoryServer("web")
+    web.become(ServerState.STARTING, "is starting")
+    joined.lose(joined.agent(files, web, name="laptop"))
+    _, *servers = joined.client().call("status").text.splitlines()
+    assert servers == [
+        "  files (memory): ready (when last seen), 1 tools",
+        "  web (memory): starting (when last seen), 0 tools",
+    ]
 
 
 def test_status_tells_only_of_ones_own_devices() -> None:

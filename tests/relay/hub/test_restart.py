@@ -8,7 +8,8 @@ import pytest
 from mcptunnel.model import ResponseHead
 from mcptunnel.net.exchange import Exchange, ExchangeReceiver
 from mcptunnel.relay.devices import Device
-from mcptunnel.relay.hub.restart import RestartOrder
+from mcptunnel.relay.hub.open_calls import SWEEP_S
+from mcptunnel.relay.hub.restart import TIMEOUT_S, RestartOrder
 from mcptunnel.testing.joined import Answer, Joined, MemoryAgent
 from mcptunnel.testing.local_server import MemoryServer
 from mcptunnel.wire.constants import ErrorCode
@@ -147,7 +148,7 @@ def test_a_device_that_has_just_gone_cannot_be_asked() -> None:
     told: list[tuple[bool, str]] = []
 
     def order() -> RestartOrder:
-        made = RestartOrder(lambda ok, text: told.append((ok, text)))
+        made = RestartOrder(joined.hub.calls, lambda ok, text: told.append((ok, text)))
         made.send(device, None, "local|alice")
         return made
 
@@ -170,3 +171,30 @@ def test_the_agents_words_are_cut_and_printable(monkeypatch: pytest.MonkeyPatch)
     joined.settle()
     assert said.text == "[2Jdone" + "x" * 992 + "…"
     assert refused.text == "The agent gave no answer. no  [31m, never"
+
+
+def test_an_agent_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    joined = Joined()
+    orders = silent_agent(joined, monkeypatch)
+    answer = restart(joined)
+    joined.wait_s(TIMEOUT_S)
+    assert not answer.is_over
+    joined.wait_s(2 * SWEEP_S)
+    assert "has not answered for 30 s" in answer.text
+    assert answer.value["isError"]
+    (device,) = joined.devices.everyone()
+    assert device.tunnel is not None
+    assert device.tunnel.exchange_count == 0
+    orders[0].answer(200, b'{"message":"late"}')
+    joined.settle()
+
+
+def test_a_client_that_leaves_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    joined = Joined()
+    orders = silent_agent(joined, monkeypatch)
+    answer = restart(joined)
+    assert answer.running is not None
+    answer.running.client_gone()
+    orders[0].answer(200, b'{"message":"done"}')
+    joined.settle()
+    assert answer.text == "done"

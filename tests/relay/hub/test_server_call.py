@@ -5,18 +5,21 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from mcptunnel.mcp.calls import CallFailure
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response
 from mcptunnel.model import ExchangeKind, Headers, Outcome, ResponseHead
 from mcptunnel.net.exchange import Exchange, ExchangeReceiver
 from mcptunnel.relay.devices import Device
+from mcptunnel.relay.hub.open_calls import GONE_S, SWEEP_S
 from mcptunnel.relay.hub.server_call import ServerCall
 from mcptunnel.testing.joined import Joined
 from mcptunnel.wire.codec import encode
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Goaway
 
+MIB = 1024 * 1024
 JSON: Headers = (("content-type", "application/json; charset=utf-8"),)
 STREAM: Headers = (("content-type", "text/event-stream"),)
 RESULT = b'{"jsonrpc":"2.0","id":1,"result":{}}'
@@ -64,12 +67,13 @@ class Bench:
 
     def __init__(self, max_result_bytes: int = 1000) -> None:
         self.joined = Joined()
+        self.calls = self.joined.hub.calls
         self.agent = self.joined.agent()
         self.device: Device = self.joined.devices.everyone()[0]
         self.heard, self.end = Heard(), Agent()
         self.opened: list[Exchange] = []
         self.agent.exchange_opened = self._opened  # type: ignore[method-assign]  # the test plays it
-        self.call = ServerCall("files", self.heard, max_result_bytes)
+        self.call = ServerCall("files", self.heard, self.calls, max_result_bytes)
         self.call.send(self.device, Request("x", "tools/call"), principal="p", client="c")
         self.joined.settle()
 
@@ -125,7 +129,35 @@ def test_nothing_is_heard_after_the_answer() -> None:
     assert [type(heard) for heard in bench.heard.events] == [Response]
     bench.call.cancel("late")
     bench.joined.settle()
-    assert not bench.end.resets
+    assert bench.end.resets == ["answered"]
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_an_answered_call_does_not_keep_its_stream(*, end: bool) -> None:
+    """An END that comes with the answer is waited for; one that does not come is not."""
+    bench = Bench()
+    bench.exchange.send_head(ResponseHead(200, STREAM))
+    bench.exchange.write(event(RESULT))
+    if end:
+        bench.exchange.end()
+    bench.joined.settle()
+    assert [type(heard) for heard in bench.heard.events] == [Response]
+    assert bench.end.resets == ([] if end else ["answered"])
+    assert bench.device.tunnel is not None
+    assert bench.device.tunnel.session.stream_count == 0
+
+
+def test_many_answered_calls_give_their_streams_back() -> None:
+    bench = Bench()
+    for number in range(300):
+        ServerCall("files", bench.heard, bench.calls, 1000).send(
+            bench.device, Request(number, "tools/call"), principal="", client=""
+        )
+        bench.joined.settle()
+        bench.opened[-1].send_head(ResponseHead(200, STREAM))
+        bench.opened[-1].write(event(RESULT))
+        bench.joined.settle()
+    assert all(isinstance(heard, Response) for heard in bench.heard.events)
 
 
 def test_questions_of_a_server_are_passed_over() -> None:
@@ -220,7 +252,7 @@ def test_a_device_without_a_tunnel_is_not_delivered() -> None:
     bench = Bench()
     bench.joined.lose(bench.agent)
     heard = Heard()
-    ServerCall("files", heard, 1000).send(
+    ServerCall("files", heard, bench.calls, 1000).send(
         bench.device, Request(1, "tools/call"), principal="", client=""
     )
     assert heard.failure == CallFailure(
@@ -233,7 +265,7 @@ def test_more_calls_than_the_agent_takes_are_not_delivered() -> None:
     calls = []
     for _ in range(300):
         heard = Heard()
-        ServerCall("files", heard, 1000).send(
+        ServerCall("files", heard, bench.calls, 1000).send(
             bench.device, Request(1, "tools/call"), principal="", client=""
         )
         calls.append(heard)
@@ -246,7 +278,7 @@ def test_an_agent_that_goes_away_has_not_seen_the_call() -> None:
     bench = Bench()
     assert bench.device.tunnel is not None
     heard = Heard()
-    ServerCall("files", heard, 1000).send(
+    ServerCall("files", heard, bench.calls, 1000).send(
         bench.device, Request(1, "tools/call"), principal="", client=""
     )
     first = bench.exchange.stream_id
@@ -297,3 +329,88 @@ def test_however_a_stream_is_cut_and_ended_there_is_one_end(
     *news, last = bench.heard.events
     assert {type(heard) for heard in news} <= {Notification}
     assert isinstance(last, Response | CallFailure)
+
+
+# How long, and how much.
+
+
+def test_a_silent_call_is_given_up() -> None:
+    bench = Bench()
+    bench.joined.wait_s(bench.calls.timeout_s - SWEEP_S)
+    assert not bench.heard.events
+    bench.joined.wait_s(3 * SWEEP_S)
+    assert bench.heard.failure == CallFailure(
+        "The server 'files' has been silent for 3660 s.", Outcome.UNKNOWN
+    )
+    assert bench.end.resets == ["has been silent for 3660 s"]
+
+
+def test_a_call_that_makes_progress_is_not() -> None:
+    bench = Bench()
+    bench.exchange.send_head(ResponseHead(200, STREAM))
+    for _ in range(5):
+        bench.joined.wait_s(bench.calls.timeout_s - SWEEP_S)
+        bench.exchange.write(b": still here\n\n")
+        bench.joined.settle()
+    assert not bench.heard.events
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_a_call_without_a_client_has_a_minute_of_silence(*, progress: bool) -> None:
+    bench = Bench()
+    bench.exchange.send_head(ResponseHead(200, STREAM))
+    bench.joined.wait_s(1000)
+    bench.call.client_gone()
+    for _ in range(5):
+        bench.joined.wait_s(GONE_S - 1)
+        if progress:
+            bench.exchange.write(event(NEWS))
+            bench.joined.settle()
+    assert bool(bench.end.resets) != progress
+
+
+@pytest.mark.parametrize("headers", [JSON, STREAM])
+def test_unfinished_results_of_a_user_have_a_bound(headers: Headers) -> None:
+    """The one that goes over it fails; when others are gone there is room again."""
+    bench = Bench(max_result_bytes=40 * MIB)
+    heard = [bench.heard]
+    calls = [bench.call]
+    for number in range(3):
+        heard.append(Heard())
+        calls.append(ServerCall("files", heard[-1], bench.calls, 40 * MIB))
+        calls[-1].send(bench.device, Request(number, "tools/call"), principal="", client="")
+    bench.joined.settle()
+    for exchange in bench.opened[:3]:
+        exchange.send_head(ResponseHead(200, headers))
+        exchange.write(b"data: " + bytes(25 * MIB))
+        bench.joined.settle()
+    assert [bool(one.events) for one in heard] == [False, False, True, False]
+    assert "beside your other calls" in heard[2].failure.text
+    assert heard[2].failure.outcome is Outcome.UNKNOWN
+    calls[0].cancel("enough")
+    bench.opened[3].send_head(ResponseHead(200, headers))
+    bench.opened[3].write(b"data: " + bytes(25 * MIB))
+    bench.joined.settle()
+    assert not heard[3].events
+
+
+def test_requests_that_were_sent_no_longer_count() -> None:
+    bench = Bench()
+    big = Request(1, "tools/call", {"a": Raw(b'"' + b"x" * 30 * MIB + b'"')})
+    heard = []
+    for _ in range(6):
+        heard.append(Heard())
+        ServerCall("files", heard[-1], bench.calls, 1000).send(
+            bench.device, big, principal="", client=""
+        )
+        bench.joined.settle()
+        bench.opened[-1].consumed(256 * 1024)
+    assert [bool(one.events) for one in heard] == [False, False, True, True, True, True]
+    assert heard[2].failure.outcome is Outcome.NOT_DELIVERED
+    assert "all the memory" in heard[2].failure.text
+
+
+def test_a_result_in_many_small_pieces_takes_no_more_memory_than_its_bytes() -> None:
+    bench = Bench(max_result_bytes=10**6)
+    bench.answer(JSON, *[RESULT[i : i + 1] for i in range(len(RESULT))])
+    assert [type(heard) for heard in bench.heard.events] == [Response]

@@ -1,7 +1,7 @@
 """A list right after a connection is whole, and never waited for too long."""
 
-from mcptunnel.agent.servers.interfaces import ServerState
 from mcptunnel.config.relay import HubConfig
+from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
 

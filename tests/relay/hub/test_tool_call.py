@@ -72,7 +72,8 @@ def test_an_offline_device_is_said_to_be_so_at_once() -> None:
 def test_a_device_that_is_no_longer_known() -> None:
     joined = Joined()
     answer = Answer(joined)
-    ToolCall("files", answer, 1000).start(None, Request(1, "tools/call"), joined.client().access)
+    call = ToolCall("files", answer, joined.hub.calls, 1000)
+    call.start(None, Request(1, "tools/call"), joined.client().access)
     assert "no longer known" in answer.text
 
 
@@ -132,6 +133,6 @@ def test_log_messages_only_for_who_asked(level: str | None, count: int) -> None:
 def test_an_empty_answer_is_an_error() -> None:
     joined = Joined()
     answer = Answer(joined)
-    ToolCall("files", answer, 1000).response(Response(1))
+    ToolCall("files", answer, joined.hub.calls, 1000).response(Response(1))
     assert answer.failure is not None
     assert answer.failure.code == jsonrpc.INTERNAL_ERROR

@@ -27,5 +27,11 @@ def test_there_is_nothing(path: str, method: str) -> None:
     assert answer.json["error"] == "not_found"
 
 
+def test_a_slash_too_many_is_told() -> None:
+    answer = MemorySite().ask("POST", "/mcp/")
+    assert answer.status == 404
+    assert answer.json["error_description"].endswith(" Did you mean /mcp?")
+
+
 def test_a_query_changes_nothing() -> None:
     assert MemorySite().ask("GET", "/?x=1").status == 200

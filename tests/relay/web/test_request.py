@@ -83,7 +83,8 @@ def test_an_endless_body_is_cut_off_and_never_held(client: HttpClient, *, chunke
         if connection.is_lost:
             break
         assert request.held_bytes <= LIMIT
-        assert request.body_in._held.getbuffer().nbytes <= LIMIT
+        held = request.body_in._held
+        assert held is None or held.getbuffer().nbytes <= LIMIT
         connection.send(chunk(bytes(1024)) if chunked else bytes(1024))
     assert connection.wire.aborted
     assert connection.answer.status == 413

@@ -44,7 +44,8 @@ def begin(
 
 def held_bytes(connection: Connection) -> int:
     request: Any = connection._protocol.requests[0]
-    return len(request.body_in._held.getbuffer())
+    held = request.body_in._held
+    return 0 if held is None else len(held.getbuffer())
 
 
 REFUSED: list[tuple[dict[str, str | None], int]] = [

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mcptunnel.agent.servers.interfaces import ServerStatus
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.tunnel import TunnelConfig
+from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
 from tests.relay.web.site import HOST, HttpAnswer
