@@ -1,5 +1,6 @@
 """`/api/v1` of the control socket: what it answers about keys."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -90,7 +91,7 @@ class NotFound(Resource):
         return write_reply(request, RefusedError(http.NOT_FOUND, "not_found", message).reply)
 
 
-class JsonResource(Resource):
+class JsonResource(Resource, ABC):
     """Answers `METHODS` with JSON; an exception is logged and answered with 500."""
 
     _log = Logger()
@@ -100,9 +101,9 @@ class JsonResource(Resource):
         super().__init__()
         self.answers = answers
 
+    @abstractmethod
     async def answer(self, method: str, body: bytes) -> Reply:
         """Answer one of `METHODS`. Raises `RefusedError` for an answer that is an error."""
-        raise NotImplementedError
 
     def render(self, request: Request) -> bytes | int:
         method = request.method.decode("latin-1")

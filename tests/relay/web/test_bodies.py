@@ -1,20 +1,15 @@
 """Room for all bodies together: the largest gives way."""
 
-from collections.abc import Mapping
-
 import pytest
 from twisted.internet.defer import Deferred
 
-from mcptunnel.config.relay import LimitsConfig
-from tests.relay.web.site import Connection, HttpClient, MemorySite, head_of
-
-LIMIT = 4096
-PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+from tests.relay.web.limited import LIMIT, PING, begin, limited_site
+from tests.relay.web.site import HttpClient, MemorySite
 
 
 @pytest.fixture
 def site() -> MemorySite:
-    return MemorySite(limits=LimitsConfig(max_request_bytes=LIMIT))
+    return limited_site()
 
 
 @pytest.fixture
@@ -22,22 +17,6 @@ def client(site: MemorySite) -> HttpClient:
     client = site.client()
     client.initialize()
     return client
-
-
-def begin(
-    client: HttpClient, body_bytes: int = LIMIT, headers: Mapping[str, str | None] | None = None
-) -> Connection:
-    """Send the head of a POST in the session."""
-    wanted = {
-        **client.headers,
-        "mcp-session-id": client.session,
-        "content-length": str(body_bytes),
-        **(headers or {}),
-    }
-    present = {name: value for name, value in wanted.items() if value is not None}
-    connection = client.site.connection()
-    connection.send(head_of("POST", "/mcp", present))
-    return connection
 
 
 def test_the_largest_body_gives_way_when_there_is_no_room(client: HttpClient) -> None:

@@ -1,22 +1,19 @@
 """What is answered from the head alone: nothing of the body is kept before somebody wants it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
 
-from mcptunnel.config.relay import LimitsConfig
+from tests.relay.web.limited import LIMIT, PING, begin, limited_site
 from tests.relay.web.site import Connection, HttpClient, MemorySite, head_of
 
-LIMIT = 4096
-PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @pytest.fixture
 def site() -> MemorySite:
-    return MemorySite(limits=LimitsConfig(max_request_bytes=LIMIT))
+    return limited_site()
 
 
 @pytest.fixture
@@ -24,22 +21,6 @@ def client(site: MemorySite) -> HttpClient:
     client = site.client()
     client.initialize()
     return client
-
-
-def begin(
-    client: HttpClient, body_bytes: int = LIMIT, headers: Mapping[str, str | None] | None = None
-) -> Connection:
-    """Send the head of a POST in the session."""
-    wanted = {
-        **client.headers,
-        "mcp-session-id": client.session,
-        "content-length": str(body_bytes),
-        **(headers or {}),
-    }
-    present = {name: value for name, value in wanted.items() if value is not None}
-    connection = client.site.connection()
-    connection.send(head_of("POST", "/mcp", present))
-    return connection
 
 
 def held_bytes(connection: Connection) -> int:
