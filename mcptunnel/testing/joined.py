@@ -32,6 +32,7 @@ from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
 from mcptunnel.mcp.meta import ProgressToken
 from mcptunnel.mcp.names import Row
+from mcptunnel.mcp.service import Running
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.link import LinkLost
@@ -42,7 +43,6 @@ from mcptunnel.relay.access import Access
 from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.hub.hub import Hub
-from mcptunnel.relay.hub.running import Running
 from mcptunnel.testing.local_server import MemoryServer
 from mcptunnel.wire.constants import Role
 from mcptunnel.wire.events import PeerGoingAway
@@ -55,7 +55,7 @@ START_S = 1_800_000_000.0
 
 
 class Answer:
-    """What a client hears of one request (`relay.hub.running.Caller`)."""
+    """What a client hears of one request (`mcp.service.Caller`)."""
 
     def __init__(self, joined: "Joined") -> None:
         self._joined = joined

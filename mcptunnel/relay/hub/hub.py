@@ -25,6 +25,7 @@ from mcptunnel.mcp.jsonrpc import (
 )
 from mcptunnel.mcp.meta import SERVER_INFO
 from mcptunnel.mcp.names import Target
+from mcptunnel.mcp.service import Caller, Running
 from mcptunnel.mcp.versions import LEGACY_VERSIONS, MODERN_VERSIONS
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
@@ -40,7 +41,7 @@ from mcptunnel.relay.hub.meta_tools import (
 )
 from mcptunnel.relay.hub.open_calls import OpenCalls
 from mcptunnel.relay.hub.restart import RestartOrder
-from mcptunnel.relay.hub.running import Caller, Running, Waiting
+from mcptunnel.relay.hub.running import Waiting
 from mcptunnel.relay.hub.settling import Settling
 from mcptunnel.relay.hub.tool_call import ToolCall
 

@@ -1,34 +1,8 @@
-"""Who asks the hub, and what they hold while it answers."""
+"""A request that waits before it is answered."""
 
-from typing import Protocol
-
-from msgspec import Raw
 from twisted.internet.defer import Deferred
 
-from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification
-
-
-class Caller(Protocol):
-    """Whoever asked: exactly one of `result` and `error` is called, notifications come before."""
-
-    def result(self, result: Raw) -> None: ...
-
-    def error(self, error: JsonRpcError) -> None: ...
-
-    def notification(self, message: Notification) -> None: ...
-
-
-class Running(Protocol):
-    """A request that is being answered."""
-
-    def cancel(self, reason: str) -> None:
-        """Give up; the caller hears nothing any more."""
-
-    def hold(self, holding: bool) -> None:
-        """Slow down (True) or go on, as the caller's connection allows."""
-
-    def client_gone(self) -> None:
-        """Go on, but not for long without a sign of life: nobody waits for the answer."""
+from mcptunnel.mcp.service import Running
 
 
 class Waiting:

@@ -14,12 +14,12 @@ from mcptunnel.mcp.jsonrpc import (
     Response,
 )
 from mcptunnel.mcp.meta import OUTCOME, ProgressToken
+from mcptunnel.mcp.service import Caller
 from mcptunnel.model import Outcome
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.hub.meta_tools import text_result
 from mcptunnel.relay.hub.open_calls import OpenCalls
-from mcptunnel.relay.hub.running import Caller
 from mcptunnel.relay.hub.server_call import ServerCall
 
 _tokens: msgspec.json.Decoder[ProgressToken | None] = msgspec.json.Decoder(ProgressToken | None)

@@ -12,8 +12,8 @@ from mcptunnel.mcp import jsonrpc, sse
 from mcptunnel.mcp.client_half.translate import to_legacy_error, to_legacy_result
 from mcptunnel.mcp.eras import OK, http_status
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, Response
+from mcptunnel.mcp.service import Running
 from mcptunnel.mcp.versions import Era
-from mcptunnel.relay.hub.running import Running
 from mcptunnel.relay.web.answers import send_body
 from mcptunnel.relay.web.request import RelayRequest
 
@@ -35,7 +35,7 @@ class _State(Enum):
 
 @implementer(IPushProducer)
 class Reply:
-    """Answers one request (`relay.hub.running.Caller`).
+    """Answers one request (`mcp.service.Caller`).
 
     A client that takes no event streams gets no notifications, only the result. `done` is called
     once, when the request is over, however that came.

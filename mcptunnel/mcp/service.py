@@ -1,0 +1,50 @@
+"""A modern MCP service as a front of it sees it: requests in, results and notifications out.
+
+The hub is one, and so is each local server on the agent. A front (`mcp.client_half`) speaks to clients
+of both eras and asks the service in the modern dialect alone.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from msgspec import Raw
+
+from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: a principal and a client of theirs, as text. Nothing of one asker reaches another."""
+
+    principal: str
+    client: str
+
+
+class Caller(Protocol):
+    """Whoever asked: exactly one of `result` and `error` is called, notifications come before."""
+
+    def result(self, result: Raw) -> None: ...
+
+    def error(self, error: JsonRpcError) -> None: ...
+
+    def notification(self, message: Notification) -> None: ...
+
+
+class Running(Protocol):
+    """A request that is being answered."""
+
+    def cancel(self, reason: str) -> None:
+        """Give up; the caller hears nothing any more."""
+
+    def hold(self, holding: bool) -> None:
+        """Slow down (True) or go on, as the caller's connection allows."""
+
+    def client_gone(self) -> None:
+        """Go on, but not for long without a sign of life: nobody waits for the answer."""
+
+
+class Service(Protocol):
+    """Answers requests of the modern dialect, every one of them by itself."""
+
+    def request(self, request: Request, caller: Caller) -> Running | None:
+        """Answer, now or later. The caller may hear before this returns; None if it is over then."""
