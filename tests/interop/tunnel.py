@@ -21,6 +21,7 @@ CLEAN_EXITS = (0, -15)
 """twistd ends itself by the signal that stopped it."""
 
 MODERN = "2026-07-28"
+OWN_TOOLS = ("status", "restart")
 PYTHONPATH = {"PYTHONPATH": str(ROOT)}
 
 
@@ -32,10 +33,18 @@ class ServerEntry:
     command: Sequence[str] = ()
     url: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
+    prefix: str | None = None
+
+    @property
+    def listed_prefix(self) -> str:
+        """What the hub puts before its tools' names."""
+        return f"{self.name}__" if self.prefix is None else self.prefix
 
     def toml(self) -> str:
         """Return the section of the agent's configuration. JSON strings are TOML strings."""
         lines = [f"[servers.{self.name}]"]
+        if self.prefix is not None:
+            lines.append(f"prefix = {json.dumps(self.prefix)}")
         if self.url:
             return "\n".join([*lines, f"url = {json.dumps(self.url)}", ""])
         lines.append(f"command = {json.dumps([str(word) for word in self.command])}")
@@ -167,9 +176,11 @@ class Tunnel:
 
     def _has_all_tools(self) -> bool:
         names = [tool["name"] for tool in self.list_tools()]
-        return all(
-            any(name.startswith(f"{server.name}__") for name in names) for server in self.servers
-        )
+        return all(any(self._is_of(server, name) for name in names) for server in self.servers)
+
+    @staticmethod
+    def _is_of(server: ServerEntry, tool: str) -> bool:
+        return tool.startswith(server.listed_prefix) and tool not in OWN_TOOLS
 
     def list_tools(self) -> list[dict[str, Any]]:
         """Return all of the hub's tools, asked in the modern era without an SDK."""
