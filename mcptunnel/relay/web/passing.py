@@ -138,7 +138,8 @@ class Passing(ExchangeReceiver):
         fields = response_headers(head.headers)
         http.defaultContentType = b"application/octet-stream"
         if media_type(header(fields, "content-type")) == EVENT_STREAM:
-            if self._left_bytes is None and header(fields, "content-encoding") is None:
+            is_framed = self._left_bytes is not None or head.status == NO_CONTENT
+            if not is_framed and header(fields, "content-encoding") is None:
                 self._boundary = sse.Boundary()
                 self._keep_alive.watch(self)
             fields = (*(field for field in _OF_STREAMS if not header(fields, field[0])), *fields)
