@@ -6,6 +6,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from mcptunnel.mcp import sse
+from mcptunnel.mcp.calls import MEANING
 from mcptunnel.mcp.headers import EVENT_STREAM, SESSION_HEADER, media_type
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError
 from mcptunnel.mcp.passthrough import (
@@ -200,7 +201,8 @@ class Passing(ExchangeReceiver):
             self._break_off()
             return
         safe = failure.outcome is Outcome.NOT_DELIVERED
-        self._fail(UNAVAILABLE if safe else BAD_GATEWAY, self._sentence(failure), failure.outcome)
+        text = f"{self._sentence(failure)} {MEANING[failure.outcome]}"
+        self._fail(UNAVAILABLE if safe else BAD_GATEWAY, text, failure.outcome)
 
     def _sentence(self, failure: ExchangeFailure) -> str:
         if failure.code is None:
