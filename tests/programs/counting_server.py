@@ -1,4 +1,6 @@
-"""The demo server with one more tool, `note`, that writes down in a file that it ran.
+"""The demo server with one more tool, `note`, that writes down in a file that it runs.
+
+It answers a little later, so that there is a time in which the call ran and nobody knows.
 
 python -m tests.programs.counting_server FILE
 """
@@ -9,6 +11,8 @@ from pathlib import Path
 
 from mcptunnel.testing import demo_server, demo_tools
 from mcptunnel.testing.demo_tools import Call, Entry, Json
+
+PAUSE_S = 0.15
 
 
 def command(file: Path) -> tuple[str, ...]:
@@ -22,6 +26,7 @@ def main() -> None:
 
     def note(call: Call) -> Json:
         os.write(file, f"{call.arguments['id']}\n".encode())
+        call.cancelled.wait(PAUSE_S)
         return {"sum": 0}
 
     listed = {
@@ -32,7 +37,7 @@ def main() -> None:
             "properties": {"id": {"type": "string"}, "text": {"type": "string"}},
         },
     }
-    demo_tools.TOOLS["note"] = Entry(listed, note, slow=False)
+    demo_tools.TOOLS["note"] = Entry(listed, note, slow=True)
     demo_server.main()
 
 

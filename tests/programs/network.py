@@ -72,6 +72,11 @@ class Network:
         """Let all that was kept back arrive; return how many bytes that are."""
         return sum(link.release() for link in self._links)
 
+    @property
+    def late_bytes(self) -> int:
+        """How much has been kept back."""
+        return sum(link.late_bytes for link in self._links)
+
     def _accept(self) -> None:
         while True:
             try:
@@ -134,6 +139,10 @@ class Link:
         for sink, piece in self._late:
             with suppress(OSError):
                 sink.sendall(piece)
+        return self.late_bytes
+
+    @property
+    def late_bytes(self) -> int:
         return sum(len(piece) for _, piece in self._late)
 
     def _carry(self, source: socket.socket, sink: socket.socket, copy: bytearray) -> None:
