@@ -44,17 +44,17 @@ class TunnelConfig:
     resume_window_s: Annotated[
         float,
         Option(
-            "Keep open calls for so many seconds without a link, 60 for example; 0 ends them at once.",
+            "Keep open calls for so many seconds without a link; 0 ends them with the link.",
             Bounds(least=0, most=3600),
         ),
-    ] = 0.0
+    ] = 60.0
     closed_link_window_s: Annotated[
         float,
         Option(
-            "The same for a relay whose agent's link was closed, not silent; 10 for example.",
+            "The same on a relay if the link was closed, not silent; never longer than that.",
             Bounds(least=0, most=3600),
         ),
-    ] = 0.0
+    ] = 10.0
 
     @staticmethod
     def rules(values: Mapping[str, Any]) -> Iterator[Complaint]:

@@ -76,6 +76,11 @@ class Exchange:
         """How many bytes wait to be sent."""
         return self._tunnel.session.unsent_bytes(self.stream_id)
 
+    @property
+    def is_held(self) -> bool:
+        """Whether all waits for the tunnel's next link."""
+        return self._tunnel.is_suspended
+
     def send_head(self, head: ResponseHead) -> None:
         """Send the response's head; the acceptor does so once, before any data."""
         self._tunnel.session.send_head(self.stream_id, head)

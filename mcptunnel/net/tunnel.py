@@ -172,7 +172,9 @@ class Tunnel:
         if self.session.going_away is not None or reason.code not in ORDERLY_CLOSES:
             self._finish(reason, None)
         elif role is Role.RELAY:
-            self._suspend(reason, settings.closed_link_window_s)
+            # An agent that still runs is back within a second or two.
+            window_s = min(settings.closed_link_window_s, settings.resume_window_s)
+            self._suspend(reason, window_s)
         else:
             self._suspend(reason, settings.resume_window_s)
 

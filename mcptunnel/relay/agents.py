@@ -29,6 +29,7 @@ TOO_MANY_DEVICES: Final = (
 )
 REVOKED: Final = "the key was revoked"
 STOPPING: Final = "the relay is stopping"
+OTHER_KEY: Final = "the session belongs to another key"
 
 UNUSABLE_NAME: Final = "cannot be used (only A-Z a-z 0-9 _ - . can)"
 
@@ -96,7 +97,6 @@ class Agents:
         if refusal is not None:
             end.refuse(*refusal)
             return
-        del self._greeting[end]
         if not self._resumed(end, access, hello):
             self._begin(end, access, hello)
 
@@ -117,7 +117,10 @@ class Agents:
                 name=device.name,
                 peer=end.peer,
             )
-            return False
+            if not known:  # no process changes its key, so it is none that begins anew
+                end.refuse(ErrorCode.REPLACED, OTHER_KEY)
+            return not known
+        del self._greeting[end]
         if tunnel.resume(end, hello.last_received):
             self._devices.resumed(device)
             received_count = tunnel.session.received_count
@@ -135,6 +138,7 @@ class Agents:
 
     def _begin(self, end: LinkEnd, access: Access, hello: Hello) -> None:
         """Begin a new session; it ends an older one of the installation."""
+        del self._greeting[end]
         wanted = _UNUSABLE.sub("-", hello.device_name).strip("-.")[:64] or "device"
         name = self._devices.grant_name(access.principal, hello.installation_id, wanted)
         notice = _notice(hello.device_name, wanted, name)

@@ -22,6 +22,7 @@ from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.sessions import McpSessions
 from mcptunnel.relay.remembering import Remembering
 from mcptunnel.relay.session_owners import SessionOwners
+from mcptunnel.relay.web.keep_alive import KeepAlive
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.root import Root
@@ -56,6 +57,7 @@ class RelayService(MultiService):
             self.devices,
             names_changed=self._remembering.names_changed,
         )
+        self._keep_alive = KeepAlive(reactor)
         self._sessions = McpSessions(secrets.token_bytes, config.limits.max_sessions)
         self._settings = settings_of(config.tunnel)
         self.agents = Agents(reactor, self._settings, self.devices, self._remembering.device_seen)
@@ -91,13 +93,16 @@ class RelayService(MultiService):
     async def stopService(self) -> None:
         await MultiService.stopService(self)
         self.hub.stop()
+        self._keep_alive.stop()
         await self.agents.stop()
         await self._remembering.finish()
         self._store.stop()
 
     def _root(self, config: RelayConfig) -> Root:
-        endpoint = McpEndpoint(self.hub, self._sessions, self._reactor.seconds)
-        transparent = TransparentEndpoint(self.devices, SessionOwners(config.limits.max_sessions))
+        endpoint = McpEndpoint(self.hub, self._sessions, self._reactor.seconds, self._keep_alive)
+        transparent = TransparentEndpoint(
+            self.devices, SessionOwners(config.limits.max_sessions), self._keep_alive
+        )
         return make_root(
             config,
             credentials=self._credentials,

@@ -255,7 +255,7 @@ class Joined:
             state_dir=Path("unused"),
             hub=hub or HubConfig(),
             limits=limits or LimitsConfig(),
-            tunnel=tunnel or TunnelConfig(resume_window_s=60, closed_link_window_s=10),
+            tunnel=tunnel or TunnelConfig(),
         )
         self.forgotten: list[Device] = []
         self.devices = Devices(self._changed, self.forgotten.append)

@@ -53,7 +53,7 @@ class Bench:
             key=Secret("mcpt_ak_secret"),
             **{
                 "servers": (FILES,),
-                "tunnel": TunnelConfig(resume_window_s=60, closed_link_window_s=10),
+                "tunnel": TunnelConfig(),
                 **options,
             },
         )

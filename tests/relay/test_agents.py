@@ -209,7 +209,7 @@ def test_a_link_that_nobody_knew_to_be_dead_makes_no_difference() -> None:
     assert joined.devices.connected_count == 1
 
 
-@pytest.mark.parametrize("case", ["guessed", "stale", "foreign key", "foreign installation"])
+@pytest.mark.parametrize("case", ["guessed", "stale", "foreign installation"])
 def test_a_token_that_is_not_the_sessions_resumes_nothing(case: str) -> None:
     """Another session begins; if it is that installation's, the old one ends, unanswered."""
     joined = Joined()
@@ -227,11 +227,30 @@ def test_a_token_that_is_not_the_sessions_resumes_nothing(case: str) -> None:
     installation_id = "installation-9999" if case == "foreign installation" else INSTALLATION
     shown(thief, token, installation_id=installation_id)
     joined.cut(thief)
-    joined.connect(thief, key_id="k2" if case == "foreign key" else "k1")
+    joined.connect(thief, key_id="k1")
     assert thief.welcome is not None
     assert not thief.welcome.resumed
     ended = [notice.code for notice in victim.notices]
     assert ended == ([] if case == "foreign installation" else [ErrorCode.REPLACED])
+
+
+def test_a_token_with_another_key_is_refused_and_ends_nothing() -> None:
+    """Even of the same user and the same installation."""
+    joined = Joined()
+    victim = joined.agent(MemoryServer("files", {"read": None}), installation_id=INSTALLATION)
+    waiting = joined.client().call("files__read")
+    thief = joined.agent(name="thief", installation_id="installation-0666", key_id="k2")
+    joined.cut(thief)
+    shown(thief, victim.resume_token, installation_id=INSTALLATION)
+    joined.connect(thief, key_id="k2")
+    assert thief.welcome is None
+    assert [notice.code for notice in thief.notices] == [ErrorCode.REPLACED]
+    assert victim.lost is None
+    assert not waiting.is_over
+    joined.cut(victim)
+    joined.connect(victim)
+    assert victim.welcome is not None
+    assert victim.welcome.resumed
 
 
 def test_another_users_token_resumes_nothing_and_ends_nothing() -> None:

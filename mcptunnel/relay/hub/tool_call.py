@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from mcptunnel.mcp import jsonrpc, meta
-from mcptunnel.mcp.calls import CallFailure
+from mcptunnel.mcp.calls import MEANING, CallFailure
 from mcptunnel.mcp.jsonrpc import (
     INTERNAL_ERROR,
     JsonRpcError,
@@ -23,11 +23,6 @@ from mcptunnel.relay.hub.open_calls import OpenCalls
 from mcptunnel.relay.hub.server_call import ServerCall
 
 _tokens: msgspec.json.Decoder[ProgressToken | None] = msgspec.json.Decoder(ProgressToken | None)
-
-_MEANING = {
-    Outcome.NOT_DELIVERED: "The call did not reach the server: it is safe to try again.",
-    Outcome.UNKNOWN: "The call may have run, wholly or in part: check before trying again.",
-}
 
 
 class ToolCall:
@@ -83,7 +78,7 @@ class ToolCall:
     def call_failed(self, failure: CallFailure) -> None:
         self._caller.result(
             text_result(
-                f"{failure.text} {_MEANING[failure.outcome]}",
+                f"{failure.text} {MEANING[failure.outcome]}",
                 is_error=True,
                 meta={OUTCOME: failure.outcome.value},
             )

@@ -24,6 +24,7 @@ from mcptunnel.relay.access import Access
 from mcptunnel.relay.hub.hub import INSTRUCTIONS, Hub
 from mcptunnel.relay.hub.sessions import LiveSession, McpSessions
 from mcptunnel.relay.web.answers import NO_CONTENT, error_body, send_body
+from mcptunnel.relay.web.keep_alive import KeepAlive
 from mcptunnel.relay.web.reply import ACCEPTED, Reply
 from mcptunnel.relay.web.request import RelayRequest
 
@@ -42,10 +43,17 @@ _ids: msgspec.json.Decoder[RequestId] = msgspec.json.Decoder(RequestId)
 class McpEndpoint:
     """Answers authenticated requests to the hub."""
 
-    def __init__(self, hub: Hub, sessions: McpSessions, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        sessions: McpSessions,
+        now_s: Callable[[], float],
+        keep_alive: KeepAlive,
+    ) -> None:
         self._hub = hub
         self._sessions = sessions
         self._now_s = now_s
+        self._keep_alive = keep_alive
         self._methods: dict[bytes, Callable[[RelayRequest, Access, bytes], object]] = {
             b"POST": self._post,
             b"DELETE": self._delete,
@@ -84,7 +92,7 @@ class McpEndpoint:
             return
         match classify_post(headers, message):
             case Modern(message=Request() as request):
-                reply = Reply(http, request, Era.MODERN, accepts)
+                reply = Reply(http, request, Era.MODERN, accepts, self._keep_alive)
                 reply.run(self._hub.request(access, request, reply))
             case Modern():
                 _accept(http)
@@ -168,7 +176,7 @@ class McpEndpoint:
         def done() -> None:
             live.calls.pop(request_id, None)
 
-        reply = Reply(http, request, Era.LEGACY, accepts, done=done)
+        reply = Reply(http, request, Era.LEGACY, accepts, self._keep_alive, done=done)
         if request.method == "ping":
             reply.result(jsonrpc.raw({}))
             return

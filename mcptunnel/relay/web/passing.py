@@ -5,6 +5,8 @@ from typing import Final
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from mcptunnel.mcp import sse
+from mcptunnel.mcp.calls import MEANING
 from mcptunnel.mcp.headers import EVENT_STREAM, SESSION_HEADER, media_type
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError
 from mcptunnel.mcp.passthrough import (
@@ -19,6 +21,7 @@ from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.session_owners import SessionOwners
+from mcptunnel.relay.web.keep_alive import QUIET_SWEEPS, KeepAlive
 from mcptunnel.relay.web.late_error import Beginning, LateError
 from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.wire.constants import HIGH_WATER_BYTES, ErrorCode
@@ -73,6 +76,7 @@ class Passing(ExchangeReceiver):
         server: str,
         owners: SessionOwners,
         session_id: str | None,
+        keep_alive: KeepAlive,
     ) -> None:
         self._http = http
         self._access = access
@@ -80,6 +84,9 @@ class Passing(ExchangeReceiver):
         self._server = server
         self._owners = owners
         self._session_id = session_id
+        self._keep_alive = keep_alive
+        self._boundary: sse.Boundary | None = None  # of a stream that may have comments
+        self.was_heard = True
         self._exchange: Exchange | None = None
         self._beginning = Beginning()
         self._has_head = False
@@ -132,6 +139,10 @@ class Passing(ExchangeReceiver):
         fields = response_headers(head.headers)
         http.defaultContentType = b"application/octet-stream"
         if media_type(header(fields, "content-type")) == EVENT_STREAM:
+            is_framed = self._left_bytes is not None or head.status == NO_CONTENT
+            if not is_framed and header(fields, "content-encoding") is None:
+                self._boundary = sse.Boundary()
+                self._keep_alive.watch(self)
             fields = (*(field for field in _OF_STREAMS if not header(fields, field[0])), *fields)
         for name, value in (*fields, *_ALWAYS):
             http.responseHeaders.addRawHeader(name.encode(), value.encode("latin-1", "replace"))
@@ -149,9 +160,27 @@ class Passing(ExchangeReceiver):
                 self._break_off()
                 return
         self._http.write(data)
+        if self._boundary is not None:
+            self._boundary.passed(data)
+            self.was_heard = True
         self._held_bytes += len(data)
         if not self._full:
             self._took()
+
+    def keep_alive(self, quiet_sweeps: int) -> bool:
+        """Write a comment (`keep_alive.QuietStream`): only while the server cannot reach the client."""
+        exchange, boundary = self._exchange, self._boundary
+        if (
+            quiet_sweeps < QUIET_SWEEPS
+            or self._full
+            or exchange is None
+            or not exchange.is_held
+            or boundary is None
+            or not boundary.is_reached
+        ):
+            return False
+        self._http.write(sse.COMMENT)
+        return True
 
     def ended(self) -> None:
         if self._exchange is None:
@@ -172,7 +201,8 @@ class Passing(ExchangeReceiver):
             self._break_off()
             return
         safe = failure.outcome is Outcome.NOT_DELIVERED
-        self._fail(UNAVAILABLE if safe else BAD_GATEWAY, self._sentence(failure), failure.outcome)
+        text = f"{self._sentence(failure)} {MEANING[failure.outcome]}"
+        self._fail(UNAVAILABLE if safe else BAD_GATEWAY, text, failure.outcome)
 
     def _sentence(self, failure: ExchangeFailure) -> str:
         if failure.code is None:
@@ -215,6 +245,7 @@ class Passing(ExchangeReceiver):
             self._exchange.consumed(held)
 
     def _client_gone(self) -> None:
+        self._keep_alive.over(self)
         self._drop(ErrorCode.CANCEL, "the client closed the connection")
 
     # How it ends.
@@ -231,6 +262,7 @@ class Passing(ExchangeReceiver):
         self._http.abort()
 
     def _finish(self) -> None:
+        self._keep_alive.over(self)
         self._exchange = None
         self._http.when_gone = None
         if self._has_head:

@@ -15,6 +15,7 @@ from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, Response
 from mcptunnel.mcp.service import Running
 from mcptunnel.mcp.versions import Era
 from mcptunnel.relay.web.answers import send_body
+from mcptunnel.relay.web.keep_alive import QUIET_SWEEPS, KeepAlive
 from mcptunnel.relay.web.request import RelayRequest
 
 ACCEPTED: Final = 202
@@ -37,7 +38,7 @@ class _State(Enum):
 class Reply:
     """Answers one request (`mcp.service.Caller`).
 
-    A client that takes no event streams gets no notifications, only the result. `done` is called
+    An answer that takes long becomes an event stream with comments, for who takes streams. A client that takes no event streams gets no notifications, only the result. `done` is called
     once, when the request is over, however that came.
     """
 
@@ -47,22 +48,28 @@ class Reply:
         request: Request,
         era: Era,
         accepts: tuple[bool, bool],
+        keep_alive: KeepAlive,
         done: Callable[[], None] | None = None,
     ) -> None:
         self._http = http
         self._id, self._method = request.id, request.method  # and nothing more: requests are large
         self._era = era
         self._takes_json, self._takes_stream = accepts
+        self._keep_alive = keep_alive
         self._done = done
         self._state = _State.OPEN
         self._streaming = False
         self._running: Running | None = None
+        self._is_full = False
+        self.was_heard = True
 
     def run(self, running: Running | None) -> None:
         """Note what is answering, if that takes longer."""
         if self._state is _State.OPEN:
             self._running = running
             self._http.when_gone = self._client_gone
+            if self._takes_stream:
+                self._keep_alive.watch(self)
 
     def cancel(self, reason: str) -> None:
         """Give up on the client's word; a cancelled request gets no answer."""
@@ -102,8 +109,17 @@ class Reply:
         if self._state is _State.OPEN and self._takes_stream:
             self._start_stream()
             self._http.write(sse.encode(jsonrpc.encode(message)))
+            self.was_heard = True
 
     # The HTTP side.
+
+    def keep_alive(self, quiet_sweeps: int) -> bool:
+        """Write a comment (`keep_alive.QuietStream`); an answer that takes long becomes a stream."""
+        if self._is_full or (self._streaming and quiet_sweeps < QUIET_SWEEPS):
+            return False
+        self._start_stream()
+        self._http.write(sse.COMMENT)
+        return True
 
     def _answer(self, status: int, response: Response) -> None:
         body = jsonrpc.encode(response)
@@ -133,6 +149,7 @@ class Reply:
     def _client_gone(self) -> None:
         """Hear that the connection is closed: so modern clients cancel, but legacy ones do not."""
         running = self._running
+        self._keep_alive.over(self)
         if self._era is Era.LEGACY:
             self._state = _State.GONE
             if running is not None:
@@ -145,6 +162,7 @@ class Reply:
     def _settle(self) -> None:
         self._state = _State.OVER
         self._running = None
+        self._keep_alive.over(self)
         done, self._done = self._done, None
         if done is not None:
             done()
@@ -152,10 +170,12 @@ class Reply:
     # The client's connection, when it is slower than the server.
 
     def pauseProducing(self) -> None:
+        self._is_full = True
         if self._running is not None:
             self._running.hold(True)
 
     def resumeProducing(self) -> None:
+        self._is_full = False
         if self._running is not None:
             self._running.hold(False)
 

@@ -16,6 +16,7 @@ from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.places import Address, NoSuchServer, NotNow, find
 from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.answers import error_body, send_body, send_json
+from mcptunnel.relay.web.keep_alive import KeepAlive
 from mcptunnel.relay.web.late_error import LateError
 from mcptunnel.relay.web.mcp import METHOD_NOT_ALLOWED, NOT_FOUND, SESSION_NOT_FOUND
 from mcptunnel.relay.web.passing import Passing, request_head
@@ -35,9 +36,10 @@ class TransparentEndpoint:
 
     _log = Logger()
 
-    def __init__(self, devices: Devices, owners: SessionOwners) -> None:
+    def __init__(self, devices: Devices, owners: SessionOwners, keep_alive: KeepAlive) -> None:
         self._devices = devices
         self._owners = owners
+        self._keep_alive = keep_alive
 
     def answer(self, http: RelayRequest, access: Access, address: Address) -> None:
         """Answer a request of any method."""
@@ -74,7 +76,7 @@ class TransparentEndpoint:
         if session_id is not None and not self._owners.may_use(access, device, server, session_id):
             _refuse(http, NOT_FOUND, "Session not found", code=SESSION_NOT_FOUND)
             return
-        passing = Passing(http, access, device, server, self._owners, session_id)
+        passing = Passing(http, access, device, server, self._owners, session_id, self._keep_alive)
         try:
             if device.tunnel is None:
                 raise GoingAway(f"The device {device.name!r} is not connected.")

@@ -16,6 +16,7 @@ from mcptunnel.relay.access import Access
 from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.hub.sessions import McpSessions
 from mcptunnel.relay.session_owners import SessionOwners
+from mcptunnel.relay.web.keep_alive import KeepAlive
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.transparent import TransparentEndpoint
@@ -174,9 +175,11 @@ class MemorySite:
             allowed_hosts=self.allowed_hosts,
             allowed_origins=self.allowed_origins,
         )
-        self.endpoint = McpEndpoint(self.joined.hub, self.sessions, self.joined.clock.seconds)
+        clock = self.joined.clock
+        self.keep_alive = KeepAlive(clock)
+        self.endpoint = McpEndpoint(self.joined.hub, self.sessions, clock.seconds, self.keep_alive)
         self.owners = SessionOwners(self.limits.max_sessions)
-        self.transparent = TransparentEndpoint(self.joined.devices, self.owners)
+        self.transparent = TransparentEndpoint(self.joined.devices, self.owners, self.keep_alive)
         root = make_root(
             config,
             credentials=self.credentials,
