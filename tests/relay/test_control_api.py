@@ -18,7 +18,7 @@ from mcptunnel.relay.control import ControlSocket
 from mcptunnel.relay.control_api import STOP_TIMEOUT_S
 from mcptunnel.store.errors import StoreError
 from tests.conftest import LoggedFailures
-from tests.relay.control_socket import Keys, Served, ask, turns
+from tests.relay.control_socket import Keys, Served, ask, idle, turns
 
 
 @pytest_twisted.ensureDeferred
@@ -141,7 +141,7 @@ async def test_a_stop_waits_only_so_long(tmp_path: Path, running_reactor: Any) -
     path, clock = tmp_path / "control.sock", Clock()
     keys = Keys()
     keys.wait = Deferred()
-    service = ControlSocket(path, keys, running_reactor, clock)
+    service = ControlSocket(path, keys, running_reactor, clock, idle)
     service.startService()
     with ask(path):
         await turns(running_reactor)

@@ -7,6 +7,7 @@ from zope.interface import implementer
 
 from mcptunnel.mcp.headers import EVENT_STREAM, SESSION_HEADER, media_type
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError
+from mcptunnel.mcp.listens import LastingStream, is_lasting, lasting
 from mcptunnel.mcp.passthrough import (
     body_length,
     refusal,
@@ -84,6 +85,7 @@ class Passing(ExchangeReceiver):
         self._beginning = Beginning()
         self._has_head = False
         self._left_bytes: int | None = None
+        self._lasting: LastingStream | None = None
         self._full = False
         self._held_bytes = 0
 
@@ -123,6 +125,8 @@ class Passing(ExchangeReceiver):
             return
         self._note_session(head)
         self._has_head = True
+        if self._exchange is not None:
+            self._lasting = lasting(self._exchange.request, head)
         self._left_bytes = None if head.status == NO_CONTENT else length_bytes
         self._send_head(head)
 
@@ -148,6 +152,8 @@ class Passing(ExchangeReceiver):
             if self._left_bytes < 0:
                 self._break_off()
                 return
+        if self._lasting is not None:
+            self._lasting.passed(data)
         self._http.write(data)
         self._held_bytes += len(data)
         if not self._full:
@@ -173,6 +179,21 @@ class Passing(ExchangeReceiver):
             return
         safe = failure.outcome is Outcome.NOT_DELIVERED
         self._fail(UNAVAILABLE if safe else BAD_GATEWAY, self._sentence(failure), failure.outcome)
+
+    def going_away(self) -> None:
+        """End a stream that would last, as its server would; a call may go on."""
+        if self._exchange is None or not is_lasting(self._exchange.request):
+            return
+        if not self._has_head:
+            self._drop(ErrorCode.CANCEL, "going away")
+            self._fail(
+                UNAVAILABLE, "There is no stream now: somebody is stopping.", Outcome.UNKNOWN
+            )
+        elif self._lasting is not None:
+            self._drop(ErrorCode.CANCEL, "going away")
+            self._http.write(self._lasting.last_word(self._beginning.request_id))
+            self._finish()
+            self._http.finish()
 
     def _sentence(self, failure: ExchangeFailure) -> str:
         if failure.code is None:

@@ -174,19 +174,22 @@ class MemorySite:
             allowed_hosts=self.allowed_hosts,
             allowed_origins=self.allowed_origins,
         )
-        self.endpoint = McpEndpoint(self.joined.hub, self.sessions, self.joined.clock.seconds)
+        draining = self.joined.draining
+        self.endpoint = McpEndpoint(
+            self.joined.hub, self.sessions, self.joined.clock.seconds, draining
+        )
         self.owners = SessionOwners(self.limits.max_sessions)
-        self.transparent = TransparentEndpoint(self.joined.devices, self.owners)
+        self.transparent = TransparentEndpoint(self.joined.devices, self.owners, draining)
         root = make_root(
             config,
             credentials=self.credentials,
-            connected_count=lambda: self.joined.devices.connected_count,
-            resuming_count=lambda: self.joined.devices.resuming_count,
+            devices=self.joined.devices,
+            draining=draining,
             mcp=self.endpoint.answer,
             server=self.transparent.answer,
             tunnel=self._upgrade,
         )
-        self.site = RelaySite(root, self.limits.max_request_bytes, self.joined.clock)
+        self.site = RelaySite(root, self.limits.max_request_bytes, self.joined.clock, draining)
 
     def _random(self, count: int) -> bytes:
         self._randoms += 1
