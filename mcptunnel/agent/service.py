@@ -140,15 +140,15 @@ class AgentService(Service):
         return tunnel is None or tunnel.session.is_settled
 
     async def _stop_servers(self) -> None:
-        stopping = self._stopping_servers(STOP_GRACE_S)
-        await self._drain.until(lambda: stopping.called or self._order.is_urgent, inf)
-        if not stopping.called:
-            self._stopping_servers(URGENT_GRACE_S)  # which hurries the others
+        grace_s = URGENT_GRACE_S if self._order.is_urgent else STOP_GRACE_S
+        stopping = self._stopping_servers(grace_s)
+        if grace_s > URGENT_GRACE_S:
+            await self._drain.until(lambda: stopping.called or self._order.is_urgent, inf)
+            if not stopping.called:
+                self._stopping_servers(URGENT_GRACE_S)  # which hurries what goes on already
         await stopping
 
     def _stopping_servers(self, grace_s: float) -> "Deferred[Any]":
-        if self._order.is_urgent:
-            grace_s = URGENT_GRACE_S
         ending = [Deferred.fromCoroutine(server.stop(grace_s)) for server in self.servers.values()]
         for one in ending:
             one.addErrback(lambda failure: self._log.failure("cannot stop a server", failure))

@@ -152,3 +152,11 @@ async def test_a_stop_waits_only_so_long(tmp_path: Path, running_reactor: Any) -
         clock.advance(0.2)
         await stopped
     await turns(running_reactor)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_status_of_the_relay(served: Served) -> None:
+    told = await served.request("GET", "/api/v1/status")
+    assert told == {"state": "running", "calls": 0, "devices": 2, "resuming": 1}
+    assert await served.refused("POST", "/api/v1/status") == 405
+    assert await served.refused("GET", "/api/v1/status/more") == 404
