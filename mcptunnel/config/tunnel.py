@@ -55,6 +55,13 @@ class TunnelConfig:
             Bounds(least=0, most=3600),
         ),
     ] = 10.0
+    drain_s: Annotated[
+        float,
+        Option(
+            "Seconds that open calls have to finish when the program is stopped.",
+            Bounds(least=0, most=3600),
+        ),
+    ] = 30.0
 
     @staticmethod
     def rules(values: Mapping[str, Any]) -> Iterator[Complaint]:

@@ -44,7 +44,8 @@ class AgentTunnel:
         exchange.receiver = Announcement(exchange, lambda body: agents.announced(device, body))
 
     def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
-        """Nothing to do: the agent closes the link itself when its calls are over."""
+        """Note it: the agent closes the link itself when its calls are over."""
+        self._agents.going_away(self.device)
 
     def tunnel_suspended(self, tunnel: Tunnel, reason: LinkLost) -> None:
         self._agents.suspended(tunnel, self.device, reason)

@@ -154,11 +154,7 @@ class Session:
         Raises GoingAway if the session takes no new streams, TooManyStreams if the peer accepts no
         more for now, LocalProtocolError if the head cannot be sent.
         """
-        if (
-            self.state is SessionState.CLOSED
-            or self.going_away is not None
-            or self._exchanges.refusing
-        ):
+        if not self.takes_streams:
             raise GoingAway("the session takes no new streams")
         return self._exchanges.open(head)
 
@@ -196,8 +192,22 @@ class Session:
         return self._exchanges.unsent_bytes(stream_id)
 
     @property
+    def takes_streams(self) -> bool:
+        """Whether new streams can be opened: neither side is going away."""
+        return (
+            self.state is not SessionState.CLOSED
+            and self.going_away is None
+            and not self._exchanges.refusing
+        )
+
+    @property
     def stream_count(self) -> int:
         return len(self._exchanges.table)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no stream is open, and the peer has said that it received all we sent."""
+        return not self.stream_count and self._replay.is_empty
 
     # In and out.
 

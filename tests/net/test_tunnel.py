@@ -447,3 +447,17 @@ def test_late_frames_of_a_dropped_exchange_are_passed_over() -> None:
     lone.receive(Head(1, RESPONSE), Data(1, b"late"), Window(1, 1), End(1))
     assert not receiver.events
     assert lone.tunnel.is_open
+
+
+@pytest.mark.parametrize("leaver", ["relay", "agent"])
+def test_open_exchanges_hear_that_one_side_goes_away(
+    leaver: str, logged_failures: LoggedFailures
+) -> None:
+    """On both sides, so that what would last can be ended; a mistake of one costs no other."""
+    joint = Joint()
+    _, first, _, taken = joint.open(going_away=boom)
+    _, second, _, _ = joint.open()
+    {"relay": joint.relay, "agent": joint.agent}[leaver].go_away(ErrorCode.NO_ERROR)
+    joint.settle()
+    assert [one.going_away_count for one in (first, second, taken)] == [1, 1, 1]
+    assert logged_failures.take(Boom)

@@ -34,6 +34,7 @@ class Receiver(ExchangeReceiver):
 
     def __init__(self, **on: Callable[[], object]) -> None:
         self.events: list[Any] = []
+        self.going_away_count = 0
         self._on = on
 
     def _note(self, name: str, *values: Any) -> None:
@@ -64,6 +65,10 @@ class Receiver(ExchangeReceiver):
 
     def drained(self) -> None:
         self._note("drained")
+
+    def going_away(self) -> None:
+        self.going_away_count += 1
+        self._on.get("going_away", lambda: None)()
 
 
 class Owner:

@@ -218,3 +218,24 @@ def test_frames_on_a_stream_that_never_was(role: Role, frame: Frame) -> None:
     """An id that nobody opened is an error, whoever could have opened it."""
     session = joined()[role is Role.AGENT]
     assert broken(session, frame) is ErrorCode.PROTOCOL_ERROR
+
+
+def test_a_session_is_settled_when_nothing_is_open_and_all_was_received() -> None:
+    """Both count: an answer that was sent may still be lost with the link."""
+    relay, agent = joined()
+    stream_id = stream_between(relay, agent)
+    relay.send_end(stream_id)
+    carry(relay, agent)
+    found = [agent.is_settled]
+    agent.send_head(stream_id, RESPONSE)
+    agent.send_end(stream_id)
+    carry(agent, relay)
+    assert agent.stream_count == 0
+    found.append(agent.is_settled)
+    relay.tick(1.0)
+    carry(relay, agent)
+    found.append(agent.is_settled)
+    agent.goaway(ErrorCode.NO_ERROR)
+    found.append(agent.is_settled)  # a GOAWAY without a link is waited for by nobody
+    assert found == [False, False, True, True]
+    assert not agent.takes_streams

@@ -9,6 +9,7 @@ from mcptunnel.mcp import sse
 from mcptunnel.mcp.calls import MEANING
 from mcptunnel.mcp.headers import EVENT_STREAM, SESSION_HEADER, media_type
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError
+from mcptunnel.mcp.listens import LastingStream, is_lasting, lasting
 from mcptunnel.mcp.passthrough import (
     body_length,
     refusal,
@@ -91,6 +92,7 @@ class Passing(ExchangeReceiver):
         self._beginning = Beginning()
         self._has_head = False
         self._left_bytes: int | None = None
+        self._lasting: LastingStream | None = None
         self._full = False
         self._held_bytes = 0
 
@@ -130,6 +132,8 @@ class Passing(ExchangeReceiver):
             return
         self._note_session(head)
         self._has_head = True
+        if self._exchange is not None:
+            self._lasting = lasting(self._exchange.request, head)
         self._left_bytes = None if head.status == NO_CONTENT else length_bytes
         self._send_head(head)
 
@@ -159,6 +163,8 @@ class Passing(ExchangeReceiver):
             if self._left_bytes < 0:
                 self._break_off()
                 return
+        if self._lasting is not None:
+            self._lasting.passed(data)
         self._http.write(data)
         if self._boundary is not None:
             self._boundary.passed(data)
@@ -203,6 +209,21 @@ class Passing(ExchangeReceiver):
         safe = failure.outcome is Outcome.NOT_DELIVERED
         text = f"{self._sentence(failure)} {MEANING[failure.outcome]}"
         self._fail(UNAVAILABLE if safe else BAD_GATEWAY, text, failure.outcome)
+
+    def going_away(self) -> None:
+        """End a stream that would last, as its server would; a call may go on."""
+        if self._exchange is None or not is_lasting(self._exchange.request):
+            return
+        if not self._has_head:
+            self._drop(ErrorCode.CANCEL, "going away")
+            self._fail(
+                UNAVAILABLE, "There is no stream now: somebody is stopping.", Outcome.UNKNOWN
+            )
+        elif self._lasting is not None:
+            self._drop(ErrorCode.CANCEL, "going away")
+            self._http.write(self._lasting.last_word(self._beginning.request_id))
+            self._finish()
+            self._http.finish()
 
     def _sentence(self, failure: ExchangeFailure) -> str:
         if failure.code is None:

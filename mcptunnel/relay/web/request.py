@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
+from weakref import WeakSet
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -18,6 +19,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from mcptunnel.model import Headers
+from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.web.answers import error_body, send_body
 from mcptunnel.relay.web.bodies import HeldBodies
 from mcptunnel.relay.web.body import IncomingBody
@@ -221,13 +223,31 @@ class RelaySite(Site):
     noisy = False
     protocol: Any = RelayChannel
 
-    def __init__(self, resource: IResource, max_body_bytes: int, reactor: IReactorTime) -> None:
+    def __init__(
+        self,
+        resource: IResource,
+        max_body_bytes: int,
+        reactor: IReactorTime,
+        draining: Draining,
+    ) -> None:
         super().__init__(
             resource, timeout=DEADLINE_S, reactor=reactor, parsePOSTFormSubmission=False
         )
+        self.draining = draining
+        self.channels: WeakSet[RelayChannel] = WeakSet()
         self.bodies = HeldBodies()
         factory: Any = partial(RelayRequest, max_body_bytes=max_body_bytes, bodies=self.bodies)
         self.requestFactory = factory
+
+    def drain(self) -> None:
+        """Close every connection after the answer that is being given on it."""
+        for channel in self.channels:
+            channel.make_last()
+
+    @property
+    def answering_count(self) -> int:
+        """On how many connections an answer is being given, up to its last byte."""
+        return sum(channel.is_answering for channel in self.channels)
 
     def logPrefix(self) -> str:
         return "relay"
