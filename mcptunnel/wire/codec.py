@@ -30,6 +30,8 @@ _UTF8_BYTES_PER_CHAR = 4
 _KEPT_BUFFER_BYTES = 16 * KIB
 _BIN_8_BYTES = 255
 
+_LEAST_FRAME_BYTES = 3
+
 # An encoded frame starts with one byte for the array, one for the type, and then the stream id.
 _TYPE_AT = 1
 _STREAM_ID_AT = 2
@@ -149,7 +151,8 @@ class Decoder:
         unpacker, start = self._unpacker, self._read_bytes
         unpacker.feed(message)
         frames = []
-        for fields in islice(unpacker, MAX_MESSAGE_FRAMES):
+        few = len(message) <= _LEAST_FRAME_BYTES * MAX_MESSAGE_FRAMES
+        for fields in unpacker if few else islice(unpacker, MAX_MESSAGE_FRAMES):
             frames.append(frame_of(fields))
             self._read_bytes = unpacker.tell()  # at the end it would count an incomplete value, too
         if not frames or self._read_bytes != start + len(message):

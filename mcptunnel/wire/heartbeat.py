@@ -84,8 +84,7 @@ class Heartbeat:
 
     def taking(self, now_s: float) -> None:
         """Note that the peer has taken something new of what we sent: it may be slow, but not deaf."""
-        if self._unanswered_s < now_s:
-            self._unanswered_s = now_s
+        self._unanswered_s = max(self._unanswered_s, now_s)
 
     def tick(self, now_s: float) -> Beat:
         """Return what is due. After PING, send one with `token`."""

@@ -311,6 +311,7 @@ class Session:
 
     def _break_off(self, error: RemoteProtocolError) -> None:
         self._scheduler.clear()
+        self._acks.resumed()  # nothing but the GOAWAY is said
         self._put_goaway(error.code, error.text, 0.0)
         self._close()
 

@@ -119,7 +119,8 @@ def test_a_greeting_travels_alone() -> None:
 
 def test_versions_must_overlap() -> None:
     """A peer that cannot speak our version is told so."""
-    assert fresh(Role.RELAY).receive(message(Hello("i", "d", "1", versions=(2, 1))))
+    said = fresh(Role.RELAY).receive(message(Hello("i", "d", "1", versions=(2, 1))))
+    assert isinstance(said, Hello)
     assert refused(fresh(Role.RELAY), Hello("i", "d", "1", versions=(2, 3))) is (
         ErrorCode.UNSUPPORTED_VERSION
     )

@@ -206,11 +206,11 @@ def test_too_many_control_frames_are_noticed_until_they_leave() -> None:
     scheduler = scheduler_of(max_streams=2)
     for _ in range(1024 + 2 * 8):
         scheduler.put_control(encode(Window(1, 1)))
-    assert not scheduler.is_overfull
+    flags = [scheduler.is_overfull]
     scheduler.put_control(encode(Window(1, 1)))
-    assert scheduler.is_overfull
+    flags.append(scheduler.is_overfull)
     sent(scheduler)
-    assert not scheduler.is_overfull
+    assert [*flags, scheduler.is_overfull] == [False, True, False]
 
 
 def test_messages_of_bulk_data_are_full_but_not_over() -> None:
