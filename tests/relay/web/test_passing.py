@@ -199,6 +199,7 @@ def test_a_server_that_fails_without_a_word(site: TransparentSite) -> None:
 def test_a_server_that_fails_after_its_head(site: TransparentSite) -> None:
     connection = site.begin(body=PING)
     site.last.answer(200)
+    site.settle()
     site.last.fail("broken", may_have_run=True)
     site.settle()
     assert broken_off(connection)
