@@ -62,7 +62,9 @@ class RelayService(MultiService):
         site = RelaySite(self._root(config), config.limits.max_request_bytes, reactor)
         self.listening = ListeningService(config.listen, site, reactor)
         self.listening.setServiceParent(self)
-        ControlSocket(config.state_dir / SOCKET_NAME, keys, reactor, reactor).setServiceParent(self)
+        control_path, devices = config.state_dir / SOCKET_NAME, self.devices.everyone
+        control = ControlSocket(control_path, keys, reactor, reactor, devices=devices)
+        control.setServiceParent(self)
 
     def startService(self) -> None:
         """Open the store, then everything else. Raises `errors.McpTunnelError`."""

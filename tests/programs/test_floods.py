@@ -1,5 +1,6 @@
 """Agents that flood a relay, over real links: each is thrown out with a code and nobody else notices."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,8 +26,8 @@ from mcptunnel.wire.frames import (
 )
 from tests.programs.client import Client
 from tests.programs.hostile import ANNOUNCING, PING, HostileAgent, websocket_frame
-from tests.programs.process import eventually
-from tests.programs.programs import Agent, Estate, Relay
+from tests.programs.process import eventually, finished
+from tests.programs.programs import COMMAND, Agent, Estate, Relay
 from tests.programs.test_agent_loss import connected, long_call
 
 GROWTH_BYTES = 24 * 1024 * 1024
@@ -211,6 +212,15 @@ def paced(started_s: float) -> Iterator[Frame]:
     while time.monotonic() < started_s + 4:
         time.sleep(0.02)  # the pace is the point
         yield Unknown(64, 0)
+
+
+def test_status_tells_how_far_away_a_device_is(site: tuple[Relay, Client, str]) -> None:
+    """On a link that is as new, and as busy, as it likes."""
+    relay, _client, _key = site
+    told = finished((*COMMAND, "status", "--config", "relay.toml", "--json"), relay.folder)
+    (laptop,) = (device for device in json.loads(told.stdout) if device["user"] == "alice")
+    assert laptop["state"] == "connected"
+    assert 0 < laptop["round_trip_ms"] < 1000
 
 
 def test_a_black_hole_is_noticed_by_both_sides(estate: Estate) -> None:

@@ -142,6 +142,8 @@ def _text(devices: list[dict[str, Any]]) -> str:
     lines: list[str] = []
     for device in devices:
         state = "connected"
+        if "roundTripMs" in device:
+            state += f", round trip {device['roundTripMs']:g} ms"
         if device["resuming"]:
             state = f"expected back, last seen {device['lastSeen']}; calls wait for it"
         elif not device["connected"]:
