@@ -1,5 +1,6 @@
 """WebSocket frames by hand, against either end: broken ones, fragments, and a peer that lingers."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,14 @@ def test_who_pings_and_does_not_read_is_owed_one_answer() -> None:
     producer.pauseProducing()
     producer.resumeProducing()
     assert client.send(frame(9, b"more")) == b"\x8a\x04more"
+
+
+def test_the_specification_says_the_same() -> None:
+    """What a second implementation must stay below."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "protocol.md").read_text()
+    said = f"{CONTROL_BURST} pings and pongs at once and {CONTROL_PER_S:g} a second are taken"
+    assert said in page
+    assert f"and {MAX_PIECES} fragments of one message" in page
 
 
 @pytest.mark.parametrize("opcode", [9, 10])
