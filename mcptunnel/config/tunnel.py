@@ -17,11 +17,11 @@ class TunnelConfig:
 
     ping_after_s: Annotated[
         float,
-        Option("Send a ping after so many seconds without a frame.", Bounds(least=1, most=3600)),
+        Option("Send a ping after so many seconds without a frame.", Bounds(least=0.1, most=3600)),
     ] = 20.0
     dead_after_s: Annotated[
         float,
-        Option("Give up a link that was silent for so many seconds.", Bounds(least=2, most=7200)),
+        Option("Give up a link that was silent for so many seconds.", Bounds(least=1, most=7200)),
     ] = 45.0
     window_bytes: Annotated[
         int,

@@ -18,7 +18,7 @@ from mcptunnel.model import Outcome, RequestHead
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.net.exchanges import OpenExchanges
 from mcptunnel.net.link import CLOSE_NORMAL, LinkLost
-from mcptunnel.net.link_end import CLOSE_PROTOCOL_ERROR, SILENT, LinkEnd
+from mcptunnel.net.link_end import CLOSE_PROTOCOL_ERROR, DEAF, SILENT, LinkEnd
 from mcptunnel.net.owners import TunnelOwner
 from mcptunnel.wire import events
 from mcptunnel.wire.constants import ErrorCode, Role
@@ -187,6 +187,12 @@ class Tunnel:
             return False
         return notice.code is not ErrorCode.NO_ERROR or self.session.is_settled
 
+    def link_dead(self, why: str) -> None:
+        """Give up the link, though nobody closed it."""
+        self._drop_link()
+        reason = LinkLost(clean=False, code=None, text=why)
+        self._suspend(reason, self.session.settings.resume_window_s)
+
     # The machinery.
 
     def _flush_turn(self) -> None:
@@ -329,7 +335,5 @@ class Tunnel:
         self._exchanges.add(exchange)
         self._owner.exchange_opened(exchange)
 
-    def _peer_silent(self, _event: events.PeerSilent) -> None:
-        self._drop_link()
-        reason = LinkLost(clean=False, code=None, text=SILENT)
-        self._suspend(reason, self.session.settings.resume_window_s)
+    def _peer_silent(self, event: events.PeerSilent) -> None:
+        self.link_dead(DEAF if event.deaf else SILENT)

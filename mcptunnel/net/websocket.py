@@ -40,6 +40,7 @@ from mcptunnel.net.link import (
 )
 from mcptunnel.net.listen import address_text
 from mcptunnel.net.opening import Opening
+from mcptunnel.net.pace import TokenBucket
 from mcptunnel.wire.constants import SUBPROTOCOL
 
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -47,6 +48,16 @@ CLOSE_TIMEOUT_S = 3.0
 MASKS_NATIVELY: bool = USES_NVX
 """Without Autobahn's compiled part every byte that is masked costs some 80 ns: 12 MB a second."""
 MAX_REASON_BYTES = 123
+
+MAX_PIECES = 1024
+"""Fragments of one message (RFC 6455, section 5.4); a proxy may cut messages, but not into splinters.
+A frame that comes in more pieces than this is put together in between."""
+
+CONTROL_BURST = 1024
+CONTROL_PER_S = 64.0
+"""WebSocket pings and pongs that are taken: those of proxies come every few seconds."""
+
+CLOSE_POLICY_VIOLATION = 1008
 
 # RFC 6455, section 7.4: what an endpoint may send, and what is free for applications.
 _CLOSE_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
@@ -125,6 +136,7 @@ class _LinkProtocol(WebSocketProtocol):
         self._link: WebSocketLink | None = None
         self._paused = False
         self._owed_pong: bytes | None = None
+        self._control_frames = TokenBucket(CONTROL_BURST, CONTROL_PER_S)
 
     # Twisted calls these.
 
@@ -170,15 +182,43 @@ class _LinkProtocol(WebSocketProtocol):
 
     def onPing(self, payload: bytes) -> None:
         """Answer; of many, a peer that does not read gets the last answer only (section 5.5.3)."""
+        if self._is_flooded():
+            return
         if self._paused:
             self._owed_pong = payload
         else:
             self.sendPong(payload)
 
+    def onPong(self, _payload: bytes) -> None:
+        """Pass over it: we never ask."""
+        self._is_flooded()
+
+    def _is_flooded(self) -> bool:
+        """Count a control frame; end the link if there were too many."""
+        flooded = not self._control_frames.take(self._reactor.seconds())
+        if flooded and self.state == self.STATE_OPEN:
+            self._fail_connection(CLOSE_POLICY_VIOLATION, "too many pings or pongs")
+        return flooded
+
     def onMessageBegin(self, isBinary: bool) -> None:
         super().onMessageBegin(isBinary)
         if not isBinary and self.state == self.STATE_OPEN:
             self._fail_connection(CLOSE_UNSUPPORTED_DATA, "only binary messages are understood")
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        if not self.failedByMe:
+            pieces = self.frame_data
+            pieces.append(payload)
+            if len(pieces) > MAX_PIECES:
+                self.frame_data = [b"".join(pieces)]
+
+    def onMessageFrame(self, payload: Any) -> None:
+        """Take a frame, whole; empty ones count as well, or there could be any number of them."""
+        if not self.failedByMe:
+            fragments = self.message_data
+            fragments.append(payload[0] if len(payload) == 1 else b"".join(payload))
+            if len(fragments) > MAX_PIECES:
+                self._fail_connection(CLOSE_POLICY_VIOLATION, "a message in too many fragments")
 
     def onMessageEnd(self) -> None:
         parts, self.message_data = self.message_data, []

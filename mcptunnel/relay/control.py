@@ -9,7 +9,7 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ from mcptunnel.relay.control_api import (
     StatusResource,
     write_reply,
 )
+from mcptunnel.relay.control_devices import DevicesResource
+from mcptunnel.relay.devices import Device
 
 SOCKET_NAME = "control.sock"
 """The socket's name in a `state_dir`."""
@@ -51,12 +53,14 @@ class ControlSocket(Service):
         keys: KeyDirectory,
         reactor: IReactorUNIX,
         clock: IReactorTime,
+        *,
         status: Callable[[], RelayStatus],
+        devices: Callable[[], Sequence[Device]] = tuple,
     ) -> None:
         self._path = path
         self._clock = clock
         self._answers = Answers()
-        self._site: Any = control_site(keys, clock, self._answers, status)
+        self._site: Any = control_site(keys, status, devices, clock, self._answers)
         self._reactor = reactor
         self._name: UnixPath | None = None
         self._port: IListeningPort | None = None
@@ -117,7 +121,11 @@ def remove_stale_socket(path: Path, name: str) -> None:
 
 
 def control_site(
-    keys: KeyDirectory, clock: IReactorTime, answers: Answers, status: Callable[[], RelayStatus]
+    keys: KeyDirectory,
+    status: Callable[[], RelayStatus],
+    devices: Callable[[], Sequence[Device]],
+    clock: IReactorTime,
+    answers: Answers,
 ) -> Site:
     """Return the site of the control socket, without access log."""
     root, api, version = NotFound(), NotFound(), NotFound()
@@ -125,6 +133,7 @@ def control_site(
     api.putChild(b"v1", version)
     version.putChild(b"keys", KeysResource(keys, answers))
     version.putChild(b"status", StatusResource(status, answers))
+    version.putChild(b"devices", DevicesResource(devices, answers))
     return QuietSite(OwnerOnly(root), reactor=clock)
 
 

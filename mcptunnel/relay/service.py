@@ -76,8 +76,15 @@ class RelayService(MultiService):
         self._site = RelaySite(root, config.limits.max_request_bytes, reactor, self._draining)
         self.listening = ListeningService(config.listen, self._site, reactor)
         self.listening.setServiceParent(self)
-        socket_path = config.state_dir / SOCKET_NAME
-        ControlSocket(socket_path, keys, reactor, reactor, self._status).setServiceParent(self)
+        control = ControlSocket(
+            config.state_dir / SOCKET_NAME,
+            keys,
+            reactor,
+            reactor,
+            status=self._status,
+            devices=self.devices.everyone,
+        )
+        control.setServiceParent(self)
 
     def startService(self) -> None:
         """Open the store, then everything else. Raises `errors.McpTunnelError`."""

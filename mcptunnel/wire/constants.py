@@ -22,6 +22,9 @@ MAX_WINDOW_BYTES = 2**31 - 1
 """No window may ever hold more credit than this."""
 
 MAX_MESSAGE_BYTES = 256 * KIB
+MAX_MESSAGE_FRAMES = 32 * KIB
+"""More than fit into a message of the size at which it is full, even of the smallest: 3 bytes each."""
+
 MAX_DATA_BYTES = 32 * KIB
 MAX_HEADER_COUNT = 256
 MAX_HEADERS_CHARS = 56 * KIB
@@ -96,6 +99,7 @@ class ErrorCode(IntEnum):
     REVOKED = 11
     SHUTDOWN = 12
     TIMEOUT = 13
+    FLOOD = 14
 
     @property
     def sentence(self) -> str:
@@ -118,4 +122,5 @@ _SENTENCES = {
     ErrorCode.REVOKED: "Access was revoked.",
     ErrorCode.SHUTDOWN: "The sender is stopping.",
     ErrorCode.TIMEOUT: "Something took too long.",
+    ErrorCode.FLOOD: "The peer sent too much that leads to nothing.",
 }

@@ -1,14 +1,14 @@
 """What goes out next.
 
-Three queues, in this order: frames about the link (HELLO, WELCOME, PING, PONG, ACK), which nothing may
-delay; control frames, in the order in which they were made; and the bodies, of which every stream
+Three queues, in this order: frames about the link (PING, PONG, ACK), which nothing may delay, and of
+which only the newest of each type is worth sending; control frames, in the order in which they were made; and the bodies, of which every stream
 with bytes and credit sends one DATA frame per turn. Bodies stay uncut until they are handed out: the
 later the choice, the fairer the turns and the larger the frames.
 """
 
 from collections import OrderedDict, deque
 
-from mcptunnel.wire.codec import data_prefix, data_size, encode
+from mcptunnel.wire.codec import data_prefix, data_size, encode, type_of, without_stream
 from mcptunnel.wire.constants import HIGH_WATER_BYTES, KIB, LOW_WATER_BYTES
 from mcptunnel.wire.frames import End
 from mcptunnel.wire.settings import Settings
@@ -16,6 +16,9 @@ from mcptunnel.wire.windows import SendWindow
 
 _TURN_OVERHEAD_BYTES = 32
 """The frame around the bytes of a turn, and an END behind it, are never longer than this."""
+
+_CONTROL_FRAMES_PER_STREAM = 8
+_CONTROL_FRAMES_BESIDE = 1024
 
 _LEAST_TURN_BYTES = KIB
 """With less room than this, a message is full: better a new one than a splinter."""
@@ -122,25 +125,44 @@ class Outbox:
 class Scheduler:
     """The queues of one session.
 
-    `numbered_count` is the number of the last numbered frame that was handed out.
+    `numbered_count` is the number of the last numbered frame that was handed out. `is_overfull` says
+    that more control frames wait than the live streams of two honest sides can need: each has at most
+    its OPEN or HEAD, two WINDOW and a RESET. Then it is the peer that makes us answer and does not read.
     """
 
-    __slots__ = ("_control", "_link", "_settings", "_turns", "numbered_count")
+    __slots__ = (
+        "_control",
+        "_link",
+        "_most_control",
+        "_settings",
+        "_turns",
+        "is_overfull",
+        "numbered_count",
+    )
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._link: deque[bytes] = deque()
+        self._link: dict[int, bytes] = {}  # by type
         self._control: deque[bytes] = deque()
         self._turns: OrderedDict[int, Outbox] = OrderedDict()
+        self._most_control = (
+            _CONTROL_FRAMES_BESIDE + _CONTROL_FRAMES_PER_STREAM * settings.max_streams
+        )
+        self.is_overfull = False
         self.numbered_count = 0
 
     def put_link(self, frame: bytes) -> None:
-        """Queue an encoded frame that is about the link; it goes before everything else."""
-        self._link.append(frame)
+        """Queue an encoded frame that is about the link; it goes before everything else.
+
+        One of the same type that still waits is out of date.
+        """
+        self._link[type_of(frame)] = frame
 
     def put_control(self, frame: bytes) -> None:
         """Queue an encoded frame that keeps its order, before all bodies."""
         self._control.append(frame)
+        if len(self._control) > self._most_control:
+            self.is_overfull = True
 
     def wake(self, outbox: Outbox) -> None:
         """Give a stream its turns, if it is ready; call after bytes, END or credit were added."""
@@ -150,6 +172,18 @@ class Scheduler:
     def drop(self, stream_id: int) -> None:
         """Take the turns from a stream that is gone."""
         self._turns.pop(stream_id, None)
+
+    def retract(self, stream_id: int) -> bool:
+        """Take back what waits of a stream that is dropped; return whether its OPEN did.
+
+        Then the peer never hears of it. So dropped streams take no room while nothing can be sent.
+        """
+        self.drop(stream_id)
+        if not self._control:
+            return False
+        kept, has_open = without_stream(self._control, stream_id)
+        self._control = deque(kept)
+        return has_open
 
     def clear_link(self) -> None:
         """Forget what is about the link: it is gone."""
@@ -163,28 +197,33 @@ class Scheduler:
 
     def link_message(self) -> bytes | None:
         """Return the next message of frames about the link alone, or None."""
-        parts: list[bytes | memoryview] = []
-        self._fill(parts, self._link, self._settings.message_bytes)
-        return b"".join(parts) if parts else None
+        if not self._link:
+            return None
+        message = b"".join(self._link.values())
+        self._link.clear()
+        return message
 
     def next_message(self) -> tuple[bytes, int, list[Outbox]] | None:
         """Return the next message, or None.
 
         With it come how many of its bytes, at the start, are about the link, and the outboxes that
-        ended or drained by it. A message is at most `message_bytes` long, or it is a single frame.
+        ended or drained by it. A message is at most `message_bytes` long, or it is a single frame; those
+        about the link, at most one of each type, come on top if need be.
         """
         parts: list[bytes | memoryview] = []
         room = self._settings.message_bytes
         link_bytes = 0
         if self._link:
-            left = self._fill(parts, self._link, room)
-            room, link_bytes = left, room - left
-        if self._control and not self._link:
+            parts.append(self.link_message() or b"")
+            link_bytes = len(parts[0])
+            room -= link_bytes
+        if self._control:
             queued = len(self._control)
             room = self._fill(parts, self._control, room)
             self.numbered_count += queued - len(self._control)
+            self.is_overfull = False
         changed: list[Outbox] = []
-        if self._turns and not self._control and not self._link:
+        if self._turns and not self._control:
             self._take_turns(parts, room, changed)
         if not parts:
             return None

@@ -17,6 +17,7 @@ from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.errors import GoingAway, LocalProtocolError, RemoteProtocolError
 from mcptunnel.wire.exchanges import Exchanges
 from mcptunnel.wire.fields import fitted
+from mcptunnel.wire.floods import Floods, flood
 from mcptunnel.wire.frames import (
     UNNUMBERED,
     Ack,
@@ -47,14 +48,17 @@ class Session:
         self.going_away: Goaway | None = None
         self.role = role
         self.settings = settings
-        self._now_s = now_s
+        self._floods = Floods(now_s)
+        self._peer_received_count = 0
         self._events: list[events.Event] = []
         self._decoder = Decoder(settings.max_message_bytes)
         self._scheduler = Scheduler(settings)
-        self._heartbeat = Heartbeat(settings, now_s)
+        self._heartbeat = Heartbeat(role, settings, now_s)
         self._acks = Acks()
         self._replay = ReplayBuffer(settings.replay_bytes)
-        self._exchanges = Exchanges(role, settings, peer_limits, self._scheduler, self._emit)
+        self._exchanges = Exchanges(
+            role, settings, peer_limits, self._scheduler, self._floods, self._emit
+        )
         self._steps: dict[type[Any], Callable[[Any], None]] = {
             **self._exchanges.steps,
             Hello: self._on_late_greeting,
@@ -81,6 +85,7 @@ class Session:
         """
         if not self._advance(SessionStep.RESUME):
             raise LocalProtocolError(f"{self.state.value} sessions cannot be resumed")
+        self._floods.now_s = now_s
         self._heartbeat.renew(now_s)
         self._acks.resumed()
         try:
@@ -122,10 +127,11 @@ class Session:
         """Do what `next_tick_s` was waiting for: queue PING or ACK, or report `PeerSilent`."""
         if self.state is not SessionState.OPEN:
             return
+        self._floods.now_s = now_s
         self._acks.tick(now_s)
         beat = self._heartbeat.tick(now_s)
-        if beat is Beat.SILENT:
-            self._emit(events.PeerSilent())
+        if beat in {Beat.SILENT, Beat.DEAF}:
+            self._emit(events.PeerSilent(deaf=beat is Beat.DEAF))
         elif beat is Beat.PING:
             self._scheduler.put_link(encode(Ping(self._heartbeat.token)))
 
@@ -143,7 +149,10 @@ class Session:
 
     @property
     def round_trip_s(self) -> float | None:
-        """The round-trip time of the last PING that was answered."""
+        """The time from the last PING that was answered to its PONG, as told by the clock of `now_s`.
+
+        Known from about one round trip after the beginning of the first link.
+        """
         return self._heartbeat.round_trip_s
 
     # Streams.
@@ -219,7 +228,7 @@ class Session:
         """
         if self.state is not SessionState.OPEN:
             return
-        self._now_s = now_s
+        self._floods.now_s = now_s
         self._heartbeat.heard(now_s)
         steps = self._steps
         numbered_count = 0
@@ -229,6 +238,8 @@ class Session:
                 steps[frame_class](frame)
                 if frame_class not in UNNUMBERED:
                     numbered_count += 1
+            if self._scheduler.is_overfull:
+                raise flood("too many frames have to be answered and none is taken")
         except RemoteProtocolError as error:
             self._break_off(error)
             raise
@@ -263,6 +274,7 @@ class Session:
     # Frames about the session.
 
     def _on_goaway(self, frame: Goaway) -> None:
+        self._floods.question()
         self.going_away = frame
         self._emit(
             events.PeerGoingAway(frame.last_stream_id, frame.code, frame.text, frame.retry_after_s)
@@ -270,13 +282,21 @@ class Session:
         self._exchanges.lose_above(frame.last_stream_id)
 
     def _on_ping(self, frame: Ping) -> None:
+        self._floods.question()
         self._scheduler.put_link(encode(Pong(frame.token)))
+        if self._heartbeat.asked(self._floods.now_s):
+            self._scheduler.put_link(encode(Ping(self._heartbeat.token)))
 
     def _on_pong(self, frame: Pong) -> None:
-        self._heartbeat.pong(frame.token, self._now_s)
+        self._floods.idle()
+        self._heartbeat.pong(frame.token, self._floods.now_s)
 
     def _on_ack(self, frame: Ack) -> None:
+        self._floods.idle()
         self._replay.acked(frame.received_count)
+        if frame.received_count > self._peer_received_count:
+            self._peer_received_count = frame.received_count
+            self._heartbeat.taking(self._floods.now_s)
 
     def _on_late_greeting(self, frame: Frame) -> None:
         name = type(frame).__name__.upper()
@@ -284,6 +304,7 @@ class Session:
 
     def _on_unknown(self, frame: Unknown) -> None:
         """Pass over an optional frame of a type that we do not know."""
+        self._floods.idle()
 
     def _put_goaway(self, code: ErrorCode, text: str, retry_after_s: float) -> None:
         last_stream_id = self._exchanges.table.highest_peer_id
@@ -300,6 +321,7 @@ class Session:
 
     def _break_off(self, error: RemoteProtocolError) -> None:
         self._scheduler.clear()
+        self._acks.resumed()  # nothing but the GOAWAY is said
         self._put_goaway(error.code, error.text, 0.0)
         self._close()
 

@@ -201,7 +201,7 @@ def revoked_in_relay(tmp_path: Path, running_reactor: Any) -> Any:
     store.start()
     keys = StoredKeys(store, random=os.urandom, now_s=lambda: 5.0, revoked=revoked.append)
     control = ControlSocket(
-        state_dir / "control.sock", keys, running_reactor, running_reactor, idle
+        state_dir / "control.sock", keys, running_reactor, running_reactor, status=idle
     )
     control.startService()
     yield revoked

@@ -182,7 +182,7 @@ def test_nothing_is_sent_before_the_greeting_of_the_new_link() -> None:
     lone.turn()
     greeting, frames = lone.link.take()
     assert len(greeting) == 1
-    assert [type(frame) for frame in frames] == [Open, Data, End]
+    assert [type(frame) for frame in frames] == [Ping, Open, Data, End]
 
 
 def test_numbers_that_cannot_be_true_are_answered_with_the_code() -> None:
@@ -246,8 +246,8 @@ def test_an_acknowledgement_follows_in_time() -> None:
     assert lone.link.take() == []
     lone.clock.advance(0.1)
     assert lone.link.take() == [[Ack(1)]]
-    lone.clock.advance(19.9)
-    assert lone.link.take() == [[Ping(1)]]
+    lone.clock.advance(24.9)
+    assert lone.link.take() == [[Ping(2)]]
 
 
 def test_a_mistake_in_hearing_of_the_suspension_is_logged(

@@ -15,7 +15,7 @@ from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.wire.codec import Decoder, encode
 from mcptunnel.wire.constants import Role
 from mcptunnel.wire.events import PeerGoingAway
-from mcptunnel.wire.frames import Frame, Goaway, Hello, Welcome
+from mcptunnel.wire.frames import Frame, Goaway, Hello, Pong, Welcome
 from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Limits, Settings
 
@@ -216,8 +216,10 @@ class Lone:
         return self.owner.tunnel
 
     def greeted(self) -> "Lone":
-        """Let the agent say HELLO and the relay answer."""
+        """Let the agent say HELLO and the relay answer, and the first PING be answered at once."""
         self.receive(HELLO)
+        self.turn()
+        self.receive(Pong(1))
         self.turn()
         self.link.take()
         return self

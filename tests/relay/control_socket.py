@@ -52,7 +52,7 @@ class Served:
     def __init__(self, path: Path, reactor: Any) -> None:
         self.path = path
         self.keys = Keys()
-        self.service = ControlSocket(path, self.keys, reactor, reactor, idle)
+        self.service = ControlSocket(path, self.keys, reactor, reactor, status=idle)
 
     async def request(self, method: str, path: str, body: Any = None) -> Any:
         return await deferToThread(ControlClient(self.path).request, method, path, body)

@@ -141,7 +141,7 @@ async def test_a_stop_waits_only_so_long(tmp_path: Path, running_reactor: Any) -
     path, clock = tmp_path / "control.sock", Clock()
     keys = Keys()
     keys.wait = Deferred()
-    service = ControlSocket(path, keys, running_reactor, clock, idle)
+    service = ControlSocket(path, keys, running_reactor, clock, status=idle)
     service.startService()
     with ask(path):
         await turns(running_reactor)

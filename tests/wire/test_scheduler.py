@@ -4,11 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcptunnel.model import ResponseHead
 from mcptunnel.wire.codec import Decoder, encode
 from mcptunnel.wire.constants import HIGH_WATER_BYTES, KIB, LOW_WATER_BYTES, ErrorCode
-from mcptunnel.wire.frames import Data, End, Frame, Ping, Reset, Window
+from mcptunnel.wire.frames import (
+    Ack,
+    Data,
+    End,
+    Frame,
+    Head,
+    Open,
+    Ping,
+    Pong,
+    Reset,
+    Window,
+)
 from mcptunnel.wire.scheduler import Outbox, Scheduler
 from mcptunnel.wire.settings import Settings
+from tests.wire.pairs import REQUEST
 
 PLENTY = 2**30
 
@@ -152,10 +165,52 @@ def test_a_frame_over_the_message_size_travels_alone() -> None:
 def test_a_full_link_queue_comes_before_control() -> None:
     """While link frames fill messages, control frames wait."""
     scheduler = scheduler_of(message_bytes=4)
-    for token in (1, 2):
-        scheduler.put_link(encode(Ping(token)))
+    scheduler.wake(filled(3, b"body"))
     scheduler.put_control(encode(End(1)))
-    assert sent(scheduler) == [[Ping(1)], [Ping(2)], [End(1)]]
+    for frame in (Ping(1), Pong(2)):
+        scheduler.put_link(encode(frame))
+    assert sent(scheduler)[:2] == [[Ping(1), Pong(2)], [End(1)]]
+
+
+def test_of_frames_about_the_link_only_the_newest_waits() -> None:
+    """Whoever asks and never reads makes us keep one answer, of every kind."""
+    scheduler = scheduler_of()
+    for number in range(1000):
+        for frame in (Pong(number), Ack(number), Ping(number)):
+            scheduler.put_link(encode(frame))
+    assert sent(scheduler) == [[Pong(999), Ack(999), Ping(999)]]
+
+
+def test_what_is_dropped_unsent_is_never_heard_of() -> None:
+    """While nothing can be sent, streams that come and go leave nothing in the queue."""
+    scheduler = scheduler_of()
+    for stream_id in (1, 129, 2**40 + 1):
+        scheduler.put_control(encode(Open(stream_id, REQUEST)))
+        scheduler.put_control(encode(Window(stream_id, 9)))
+    scheduler.put_control(encode(Head(2, ResponseHead(200))))
+    scheduler.wake(filled(129, b"body"))
+    assert scheduler.retract(129)
+    assert not scheduler.retract(2), "no OPEN of ours was among it"
+    assert not scheduler.retract(3)
+    assert sent(scheduler) == [
+        [
+            *(Open(1, REQUEST), Window(1, 9)),
+            *(Open(2**40 + 1, REQUEST), Window(2**40 + 1, 9)),
+        ]
+    ]
+    assert not scheduler.retract(1)
+
+
+def test_too_many_control_frames_are_noticed_until_they_leave() -> None:
+    """Eight for each stream and 1,024 beside; then the flag is up."""
+    scheduler = scheduler_of(max_streams=2)
+    for _ in range(1024 + 2 * 8):
+        scheduler.put_control(encode(Window(1, 1)))
+    flags = [scheduler.is_overfull]
+    scheduler.put_control(encode(Window(1, 1)))
+    flags.append(scheduler.is_overfull)
+    sent(scheduler)
+    assert [*flags, scheduler.is_overfull] == [False, True, False]
 
 
 def test_messages_of_bulk_data_are_full_but_not_over() -> None:
@@ -251,9 +306,11 @@ def test_frames_about_the_link_can_go_alone() -> None:
     scheduler = scheduler_of(message_bytes=8)
     scheduler.put_control(encode(Window(1, 1)))
     assert scheduler.link_message() is None
-    for token in range(3):
-        scheduler.put_link(encode(Ping(token)))
-    assert scheduler.link_message() == encode(Ping(0)) + encode(Ping(1))
+    scheduler.put_link(encode(Ping(0)))
+    scheduler.put_link(encode(Ack(1)))
+    assert scheduler.link_message() == encode(Ping(0)) + encode(Ack(1))
+    assert scheduler.link_message() is None
+    scheduler.put_link(encode(Ping(1)))
     scheduler.clear_link()
     assert scheduler.link_message() is None
     assert scheduler.next_message() == (encode(Window(1, 1)), 0, [])

@@ -70,17 +70,37 @@ def test_every_frame_class_has_a_step() -> None:
 
 
 def test_a_quiet_session_pings_and_measures() -> None:
-    """PING after 20 s of silence; the answer gives the round-trip time."""
+    """The agent's PING after 20 s of silence is the sign of life for both; its answer is measured.
+
+    With every second answer the relay's own PING goes along, so that it knows the time as well.
+    """
     relay, agent = joined()
-    assert relay.next_tick_s == 20.0
-    relay.tick(19.0)
-    assert said(relay) == []
-    relay.tick(20.0)
-    assert carry(relay, agent, 20.1) == []
-    assert carry(agent, relay, 20.25) == []
-    assert relay.round_trip_s == 0.25
-    assert agent.round_trip_s is None
-    assert relay.next_tick_s == pytest.approx(40.25)
+    assert (relay.next_tick_s, agent.next_tick_s) == (25.0, 20.0)
+    agent.tick(19.0)
+    assert said(agent) == []
+    agent.tick(20.0)
+    assert carry(agent, relay, 20.125) == []
+    assert relay.next_tick_s == 45.125
+    assert carry(relay, agent, 20.25) == []
+    assert (agent.round_trip_s, relay.round_trip_s) == (0.25, 0.0)
+    assert agent.next_tick_s == 40.25
+    agent.tick(40.25)
+    assert carry(agent, relay, 40.5) == []
+    assert carry(relay, agent, 40.75) == []
+    assert carry(agent, relay, 41.0) == []
+    assert (agent.round_trip_s, relay.round_trip_s) == (0.5, 0.5)
+    assert (said(relay), said(agent)) == ([], [])
+
+
+def test_a_new_session_measures_at_once() -> None:
+    """Nobody has to wait for a quiet moment to know how far away the peer is."""
+    settings = Settings()
+    session = Session(Role.RELAY, settings, settings.limits, 5.0)
+    assert session.next_tick_s == 5.0
+    session.tick(5.0)
+    assert said(session) == [Ping(1)]
+    session.receive(message(Pong(1)), 5.5)
+    assert session.round_trip_s == 0.5
 
 
 def test_a_silent_peer_is_reported_once() -> None:

@@ -143,6 +143,8 @@ def _text(devices: list[dict[str, Any]]) -> str:
     lines: list[str] = []
     for device in devices:
         state = "connected"
+        if "roundTripMs" in device:
+            state += f", round trip {device['roundTripMs']:g} ms"
         if device["stopping"]:
             state = "stopping, and takes no new calls"
         elif device["resuming"]:

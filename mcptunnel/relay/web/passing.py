@@ -33,6 +33,10 @@ BAD_GATEWAY: Final = 502
 UNAVAILABLE: Final = 503
 RETRY_AFTER_S: Final = 1
 
+LEAST_PIECE_BYTES: Final = 4096
+"""Smaller pieces are joined while the client's connection is full, or many would take far more room than
+their bytes."""
+
 _ALWAYS: Final = (
     ("x-content-type-options", "nosniff"),
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'; sandbox"),
@@ -95,6 +99,7 @@ class Passing(ExchangeReceiver):
         self._lasting: LastingStream | None = None
         self._full = False
         self._held_bytes = 0
+        self._small = bytearray()
 
     def begin(self, exchange: Exchange) -> None:
         """Begin with an exchange that was opened for the request."""
@@ -165,11 +170,18 @@ class Passing(ExchangeReceiver):
                 return
         if self._lasting is not None:
             self._lasting.passed(data)
-        self._http.write(data)
         if self._boundary is not None:
             self._boundary.passed(data)
             self.was_heard = True
         self._held_bytes += len(data)
+        if self._full and len(self._small) + len(data) < LEAST_PIECE_BYTES:
+            self._small += data
+            return
+        if self._small:
+            self._small += data
+            self._write_small()
+        else:
+            self._http.write(data)
         if not self._full:
             self._took()
 
@@ -196,6 +208,7 @@ class Passing(ExchangeReceiver):
             return
         if not self._http.body_in.is_complete:
             self._drop(ErrorCode.CANCEL, "the answer is complete")
+        self._write_small()
         self._finish()
         self._http.finish()
 
@@ -255,7 +268,13 @@ class Passing(ExchangeReceiver):
 
     def resumeProducing(self) -> None:
         self._full = False
+        self._write_small()
         self._took()
+
+    def _write_small(self) -> None:
+        if self._small:
+            small, self._small = bytes(self._small), bytearray()
+            self._http.write(small)
 
     def stopProducing(self) -> None:
         """Nothing to do: `when_gone` tells."""

@@ -165,6 +165,31 @@ def test_a_slow_client_stops_its_own_server(site: TransparentSite) -> None:
     assert connection.answer.is_complete
 
 
+def test_small_pieces_for_a_slow_client_are_joined(site: TransparentSite) -> None:
+    """A window of bytes sent one by one, while the client does not read: what is kept is a few pieces."""
+    connection = site.begin("GET")
+    asked = site.last
+    asked.answer(200)
+    site.settle()
+    written: list[int] = []
+    write = connection.wire.writeSequence
+    connection.wire.writeSequence = lambda data: (written.append(1), write(data))  # type: ignore[method-assign,func-returns-value]  # it counts
+    connection.slow_down()
+    body = bytes(number % 251 for number in range(20_000))
+    for at in range(len(body)):
+        asked.send(body[at : at + 1])
+        if not at % 50:
+            site.settle()
+    site.settle()
+    assert len(written) < 20
+    connection.go_on()
+    asked.send(b"end")
+    asked.end()
+    site.settle()
+    assert connection.answer.body == body + b"end"
+    assert connection.answer.is_complete
+
+
 def test_a_client_that_goes_ends_the_request(site: TransparentSite) -> None:
     for with_head in (False, True):
         connection = site.begin("GET")
@@ -202,6 +227,7 @@ def test_a_server_that_fails_without_a_word(site: TransparentSite) -> None:
 def test_a_server_that_fails_after_its_head(site: TransparentSite) -> None:
     connection = site.begin(body=PING)
     site.last.answer(200)
+    site.settle()
     site.last.fail("broken", may_have_run=True)
     site.settle()
     assert broken_off(connection)
