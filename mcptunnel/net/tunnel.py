@@ -187,9 +187,9 @@ class Tunnel:
         self._perform()
 
     def _send(self) -> None:
-        end = self._end
+        end, now_s = self._end, self._reactor.seconds()
         while end is not None and end.link is not None and not end.is_paused:
-            message = self.session.message_to_send()
+            message = self.session.message_to_send(now_s)
             if message is None:
                 break
             end.link.send_message(message)

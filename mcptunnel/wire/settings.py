@@ -34,7 +34,7 @@ class Settings:
     max_data_bytes: int = MAX_DATA_BYTES
     ping_after_s: float = 20.0
     dead_after_s: float = 45.0
-    message_bytes: int = 64 * KIB
+    message_bytes: int = 65 * KIB
     max_message_bytes: int = MAX_MESSAGE_BYTES
     replay_bytes: int = 1024 * KIB
     resume_window_s: float = 60.0

@@ -5,13 +5,15 @@ from math import inf
 import pytest
 
 from mcptunnel.model import Outcome, ResponseHead
-from mcptunnel.wire.constants import ErrorCode, Role
+from mcptunnel.wire.codec import Decoder
+from mcptunnel.wire.constants import KIB, ErrorCode, Role
 from mcptunnel.wire.errors import GoingAway, RemoteProtocolError
 from mcptunnel.wire.events import (
     PeerGoingAway,
     PeerSilent,
     StreamLost,
 )
+from mcptunnel.wire.flight import LEAST_BYTES
 from mcptunnel.wire.frames import (
     FRAME_CLASSES,
     Ack,
@@ -28,6 +30,7 @@ from mcptunnel.wire.frames import (
     Window,
 )
 from mcptunnel.wire.lifecycle import SessionState
+from mcptunnel.wire.scheduler import LIGHT_BYTES
 from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Settings
 from tests.wire.pairs import HELLO, REQUEST, WELCOME, carry, joined, message, said, stream_between
@@ -218,3 +221,29 @@ def test_frames_on_a_stream_that_never_was(role: Role, frame: Frame) -> None:
     """An id that nobody opened is an error, whoever could have opened it."""
     session = joined()[role is Role.AGENT]
     assert broken(session, frame) is ErrorCode.PROTOCOL_ERROR
+
+
+def test_a_small_answer_comes_within_what_is_under_way() -> None:
+    """Bulk that waits does not grow the queue before it: not more than the limit is ever handed out."""
+    relay, agent = joined()
+    bulk = [stream_between(relay, agent) for _ in range(10)]
+    small = stream_between(relay, agent)
+    for stream_id in bulk:
+        agent.send_head(stream_id, RESPONSE)
+        agent.send_data(stream_id, bytes(200 * KIB))
+    under_way_bytes = 0
+    while (made := agent.message_to_send(1.0)) is not None:
+        under_way_bytes += len(made)
+        relay.receive(made, 1.05)
+    assert under_way_bytes < LEAST_BYTES + 10 * LIGHT_BYTES + Settings().message_bytes
+    agent.send_head(small, RESPONSE)
+    agent.send_data(small, b"answer")
+    agent.send_end(small)
+    made = agent.message_to_send(1.0)
+    assert made is not None
+    assert Decoder().decode(made) == [Head(small, RESPONSE), Data(small, b"answer"), End(small)]
+    assert agent.message_to_send(1.0) is None
+    carry(relay, agent, 1.1)  # an ACK
+    made = agent.message_to_send(1.1)
+    assert made is not None
+    assert len(made) > 60 * KIB
