@@ -8,7 +8,7 @@ Time is an argument everywhere, in seconds of any monotonic clock.
 
 from collections import deque
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from mcptunnel.wire.constants import ACK_AFTER_BYTES, KIB
 
@@ -23,14 +23,9 @@ _RATE_PERIOD_S: Final = 1.0
 _RATE_PERIOD_ROUND_TRIPS: Final = 10.0
 
 
-class _Sent(NamedTuple):
-    """A message under way with the number of its last frame, and what had been delivered before it."""
-
-    last_count: int
-    size_bytes: int
-    sent_s: float
-    delivered_bytes: int
-    delivered_s: float
+_Sent: TypeAlias = tuple[int, int, float, int, float]
+"""A message under way: the number of its last frame, its size, when it was sent, and how many bytes had
+been delivered when, at that time. (A tuple, for there is one for every message.)"""
 
 
 class Flight:
@@ -80,7 +75,7 @@ class Flight:
         """Note a message that is handed out; `count` is the number of its last frame."""
         if not self._sent:
             self._delivered_s = now_s  # it was idle before, which says nothing about the path
-        self._sent.append(_Sent(count, size_bytes, now_s, self._delivered_bytes, self._delivered_s))
+        self._sent.append((count, size_bytes, now_s, self._delivered_bytes, self._delivered_s))
         self.under_way_bytes += size_bytes
         if self.under_way_bytes >= self.limit_bytes:
             self.is_full = True
@@ -92,35 +87,36 @@ class Flight:
         Only an ACK for so much that the peer did not wait with it tells something about the path.
         """
         sent, last, before_bytes = self._sent, None, self.under_way_bytes
-        while sent and sent[0].last_count <= count:
+        while sent and sent[0][0] <= count:
             last = sent.popleft()
-            self.under_way_bytes -= last.size_bytes
+            self.under_way_bytes -= last[1]
         if last is None:
             return
         arrived_bytes = before_bytes - self.under_way_bytes
         self._delivered_bytes += arrived_bytes
         self._delivered_s = now_s
-        if arrived_bytes >= ACK_AFTER_BYTES and now_s > last.sent_s:
+        if arrived_bytes >= ACK_AFTER_BYTES and now_s > last[2]:
             self._measure(last, now_s)
         self.is_full = self.under_way_bytes >= (1 if self._is_probing else self.limit_bytes)
 
     def _measure(self, last: _Sent, now_s: float) -> None:
-        round_trip_s = now_s - last.sent_s
+        count, _, sent_s, before_bytes, before_s = last
+        round_trip_s = now_s - sent_s
         if round_trip_s <= self._round_trip_s or (self._is_probing and not self.under_way_bytes):
             self._round_trip_s = round_trip_s
             self._round_trip_at_s = now_s
             self._is_probing = False
         elif now_s > self._round_trip_at_s + _PROBE_AFTER_S:
             self._is_probing = True
-        self._note_rate(last, now_s)
-        rate = max(self._best_rate, self._former_rate)
-        wanted_bytes = int(_GAIN * rate * self._round_trip_s)
+        rate = (self._delivered_bytes - before_bytes) / (now_s - before_s)
+        self._note_rate(rate, count <= self._full_count, now_s)
+        best_rate = max(self._best_rate, self._former_rate)
+        wanted_bytes = int(_GAIN * best_rate * self._round_trip_s)
         self.limit_bytes = min(max(LEAST_BYTES, wanted_bytes), self._most_bytes)
 
-    def _note_rate(self, last: _Sent, now_s: float) -> None:
-        """Keep the best rate of two periods; one with little to send does not begin a new period."""
-        rate = (self._delivered_bytes - last.delivered_bytes) / (now_s - last.delivered_s)
-        if last.last_count <= self._full_count and now_s >= self._rate_until_s:
+    def _note_rate(self, rate: float, was_full: bool, now_s: float) -> None:
+        """Keep the best rate of two periods; a time with little to send does not begin a new one."""
+        if was_full and now_s >= self._rate_until_s:
             self._former_rate, self._best_rate = self._best_rate, 0.0
             period_s = max(_RATE_PERIOD_S, _RATE_PERIOD_ROUND_TRIPS * self._round_trip_s)
             self._rate_until_s = now_s + period_s
