@@ -35,6 +35,7 @@ def settings_of(config: TunnelConfig) -> Settings:
     """Return the session settings that a configuration asks for."""
     return Settings(
         window_bytes=config.window_bytes,
+        grown_window_bytes=config.grown_window_bytes,
         max_streams=config.max_streams,
         ping_after_s=config.ping_after_s,
         dead_after_s=config.dead_after_s,

@@ -18,7 +18,7 @@ from mcptunnel.wire.frames import Data, End, Head, Open, Reset, Window
 from mcptunnel.wire.scheduler import Outbox, Scheduler
 from mcptunnel.wire.settings import Limits, Settings
 from mcptunnel.wire.streams import HalfState, HalfStep, Stream, StreamTable
-from mcptunnel.wire.windows import ReceiveWindow
+from mcptunnel.wire.windows import Growth, ReceiveWindow
 
 FIRST_CREDIT_BYTES = 64 * 1024 * KIB
 """The most that we take of the credit with which a peer lets a stream begin; no honest one has more."""
@@ -53,6 +53,7 @@ class Exchanges:
         self._scheduler = scheduler
         self._emit = emit
         self.table = StreamTable(role)
+        self._growth = Growth(settings.grown_window_bytes)
 
     # What we do.
 
@@ -179,12 +180,15 @@ class Exchanges:
 
     def _add(self, stream_id: int, *, ours: bool) -> None:
         outbox = Outbox(stream_id, min(self._peer_limits.window_bytes, FIRST_CREDIT_BYTES))
-        window = ReceiveWindow(self._settings.window_bytes)
+        window = ReceiveWindow(self._settings.window_bytes, self._growth)
         self.table.add(Stream(stream_id, ours, outbox, window))
 
     def _remove(self, stream_id: int) -> Stream | None:
         self._scheduler.drop(stream_id)
-        return self.table.remove(stream_id)
+        stream = self.table.remove(stream_id)
+        if stream is not None:
+            stream.window.close()
+        return stream
 
     def _forget_if_finished(self, stream_id: int) -> None:
         stream = self.table.get(stream_id)

@@ -9,6 +9,7 @@ from mcptunnel.wire.codec import Decoder
 from mcptunnel.wire.constants import KIB, ErrorCode, Role
 from mcptunnel.wire.errors import GoingAway, RemoteProtocolError
 from mcptunnel.wire.events import (
+    DataReceived,
     PeerGoingAway,
     PeerSilent,
     StreamLost,
@@ -221,6 +222,28 @@ def test_frames_on_a_stream_that_never_was(role: Role, frame: Frame) -> None:
     """An id that nobody opened is an error, whoever could have opened it."""
     session = joined()[role is Role.AGENT]
     assert broken(session, frame) is ErrorCode.PROTOCOL_ERROR
+
+
+def test_a_stream_that_is_read_quickly_gets_a_larger_window_for_its_life() -> None:
+    """Over a long path a window per round trip is too little; a reset gives back what it got."""
+    grows = Settings(window_bytes=64 * KIB, grown_window_bytes=256 * KIB)
+    relay, agent = joined(relay_settings=grows)
+    for _ in range(200):
+        stream_id = stream_between(relay, agent)
+        agent.send_head(stream_id, RESPONSE)
+        agent.send_data(stream_id, bytes(1000 * KIB))
+        most_bytes = 0
+        for turn in range(20):
+            at_once = [
+                event for event in carry(agent, relay, turn) if isinstance(event, DataReceived)
+            ]
+            most_bytes = max(most_bytes, sum(len(event.data) for event in at_once))
+            for event in at_once:
+                relay.consumed(stream_id, len(event.data))
+            carry(relay, agent, turn)
+        assert most_bytes > 64 * KIB
+        relay.reset(stream_id, ErrorCode.CANCEL)
+        carry(relay, agent)
 
 
 def test_a_small_answer_comes_within_what_is_under_way() -> None:
