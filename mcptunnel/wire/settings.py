@@ -38,7 +38,7 @@ class Settings:
     dead_after_s: float = 45.0
     message_bytes: int = 65 * KIB
     max_message_bytes: int = MAX_MESSAGE_BYTES
-    replay_bytes: int = 1024 * KIB
+    replay_bytes: int = 4096 * KIB
     resume_window_s: float = 60.0
     closed_link_window_s: float = 10.0
 
