@@ -26,10 +26,17 @@ class TunnelConfig:
     window_bytes: Annotated[
         int,
         Option(
-            "Bytes of one stream that may be on their way to this side.",
+            "Bytes of one stream that may be on their way to this side, at first.",
             Bounds(least=32 * KIB, most=64 * MIB),
         ),
     ] = 256 * KIB
+    grown_window_bytes: Annotated[
+        int,
+        Option(
+            "The same for a stream that is read quickly, 16 MiB more for all; 0 lets none grow.",
+            Bounds(least=0, most=64 * MIB),
+        ),
+    ] = 2 * MIB
     max_streams: Annotated[
         int,
         Option("Streams that may be open at once on one session.", Bounds(least=1, most=65536)),
@@ -40,7 +47,7 @@ class TunnelConfig:
             "Bytes that are sent and not yet acknowledged; at that, sending waits.",
             Bounds(least=64 * KIB, most=64 * MIB),
         ),
-    ] = MIB
+    ] = 4 * MIB
     resume_window_s: Annotated[
         float,
         Option(

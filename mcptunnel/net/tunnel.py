@@ -35,6 +35,7 @@ def settings_of(config: TunnelConfig) -> Settings:
     """Return the session settings that a configuration asks for."""
     return Settings(
         window_bytes=config.window_bytes,
+        grown_window_bytes=config.grown_window_bytes,
         max_streams=config.max_streams,
         ping_after_s=config.ping_after_s,
         dead_after_s=config.dead_after_s,
@@ -204,9 +205,9 @@ class Tunnel:
         self._perform()
 
     def _send(self) -> None:
-        end = self._end
+        end, now_s = self._end, self._reactor.seconds()
         while end is not None and end.link is not None and not end.is_paused:
-            message = self.session.message_to_send()
+            message = self.session.message_to_send(now_s)
             if message is None:
                 break
             end.link.send_message(message)

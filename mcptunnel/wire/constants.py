@@ -37,6 +37,9 @@ MAX_NAME_CHARS = 256
 MAX_TEXT_CHARS = 1024
 MAX_RETRY_AFTER_S = 86400.0
 
+GROWTH_BYTES = 16 * 1024 * KIB
+"""By so much the windows of a session may grow, all together."""
+
 HIGH_WATER_BYTES = 64 * KIB
 """A stream with more unsent bytes than this should get no more until it has drained."""
 

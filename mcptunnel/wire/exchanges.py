@@ -19,7 +19,7 @@ from mcptunnel.wire.frames import Data, End, Head, Open, Reset, Window
 from mcptunnel.wire.scheduler import Outbox, Scheduler
 from mcptunnel.wire.settings import Limits, Settings
 from mcptunnel.wire.streams import HalfState, HalfStep, Stream, StreamTable
-from mcptunnel.wire.windows import ReceiveWindow
+from mcptunnel.wire.windows import Growth, ReceiveWindow
 
 FIRST_CREDIT_BYTES = 64 * 1024 * KIB
 """The most that we take of the credit with which a peer lets a stream begin; no honest one has more."""
@@ -57,6 +57,7 @@ class Exchanges:
         self._floods = floods
         self._emit = emit
         self.table = StreamTable(role)
+        self._growth = Growth(settings.grown_window_bytes)
 
     # What we do.
 
@@ -97,7 +98,7 @@ class Exchanges:
             self._scheduler.wake(stream.outbox)
 
     def reset(self, stream_id: int, code: ErrorCode, text: str) -> None:
-        stream = self.table.remove(stream_id)
+        stream = self._take_out(stream_id)
         if stream is None or self._scheduler.retract(stream_id):
             return
         self._count_if_unanswered(stream)
@@ -174,7 +175,7 @@ class Exchanges:
     def _on_reset(self, frame: Reset) -> None:
         stream = self._for_receiving(frame.stream_id)
         if stream is not None:
-            self.table.remove(frame.stream_id)
+            self._take_out(frame.stream_id)
             self._scheduler.retract(frame.stream_id)
             self._count_if_unanswered(stream)
             self._emit(events.StreamReset(frame.stream_id, frame.code, frame.text))
@@ -204,12 +205,18 @@ class Exchanges:
 
     def _add(self, stream_id: int, *, ours: bool) -> None:
         outbox = Outbox(stream_id, self._first_credit_bytes)
-        window = ReceiveWindow(self._settings.window_bytes)
+        window = ReceiveWindow(self._settings.window_bytes, self._growth)
         self.table.add(Stream(stream_id, ours, outbox, window))
 
     def _remove(self, stream_id: int) -> Stream | None:
         self._scheduler.drop(stream_id)
-        return self.table.remove(stream_id)
+        return self._take_out(stream_id)
+
+    def _take_out(self, stream_id: int) -> Stream | None:
+        stream = self.table.remove(stream_id)
+        if stream is not None:
+            stream.window.close()
+        return stream
 
     def _forget_if_finished(self, stream_id: int) -> None:
         stream = self.table.get(stream_id)

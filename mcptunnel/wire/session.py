@@ -17,6 +17,7 @@ from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.errors import GoingAway, LocalProtocolError, RemoteProtocolError
 from mcptunnel.wire.exchanges import Exchanges
 from mcptunnel.wire.fields import fitted
+from mcptunnel.wire.flight import Flight
 from mcptunnel.wire.floods import Floods, flood
 from mcptunnel.wire.frames import (
     UNNUMBERED,
@@ -56,6 +57,7 @@ class Session:
         self._heartbeat = Heartbeat(role, settings, now_s)
         self._acks = Acks()
         self._replay = ReplayBuffer(settings.replay_bytes)
+        self._flight = Flight(settings.replay_bytes)
         self._exchanges = Exchanges(
             role, settings, peer_limits, self._scheduler, self._floods, self._emit
         )
@@ -88,6 +90,7 @@ class Session:
         self._floods.now_s = now_s
         self._heartbeat.renew(now_s)
         self._acks.resumed()
+        self._flight.renew()
         try:
             self._replay.resume_after(peer_received_count)
         except RemoteProtocolError as error:
@@ -117,6 +120,7 @@ class Session:
             self._scheduler.clear()
         self.goaway(code, text, retry_after_s)
         self._replay.clear()
+        self._flight.renew()
 
     def lost(self) -> None:
         """Close the session: its link is gone for good. Every open stream is lost. Idempotent."""
@@ -246,22 +250,28 @@ class Session:
         if numbered_count:
             self._acks.received(numbered_count, len(message), now_s)
 
-    def message_to_send(self) -> bytes | None:
-        """Return the next WebSocket message, or None if there is nothing that may be sent now."""
+    def message_to_send(self, now_s: float | None = None) -> bytes | None:
+        """Return the next WebSocket message, or None if there is nothing that may be sent now.
+
+        Without `now_s` it is still as late as it was at the last `receive`.
+        """
         if self.state is SessionState.SUSPENDED:
             return None
+        if now_s is None:
+            now_s = self._floods.now_s
         scheduler, replay = self._scheduler, self._replay
         if self._acks.is_due:
             scheduler.put_link(encode(self._acks.take()))
         if replay.blocks:
             return scheduler.link_message() or replay.next_again()
-        made = scheduler.next_message()
+        made = scheduler.next_message(with_bulk=not self._flight.is_full)
         if made is None:
             return None
         message, link_bytes, outboxes = made
         if len(message) > link_bytes:
             numbered = message[link_bytes:] if link_bytes else message
             replay.append(numbered, scheduler.numbered_count)
+            self._flight.sent(scheduler.numbered_count, len(numbered), now_s)
         if outboxes:
             self._exchanges.handed_out(outboxes)
         return message
@@ -297,6 +307,7 @@ class Session:
         if frame.received_count > self._peer_received_count:
             self._peer_received_count = frame.received_count
             self._heartbeat.taking(self._floods.now_s)
+        self._flight.acked(frame.received_count, self._floods.now_s)
 
     def _on_late_greeting(self, frame: Frame) -> None:
         name = type(frame).__name__.upper()

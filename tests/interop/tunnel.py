@@ -55,10 +55,18 @@ class ServerEntry:
 
 
 class Tunnel:
-    """A running tunnel; a context manager. `url` is the hub's, `token` opens it."""
+    """A running tunnel; a context manager. `url` is the hub's, `token` opens it.
+
+    `tunnel_options` are lines of the section `[tunnel]`, for both sides.
+    """
 
     def __init__(
-        self, folder: Path, servers: Sequence[ServerEntry], *, relay_extra: str = ""
+        self,
+        folder: Path,
+        servers: Sequence[ServerEntry],
+        *,
+        relay_extra: str = "",
+        tunnel_options: Sequence[str] = (),
     ) -> None:
         self.servers = tuple(servers)
         self.origin = f"http://127.0.0.1:{free_port()}"
@@ -67,6 +75,7 @@ class Tunnel:
         self.agent_key = ""
         self._folder = folder
         self._relay_extra = relay_extra
+        self._tunnel_section = ("[tunnel]", *tunnel_options) if tunnel_options else ()
         self._processes: dict[str, Process] = {}
         self._stack = ExitStack()
 
@@ -133,12 +142,14 @@ class Tunnel:
             self._relay_extra,
             "[auth]",
             'mode = "keys"',
+            *self._tunnel_section,
         ]
         agent = [
             f'relay = "{self.origin}"',
             'name = "laptop"',
             'key_file = "./agent.key"',
             'state_dir = "./agent-state"',
+            *self._tunnel_section,
             *(server.toml() for server in self.servers),
         ]
         (self._folder / "relay.toml").write_text("\n".join([*relay, ""]))

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import txaio
 
+from mcptunnel.net.frames import MAX_PIECES
 from mcptunnel.net.link import LinkLost
-from mcptunnel.net.websocket import CLOSE_TIMEOUT_S, CONTROL_BURST, CONTROL_PER_S, MAX_PIECES
+from mcptunnel.net.websocket import CLOSE_TIMEOUT_S, CONTROL_BURST, CONTROL_PER_S, MAX_FRAGMENTS
 from tests.net.links import RawClient, accepted, close_code, dial_and_answer, frame, request
 
 FRAME_ERRORS: list[tuple[int, bytes]] = [
@@ -77,7 +78,7 @@ def test_the_specification_says_the_same() -> None:
     page = (Path(__file__).parents[2] / "docs" / "reference" / "protocol.md").read_text()
     said = f"{CONTROL_BURST} pings and pongs at once and {CONTROL_PER_S:g} a second are taken"
     assert said in page
-    assert f"and {MAX_PIECES} fragments of one message" in page
+    assert f"and {MAX_FRAGMENTS} fragments of one message" in page
 
 
 @pytest.mark.parametrize("opcode", [9, 10])
@@ -103,23 +104,27 @@ def test_a_message_in_splinters_ends_the_link(piece: bytes) -> None:
     client = RawClient()
     client.send(request())
     first, more = bytes([0x02]) + frame(2, piece)[1:], bytes([0x00]) + frame(0, piece)[1:]
-    assert client.send(first + more * (MAX_PIECES - 1)) == b""
+    assert client.send(first + more * (MAX_FRAGMENTS - 1)) == b""
     assert close_code(client.send(more)) == 1008
     assert client.send(more * 10) == b""
     assert client.server.messages == []
 
 
-def test_a_frame_that_drips_is_put_together_in_between() -> None:
-    """Byte by byte: what is kept is about as much as what came."""
+@pytest.mark.parametrize("first", [0x82, 0x02])
+def test_a_frame_that_drips_is_put_together_in_between(first: int) -> None:
+    """Byte by byte, of a whole message or of a fragment: what is kept is about as much as what came."""
     client = RawClient()
     client.send(request())
     body = bytes(range(256)) * 20
-    message = frame(2, body)
+    message = bytes([first]) + frame(2, body)[1:]
+    if first == 0x02:
+        message += frame(0, b"")
     server: Any = client.server_io.protocol
     most = 0
     for at in range(0, len(message), 2):
         client.send(message[at : at + 2])
-        most = max(most, len(getattr(server, "frame_data", None) or []))
+        pieces = server._reader._pieces or getattr(server, "frame_data", None) or []
+        most = max(most, len(pieces))
     assert most == MAX_PIECES
     assert client.server.messages == [body]
 

@@ -19,7 +19,7 @@ from mcptunnel.wire.frames import (
     Reset,
     Window,
 )
-from mcptunnel.wire.scheduler import Outbox, Scheduler
+from mcptunnel.wire.scheduler import LATELY_BYTES, LIGHT_BYTES, Outbox, Scheduler
 from mcptunnel.wire.settings import Settings
 from tests.wire.pairs import REQUEST
 
@@ -220,8 +220,73 @@ def test_messages_of_bulk_data_are_full_but_not_over() -> None:
     sizes = []
     while (made := scheduler.next_message()) is not None:
         sizes.append(len(made[0]))
-    assert max(sizes) <= 64 * KIB
-    assert min(sizes[:-1]) > 63 * KIB
+    assert max(sizes) <= Settings().message_bytes
+    assert min(sizes[:-1]) > 64 * KIB  # so what was read at once, 64 KiB, is one message
+
+
+def bulk_after(scheduler: Scheduler, size: int) -> Outbox:
+    """Return the outbox of a stream that has sent a lot, and has `size` bytes more to send."""
+    outbox = filled(1, bytes(2 * LIGHT_BYTES))
+    scheduler.wake(outbox)
+    while scheduler.next_message() is not None:
+        pass
+    outbox.put(bytes(size))
+    scheduler.wake(outbox)
+    return outbox
+
+
+def test_a_light_stream_passes_the_bulk_by() -> None:
+    """Whatever waits of large bodies, a small one that wakes later is in the next message, first."""
+    scheduler = scheduler_of()
+    bulk_after(scheduler, 10**6)
+    scheduler.wake(filled(3, b"small"))
+    made = scheduler.next_message()
+    assert made is not None
+    first, *others = Decoder().decode(made[0])
+    assert first == Data(3, b"small")
+    assert {frame.stream_id for frame in others if isinstance(frame, Data)} == {1}
+
+
+def test_a_stream_that_sends_more_becomes_bulk() -> None:
+    """The beginning of a large body is light, the rest takes its turns with the others."""
+    scheduler = scheduler_of(max_data_bytes=LIGHT_BYTES)
+    bulk_after(scheduler, 10**6)
+    scheduler.wake(filled(3, bytes(10**6)))
+    made = scheduler.next_message()
+    assert made is not None
+    ids = [frame.stream_id for frame in Decoder().decode(made[0]) if isinstance(frame, Data)]
+    assert ids[:4] == [3, 1, 3, 1]
+
+
+def test_bulk_is_left_where_it_is_and_the_others_go() -> None:
+    """When enough is under way, light streams and control frames do not wait for it."""
+    scheduler = scheduler_of()
+    outbox = bulk_after(scheduler, 5000)
+    assert scheduler.next_message(with_bulk=False) is None
+    scheduler.wake(filled(3, b"small"))
+    scheduler.put_control(encode(End(5)))
+    made = scheduler.next_message(with_bulk=False)
+    assert made is not None
+    assert Decoder().decode(made[0]) == [End(5), Data(3, b"small")]
+    assert outbox.unsent_bytes == 5000
+    assert scheduler.next_message() is not None
+    assert outbox.unsent_bytes == 0
+
+
+def test_a_stream_that_waited_becomes_light_again() -> None:
+    """An event stream may send much now and then; and who always has to wait is light at last."""
+    scheduler = scheduler_of()
+    outbox = bulk_after(scheduler, 100)
+    other = filled(3, bytes(2 * LATELY_BYTES))
+    scheduler.drop(1)
+    scheduler.wake(other)
+    while scheduler.next_message() is not None:
+        pass
+    other.put(bytes(1000))
+    scheduler.wake(other)
+    scheduler.wake(outbox)
+    (frames,) = sent(scheduler)
+    assert [frame.stream_id for frame in frames if isinstance(frame, Data)] == [1, 3]
 
 
 def test_draining_is_noticed_once() -> None:
