@@ -73,6 +73,7 @@ def test_a_device_that_is_stopping() -> None:
     joined = Joined()
     agent = joined.agent(name="laptop")
     joined.wait_s(0.5)
+    assert agent.tunnel is not None
     agent.tunnel.go_away(ErrorCode.NO_ERROR)
     joined.wait_s(0.5)
     (device,) = joined.devices.everyone()
