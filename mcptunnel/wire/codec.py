@@ -5,6 +5,7 @@ other. Every field is checked on the way out as well: what we send by mistake mu
 end the session for everybody.
 """
 
+from functools import cache
 from typing import NoReturn
 
 import msgpack
@@ -74,7 +75,10 @@ def _refuse(*_: object) -> NoReturn:
 
 
 class Decoder:
-    """Decodes messages. From one to the next it keeps nothing but a buffer to use again."""
+    """Decodes messages. From one to the next it keeps nothing but a buffer to use again.
+
+    It takes 45 KiB, so whoever has many peers uses `shared_decoder`.
+    """
 
     __slots__ = ("_max_message_bytes", "_read_bytes", "_unpacker")
 
@@ -115,6 +119,9 @@ class Decoder:
             raise self._refusal(str(error)) from None
         except ValueError:
             raise self._refusal("a message must be msgpack within the limits") from None
+        except BaseException:
+            self._renew()  # the next message may be of another peer
+            raise
         if len(message) > _KEPT_BUFFER_BYTES:
             self._renew()  # an idle session should not hold the memory of its largest message
         return frames
@@ -133,3 +140,9 @@ class Decoder:
     def _refusal(self, text: str) -> RemoteProtocolError:
         self._renew()
         return RemoteProtocolError(ErrorCode.PROTOCOL_ERROR, text)
+
+
+@cache
+def shared_decoder(max_message_bytes: int) -> Decoder:
+    """Return the one decoder of a program for messages up to this size; for a single thread."""
+    return Decoder(max_message_bytes)
