@@ -56,11 +56,13 @@ class IdleLink:
         """Wait for WELCOME, and begin the session."""
         while not (messages := self._messages()):
             self._read()
-        (message,) = messages
+        message, *more = messages
         said = self._greeting.receive(message)
         if not isinstance(said, Welcome):  # no type of ours is wrong, the relay says no
             raise ConnectionRefusedError(f"The relay refused an agent: {said}")
         self._session = Session(Role.AGENT, SETTINGS, said.limits, time.monotonic())
+        for each in more:
+            self._session.receive(each, time.monotonic())
         self.beat()
 
     def hear(self) -> int:

@@ -53,6 +53,14 @@ class Network:
         for link in self._links:
             link.end(way)
 
+    def cut_some(self, count: int) -> int:
+        """End some of the connections that live, each in a way of its own; return how many."""
+        alive = [link for link in self._links if not link.is_ended]
+        chosen = self._random.sample(alive, min(count, len(alive)))
+        for link in chosen:
+            link.end(self.way())
+        return len(chosen)
+
     def _accept(self) -> None:
         while True:
             try:
@@ -63,6 +71,7 @@ class Network:
                     return
                 near.close()  # the relay does not run
                 continue
+            self._links = [link for link in self._links if not link.is_forgotten()]
             self._links.append(Link(self, near, far))
 
     def budget_bytes(self) -> int:
@@ -85,8 +94,23 @@ class Link:
         self._lock = threading.Lock()
         self._left_bytes = network.budget_bytes()
         self._ended = False
-        for source, sink in ((near, far), (far, near)):
-            threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+        self._threads = [
+            threading.Thread(target=self._carry, args=ends, daemon=True)
+            for ends in ((near, far), (far, near))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def is_ended(self) -> bool:
+        return self._ended
+
+    def is_forgotten(self) -> bool:
+        """Whether both sides have left; the connections are closed then."""
+        if any(thread.is_alive() for thread in self._threads):
+            return False
+        self.drop("close")
+        return True
 
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         try:
