@@ -18,6 +18,9 @@ RESET = struct.pack("ii", 1, 0)
 
 WAYS = ("reset", "close", "silence")
 
+YOUNG_S = 3.0
+"""At this age a connection has long been greeted on."""
+
 
 class Network:
     """Carries bytes between `port` and `target_port`, both on loopback.
@@ -32,7 +35,7 @@ class Network:
         self.ends: Counter[str] = Counter()
         self._target_port = target_port
         self._random = random.Random(seed)
-        self._listening = socket.create_server(("127.0.0.1", port))
+        self._listening = socket.create_server(("127.0.0.1", port), backlog=1024)
         self._links: list[Link] = []
         self._closed = False
 
@@ -54,11 +57,15 @@ class Network:
             link.end(way)
 
     def cut_some(self, count: int) -> int:
-        """End some of the connections that live, each in a way of its own; return how many."""
+        """End some of the connections that live, each in a way of its own; return how many.
+
+        A young one is never silenced: who dials would wait longer than a relay holds its session.
+        """
         alive = [link for link in self._links if not link.is_ended]
         chosen = self._random.sample(alive, min(count, len(alive)))
         for link in chosen:
-            link.end(self.way())
+            way = self.way()
+            link.end("reset" if way == "silence" and link.age_s < YOUNG_S else way)
         return len(chosen)
 
     def _accept(self) -> None:
@@ -94,6 +101,7 @@ class Link:
         self._lock = threading.Lock()
         self._left_bytes = network.budget_bytes()
         self._ended = False
+        self._made_s = time.monotonic()
         self._threads = [
             threading.Thread(target=self._carry, args=ends, daemon=True)
             for ends in ((near, far), (far, near))
@@ -104,6 +112,10 @@ class Link:
     @property
     def is_ended(self) -> bool:
         return self._ended
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self._made_s
 
     def is_forgotten(self) -> bool:
         """Whether both sides have left; the connections are closed then."""

@@ -60,6 +60,7 @@ class Load:
         self._over = False
         self._counts: Counter[str] = Counter()
         self._open = 0
+        self._began_s = reactor.seconds()
 
     async def run(self) -> None:
         """Run until every stream has made its last exchange."""
@@ -96,7 +97,9 @@ class Load:
             is_mismatch = isinstance(error, Mismatch)
             self._counts["mismatched" if is_mismatch else "failed"] += 1
             told = "another body" if is_mismatch else "failed"
-            print(f"{told}: {kind} of {place.device}: {error}", flush=True)  # noqa: T201 - as below
+            at_s = self._reactor.seconds() - self._began_s
+            text = f"{told}: {kind} of {place.device} after {at_s:.1f} s: {error}"
+            print(text, flush=True)  # noqa: T201 - as below
             await deferLater(self._reactor, AFTER_FAILURE_S)
         finally:
             self._open -= 1
