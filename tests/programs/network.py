@@ -18,9 +18,6 @@ RESET = struct.pack("ii", 1, 0)
 
 WAYS = ("reset", "close", "silence")
 
-YOUNG_S = 3.0
-"""At this age a connection has long been greeted on."""
-
 
 class Network:
     """Carries bytes between `port` and `target_port`, both on loopback.
@@ -35,7 +32,7 @@ class Network:
         self.ends: Counter[str] = Counter()
         self._target_port = target_port
         self._random = random.Random(seed)
-        self._listening = socket.create_server(("127.0.0.1", port), backlog=1024)
+        self._listening = socket.create_server(("127.0.0.1", port))
         self._links: list[Link] = []
         self._closed = False
 
@@ -56,18 +53,6 @@ class Network:
         for link in self._links:
             link.end(way)
 
-    def cut_some(self, count: int) -> int:
-        """End some of the connections that live, each in a way of its own; return how many.
-
-        A young one is never silenced: who dials would wait longer than a relay holds its session.
-        """
-        alive = [link for link in self._links if not link.is_ended]
-        chosen = self._random.sample(alive, min(count, len(alive)))
-        for link in chosen:
-            way = self.way()
-            link.end("reset" if way == "silence" and link.age_s < YOUNG_S else way)
-        return len(chosen)
-
     def _accept(self) -> None:
         while True:
             try:
@@ -78,7 +63,6 @@ class Network:
                     return
                 near.close()  # the relay does not run
                 continue
-            self._links = [link for link in self._links if not link.is_forgotten()]
             self._links.append(Link(self, near, far))
 
     def budget_bytes(self) -> int:
@@ -101,28 +85,8 @@ class Link:
         self._lock = threading.Lock()
         self._left_bytes = network.budget_bytes()
         self._ended = False
-        self._made_s = time.monotonic()
-        self._threads = [
-            threading.Thread(target=self._carry, args=ends, daemon=True)
-            for ends in ((near, far), (far, near))
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    @property
-    def is_ended(self) -> bool:
-        return self._ended
-
-    @property
-    def age_s(self) -> float:
-        return time.monotonic() - self._made_s
-
-    def is_forgotten(self) -> bool:
-        """Whether both sides have left; the connections are closed then."""
-        if any(thread.is_alive() for thread in self._threads):
-            return False
-        self.drop("close")
-        return True
+        for source, sink in ((near, far), (far, near)):
+            threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
 
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         try:

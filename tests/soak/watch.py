@@ -9,6 +9,7 @@ from typing import Any
 from tests.programs.network import WAYS
 from tests.programs.process import Program
 from tests.soak.cast import Cast
+from tests.soak.cuts import Cuts
 from tests.soak.memory import Sample, verdict
 
 CUTS_A_SECOND = (1, 1, 2, 3, 5)
@@ -37,7 +38,7 @@ class Watch:
         self._say = say
         self._chance = random.Random(cast.seed)
         self._samples: dict[str, list[Sample]] = {name: [] for name in cast.watched}
-        self._cuts = 0
+        self._cuts = Cuts(cast.network, cast.seed)
         self._began_s = time.monotonic()
 
     def until_over(self, at_most_s: float) -> None:
@@ -49,7 +50,7 @@ class Watch:
             # The last exchanges are waited for in peace: they end as soon as they can.
             if second < self._seconds:
                 count = STORM if second % STORM_EVERY_S == 0 else self._chance.choice(CUTS_A_SECOND)
-                self._cuts += self._cast.network.cut_some(count)
+                self._cuts.cut(count)
             if second % TELL_EVERY_S == 0:
                 self._look()
         self._say(f"the load did not end in {at_most_s:g} s")
@@ -77,7 +78,7 @@ class Watch:
         told = self._told()
         return (
             f"{told.get('open', 0)} open, {told.get('done', 0)} done,"
-            f" {told.get('bytes', 0) / MIB:.1f} MiB, {self._cuts} cuts, {self._resumes} resumes,"
+            f" {told.get('bytes', 0) / MIB:.1f} MiB, {self._cuts.count} cuts, {self._resumes} resumes,"
             f" {told.get('failed', 0)} failed, {told.get('mismatched', 0)} mismatched"
         )
 
@@ -106,7 +107,7 @@ class Watch:
             wrong.append("the load did not come to its end")
         if told.get("failed") or told.get("mismatched"):
             wrong.append(f"{told['failed']} failed, {told['mismatched']} mismatched")
-        if not told.get("done") or self._resumes < self._cuts / 2:
+        if not told.get("done") or self._resumes < self._cuts.count / 2:
             wrong.append(f"too little happened to show anything: {self._figures()}")
         return wrong
 
