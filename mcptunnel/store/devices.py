@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from mcptunnel.model import Principal
 from mcptunnel.store.tables import device
+from mcptunnel.store.upsert import insert_into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Devices:
     ) -> DeviceRecord:
         """Store that an installation is there under `name`; return what is known of it."""
         row = self._connection.execute(
-            insert(device)
+            insert_into(self._connection, device)
             .values(
                 issuer=principal.issuer,
                 subject=principal.subject,

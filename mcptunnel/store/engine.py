@@ -20,19 +20,25 @@ _MAX_THREADS = 4
 
 
 class Store:
-    """The database at `path`; `start` before use, `stop` at the end, from the reactor's thread."""
+    """The database at `location`; `start` before use, `stop` at the end, in the reactor's thread.
+
+    A `Path` is an SQLite file, a text the URL of a PostgreSQL database.
+    """
 
     def __init__(
-        self, path: Path, reactor: IReactorFromThreads, threadpool: ThreadPool | None = None
+        self,
+        location: Path | str,
+        reactor: IReactorFromThreads,
+        threadpool: ThreadPool | None = None,
     ) -> None:
-        self._path = path
+        self._location = location
         self._reactor = reactor
         self._threads = threadpool or ThreadPool(1, _MAX_THREADS, "store")
         self._database: Database | None = None
 
     def start(self) -> None:
         """Open and migrate the database, blocking. Raises `StoreError`."""
-        self._database = Database(self._path, connections=_MAX_THREADS)
+        self._database = Database(self._location, connections=_MAX_THREADS)
         self._threads.start()
 
     def stop(self) -> None:

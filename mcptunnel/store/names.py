@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from mcptunnel.model import Principal
 from mcptunnel.store.tables import tool_name
+from mcptunnel.store.upsert import insert_into
 
 NameRow: TypeAlias = tuple[str, str, str, str]
 """(name, installation id, server, tool), as `mcp.names.Row`."""
@@ -34,7 +34,8 @@ class Names:
             for name, installation_id, server, tool in rows
         ]
         if values:
-            self._connection.execute(insert(tool_name).on_conflict_do_nothing(), values)
+            statement = insert_into(self._connection, tool_name).on_conflict_do_nothing()
+            self._connection.execute(statement, values)
 
     def forget(self, principal: Principal, names: Collection[str]) -> None:
         """Remove names."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Column, Float, Index, LargeBinary, MetaData, String, Table, Text
 
-REVISION: Final = "0002"
+REVISION: Final = "0005"
 """The newest migration, so that an up-to-date store opens without loading Alembic."""
 
 metadata = MetaData()

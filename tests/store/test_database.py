@@ -1,153 +1,80 @@
-"""The database file: private, durable, and used by several at once."""
+"""What every database does: transactions, and errors of ours."""
 
-import os
-import sqlite3
-import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
 
+from mcptunnel.model import Principal
 from mcptunnel.store.database import Database
 from mcptunnel.store.errors import StoreError
+from mcptunnel.store.people.users import Users
 
 
-def _scalar(connection: Connection, statement: str) -> object:
-    return connection.execute(text(statement)).scalar()
+def _seen(connection: Connection, subject: str) -> None:
+    Users(connection).seen(Principal("local", subject), display_name="", email=None, now_s=0.0)
 
 
-def test_directory_and_files_are_private(tmp_path: Path) -> None:
-    """Whatever the umask, with the side files that are there while it is open."""
-    before = os.umask(0)
-    try:
-        with Database(tmp_path / "state" / "x.db") as database:
-            database.write(lambda connection: connection.execute(text("CREATE TABLE t (a)")))
-            modes = {
-                path.name: stat.S_IMODE(path.stat().st_mode)
-                for path in [tmp_path / "state", *(tmp_path / "state").iterdir()]
-            }
-    finally:
-        os.umask(before)
-    assert modes == {"state": 0o700, "x.db": 0o600, "x.db-wal": 0o600, "x.db-shm": 0o600}
+def test_a_change_that_raises_is_undone(database: Database) -> None:
+    """All of it, and the error comes back as it is."""
 
-
-def test_a_file_that_was_open_to_others_is_closed_to_them(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    path.touch()
-    path.chmod(0o644)
-    Database(path).close()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-def test_pragmas(tmp_path: Path) -> None:
-    with Database(tmp_path / "x.db") as database:
-        values = [
-            database.read(partial(_scalar, statement=f"PRAGMA {name}"))
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        ]
-    assert values == ["wal", 1, 1, 5000]
-
-
-def test_a_change_that_raises_is_undone(tmp_path: Path) -> None:
     def change(connection: Connection) -> None:
-        connection.execute(text("INSERT INTO t VALUES (1)"))
+        _seen(connection, "a")
         raise KeyError
 
-    with Database(tmp_path / "x.db") as database:
-        database.write(lambda connection: connection.execute(text("CREATE TABLE t (a)")))
-        with pytest.raises(KeyError):
-            database.write(change)
-        assert database.read(lambda connection: _scalar(connection, "SELECT count(*) FROM t")) == 0
-
-
-def test_two_threads_lose_no_update(tmp_path: Path) -> None:
-    """Reading and then writing in one transaction is safe, because writers begin as writers."""
-
-    def increment(connection: Connection) -> None:
-        before = connection.execute(text("SELECT a FROM t")).scalar_one()
-        connection.execute(text("UPDATE t SET a = :a"), {"a": before + 1})
-
-    def work(_number: int) -> None:
-        for _ in range(50):
-            database.write(increment)
-            database.read(lambda connection: _scalar(connection, "SELECT a FROM t"))
-
-    with Database(tmp_path / "x.db") as database:
-        database.write(lambda connection: connection.execute(text("CREATE TABLE t (a)")))
-        database.write(lambda connection: connection.execute(text("INSERT INTO t VALUES (0)")))
-        with ThreadPoolExecutor(2) as threads:
-            list(threads.map(work, range(2)))
-        assert database.read(lambda connection: _scalar(connection, "SELECT a FROM t")) == 100
-
-
-def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
-    writing, done = threading.Event(), threading.Event()
-
-    def change(_connection: Connection) -> None:
-        writing.set()
-        assert done.wait(10)
-
-    with Database(tmp_path / "x.db") as database, ThreadPoolExecutor(1) as threads:
-        future = threads.submit(database.write, change)
-        assert writing.wait(10)
-        assert database.read(lambda connection: _scalar(connection, "SELECT 1")) == 1
-        done.set()
-        future.result()
-
-
-def test_programs_that_start_at_once_make_one_store(tmp_path: Path) -> None:
-    code = f"""
-from pathlib import Path
-from mcptunnel.store.database import Database
-Database(Path({str(tmp_path / "state" / "x.db")!r})).close()
-"""
-    programs = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
-    assert [program.wait(60) for program in programs] == [0, 0, 0]
-
-
-def _garbage(path: Path) -> None:
-    path.write_bytes(b"this is no database, as anybody can see" * 99)
-
-
-def _directory(path: Path) -> None:
-    path.mkdir()
-
-
-def _dangling_link(path: Path) -> None:
-    path.symlink_to("/nowhere/at/all/x.db")
-
-
-@pytest.mark.parametrize(
-    ("prepare", "message"),
-    [(_garbage, "failed"), (_directory, "cannot be opened"), (_dangling_link, "cannot be opened")],
-)
-def test_what_cannot_be_opened_is_named(
-    prepare: Callable[[Path], None], message: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "x.db"
-    prepare(path)
-    with pytest.raises(StoreError, match=message) as caught:
-        Database(path)
-    assert str(path) in str(caught.value)
-
-
-def test_a_lock_that_stays_is_an_error_of_ours(tmp_path: Path) -> None:
-    path = tmp_path / "x.db"
-    with Database(path) as database, closing(sqlite3.connect(path)) as other:
-
-        def change(connection: Connection) -> None:
-            connection.execute(text("CREATE TABLE t (a)"))
-
-        database.read(lambda connection: connection.execute(text("PRAGMA busy_timeout=10")))
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreError, match="locked"):
-            database.write(change)
-        other.rollback()
+    with pytest.raises(KeyError):
         database.write(change)
+    assert database.read(lambda connection: Users(connection).list()) == []
+
+
+def test_what_the_database_says_is_an_error_of_ours(database: Database) -> None:
+    """For reading and writing alike."""
+
+    def broken(connection: Connection) -> None:
+        connection.execute(text("SELECT * FROM missing"))
+
+    for do in (database.read, database.write):
+        with pytest.raises(StoreError, match="missing"):
+            do(broken)
+
+
+def test_a_store_that_does_not_open_leaves_nothing_open(tmp_path: Path) -> None:
+    """No file descriptor is left to warn about when the object goes."""
+    (tmp_path / "x.db").write_bytes(b"this is no database, as anybody can see" * 99)
+    with pytest.raises(StoreError, match="failed"):
+        Database(tmp_path / "x.db")
+
+
+def _touching(first: str, second: str, meet: threading.Barrier) -> Callable[[Connection], None]:
+    tries = []
+
+    def change(connection: Connection) -> None:
+        tries.append(1)
+        for subject in (first, second):
+            connection.execute(
+                text('UPDATE "user" SET last_seen_s = last_seen_s + 1 WHERE subject = :s'),
+                {"s": subject},
+            )
+            if len(tries) == 1 and subject == first:
+                meet.wait()
+
+    return change
+
+
+def test_changes_that_waited_for_each_other_are_tried_again(
+    postgresql_url: str,
+) -> None:
+    """PostgreSQL ends one of two transactions that wait for each other; nobody hears of it."""
+    meet = threading.Barrier(2, timeout=30)
+    with Database(postgresql_url) as database, ThreadPoolExecutor(2) as threads:
+        for subject in ("x", "y"):
+            database.write(partial(_seen, subject=subject))
+        changes = [_touching("x", "y", meet), _touching("y", "x", meet)]
+        list(threads.map(database.write, changes))
+        users = database.read(lambda connection: Users(connection).list())
+    seen = {user.principal.subject: user.last_seen_s for user in users}
+    assert (seen["x"], seen["y"]) == (2.0, 2.0)

@@ -1,11 +1,8 @@
 """The devices in the store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
-
-import pytest
 
 from mcptunnel.model import Principal
 from mcptunnel.store.database import Database
@@ -13,12 +10,6 @@ from mcptunnel.store.devices import DeviceRecord, Devices
 
 _T = TypeVar("_T")
 _ALICE, _BOB = Principal("local", "alice"), Principal("local", "bob")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database(tmp_path / "x.db") as database:
-        yield database
 
 
 def _do(database: Database, work: Callable[[Devices], _T]) -> _T:

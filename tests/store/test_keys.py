@@ -1,6 +1,6 @@
 """The keys in the store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -15,12 +15,6 @@ from mcptunnel.store.keys import Keys
 
 _T = TypeVar("_T")
 _ALICE, _BOB = Principal("local", "alice"), Principal("local", "bob")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database(tmp_path / "x.db") as database:
-        yield database
 
 
 def _do(database: Database, work: Callable[[Keys], _T]) -> _T:
@@ -47,10 +41,11 @@ def test_an_issued_key_is_found_by_its_text(database: Database) -> None:
     assert stored.record.created_s == 1.0
 
 
-def test_only_a_hash_is_in_the_file(database: Database, tmp_path: Path) -> None:
-    parsed = parse(_issue(database, 1).text)
-    assert parsed is not None
-    content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+def test_only_a_hash_is_in_the_file(tmp_path: Path) -> None:
+    with Database(tmp_path / "x.db") as database:
+        parsed = parse(_issue(database, 1).text)
+        assert parsed is not None
+        content = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert hash_secret(parsed.secret) in content
     assert parsed.secret.encode() not in content
 

@@ -1,10 +1,7 @@
 """The names of tools in the store."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import TypeVar
-
-import pytest
 
 from mcptunnel.model import Principal
 from mcptunnel.store.database import Database
@@ -12,12 +9,6 @@ from mcptunnel.store.names import Names
 
 _T = TypeVar("_T")
 _ALICE, _BOB = Principal("local", "alice"), Principal("local", "bob")
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database(tmp_path / "x.db") as database:
-        yield database
 
 
 def _do(database: Database, work: Callable[[Names], _T]) -> _T:

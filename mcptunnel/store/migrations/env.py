@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from mcptunnel.store.tables import metadata
+from mcptunnel.store.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

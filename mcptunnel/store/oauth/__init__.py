@@ -1,0 +1,1 @@
+"""What the relay remembers as an authorization server: clients, grants, codes and tokens."""

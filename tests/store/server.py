@@ -1,0 +1,76 @@
+"""A PostgreSQL server of the tests' own, on the loopback, with a password, gone afterwards."""
+
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+USER = "mcptunnel"
+_MAKING = ("-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync", "-D")
+_QUICK = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=40"
+
+
+def programs() -> Path | None:
+    """Return where initdb and pg_ctl are: Debian does not put them on the PATH."""
+    found = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: path.parts[-3]
+    )
+    on_path = shutil.which("initdb")
+    return found[-1].parent if found else Path(on_path).parent if on_path else None
+
+
+@contextmanager
+def running(folder: Path, port: int) -> Iterator[str]:
+    """Run a server; yield the URL of an empty database."""
+    # Not in pytest's directory, which is closed to the user that root has to become.
+    home = Path(tempfile.mkdtemp(prefix="mcptunnel-postgresql-"))
+    data, password = home / "data", secrets.token_urlsafe()
+    (home / "password").write_text(password)
+    account = _account()
+    if account is not None:
+        for path in (home, home / "password"):
+            os.chown(path, account.pw_uid, account.pw_gid)
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' {_QUICK}"
+    control = [str(folder / "pg_ctl"), "-D", str(data), "-w"]
+    try:
+        _run(
+            [str(folder / "initdb"), "--pwfile", str(home / "password"), *_MAKING, str(data)],
+            account,
+        )
+        _run([*control, "-l", str(home / "log"), "-o", options, "start"], account)
+        try:
+            yield f"postgresql://{USER}:{password}@127.0.0.1:{port}/postgres"
+        finally:
+            _run([*control, "-m", "immediate", "stop"], account)
+    finally:
+        shutil.rmtree(home)
+
+
+def _account() -> pwd.struct_passwd | None:
+    """Whom to run it as: PostgreSQL refuses root."""
+    if os.getuid() != 0:
+        return None
+    names = {entry.pw_name: entry for entry in pwd.getpwall()}
+    return names.get("postgres") or names["nobody"]
+
+
+def _run(command: list[str], account: pwd.struct_passwd | None) -> None:
+    done = subprocess.run(
+        command,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+        user=None if account is None else account.pw_uid,
+        group=None if account is None else account.pw_gid,
+        extra_groups=None if account is None else [],
+    )
+    assert done.returncode == 0, done.stdout
