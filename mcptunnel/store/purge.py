@@ -9,7 +9,7 @@ from mcptunnel.store.oauth.access import AccessTokens
 from mcptunnel.store.oauth.assertions import Assertions
 from mcptunnel.store.oauth.clients import Clients
 from mcptunnel.store.oauth.codes import AuthCodes
-from mcptunnel.store.oauth.devices import DeviceCodes
+from mcptunnel.store.oauth.device_codes import DeviceCodes
 from mcptunnel.store.oauth.documents import ClientDocuments
 from mcptunnel.store.oauth.families import Families
 from mcptunnel.store.oauth.refresh import RefreshTokens

@@ -14,7 +14,7 @@ from mcptunnel.model import Principal
 from mcptunnel.store.oauth.clients import Clients
 from mcptunnel.store.oauth.codes import AuthCodes
 from mcptunnel.store.oauth.consents import Consents
-from mcptunnel.store.oauth.devices import DeviceCodes
+from mcptunnel.store.oauth.device_codes import DeviceCodes
 from mcptunnel.store.oauth.families import Families, Family
 from mcptunnel.store.people.browsers import BrowserSessions
 

@@ -1,0 +1,114 @@
+"""Ending all that somebody has."""
+
+from functools import partial
+
+from sqlalchemy import Connection
+
+from mcptunnel.store.database import Database
+from mcptunnel.store.oauth.clients import Clients
+from mcptunnel.store.oauth.codes import AuthCodes, CodeTaken
+from mcptunnel.store.oauth.consents import Consent, Consents
+from mcptunnel.store.oauth.device_codes import DeviceCodes
+from mcptunnel.store.oauth.families import Families
+from mcptunnel.store.people.browsers import BrowserSessions
+from mcptunnel.store.revocation import Ended, end_client, end_user
+from tests.store.samples import (
+    ALICE,
+    BOB,
+    CLIENT,
+    RESOURCE,
+    auth_code,
+    browser_session,
+    client,
+    device_code,
+    digest,
+    family,
+    race,
+)
+
+
+def _fill(connection: Connection) -> None:
+    """Each of two users has one of everything, from the same client."""
+    Clients(connection).put(client())
+    for principal in (ALICE, BOB):
+        name = principal.subject
+        BrowserSessions(connection).add(browser_session(name, name, principal), at_most=9)
+        AuthCodes(connection).add(auth_code(name, f"not yet {name}", principal))
+        DeviceCodes(connection).add(device_code(name, f"user {name}"), at_most=9)
+        DeviceCodes(connection).approve(digest(f"user {name}"), principal, 2.0)
+        Families(connection).add(family(name, principal))
+        Consents(connection).remember(
+            Consent(
+                principal=principal,
+                client_id=CLIENT,
+                redirect_uri="https://client.example/callback",
+                resource=RESOURCE,
+                scopes=frozenset({"mcp"}),
+                granted_s=1.0,
+            )
+        )
+
+
+def _left(connection: Connection, name: str) -> list[bool]:
+    principal = {"alice": ALICE, "bob": BOB}[name]
+    return [
+        bool(BrowserSessions(connection).list(principal, 6.0)),
+        bool(Consents(connection).list(principal)),
+        bool(Families(connection).list(6.0, principal)),
+        AuthCodes(connection).take(digest(name), 6.0) is not None,
+        DeviceCodes(connection).take(digest(name), 6.0) is not None,
+    ]
+
+
+def _names(ended: Ended) -> tuple[list[str], list[str]]:
+    return [one.id for one in ended.families], list(ended.sessions)
+
+
+def test_of_a_user_nothing_is_left_and_of_others_all(database: Database) -> None:
+    """What may still be alive elsewhere is told."""
+    database.write(_fill)
+    ended = database.write(lambda c: end_user(c, ALICE, now_s=5.0, reason="disabled"))
+    assert _names(ended) == (["alice"], ["alice"])
+    assert database.write(lambda c: _left(c, "alice")) == [False] * 5
+    assert database.write(lambda c: _left(c, "bob")) == [True] * 5
+    again = database.write(lambda c: end_user(c, ALICE, now_s=5.0, reason="disabled"))
+    assert _names(again) == ([], [])
+
+
+def test_a_user_disconnects_a_client_for_themselves(database: Database) -> None:
+    """They stay signed in, and the client goes on for others."""
+    database.write(_fill)
+    ended = database.write(
+        lambda c: end_client(c, CLIENT, principal=ALICE, now_s=5.0, reason="disconnected")
+    )
+    assert _names(ended) == (["alice"], [])
+    assert database.write(lambda c: _left(c, "alice")) == [True] + [False] * 4
+    assert database.write(lambda c: _left(c, "bob")) == [True] * 5
+    assert database.read(lambda c: Clients(c).find(CLIENT, 6.0)) is not None
+
+
+def test_a_client_is_removed_for_all(database: Database) -> None:
+    database.write(_fill)
+    ended = database.write(lambda c: end_client(c, CLIENT, now_s=5.0, reason="removed"))
+    assert _names(ended) == (["alice", "bob"], [])
+    for name in ("alice", "bob"):
+        assert database.write(partial(_left, name=name)) == [True] + [False] * 4
+    assert database.read(lambda c: Clients(c).find(CLIENT, 6.0)) is None
+
+
+def test_a_code_that_is_exchanged_meanwhile_gives_nothing_that_lives(database: Database) -> None:
+    """Whichever comes first, the user has no family when all is done."""
+    database.write(_fill)
+    turns = iter(range(8))
+
+    def change(connection: Connection) -> object:
+        turn = next(turns)
+        if turn == 4:
+            return end_user(connection, ALICE, now_s=5.0, reason="disabled")
+        taken = AuthCodes(connection).take(digest("alice"), 4.0)
+        if isinstance(taken, CodeTaken):
+            Families(connection).add(family(taken.code.family_id, ALICE))
+        return None
+
+    race(database, change)
+    assert database.read(lambda c: Families(c).list(6.0, ALICE)) == []
