@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 USER = "mcptunnel"
 _MAKING = ("-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync", "-D")
@@ -43,12 +44,29 @@ def running(folder: Path, port: int) -> Iterator[str]:
             account,
         )
         _run([*control, "-l", str(home / "log"), "-o", options, "start"], account)
-        try:
+        with _stopping([*control, "-m", "immediate", "stop"], account):
             yield f"postgresql://{USER}:{password}@127.0.0.1:{port}/postgres"
-        finally:
-            _run([*control, "-m", "immediate", "stop"], account)
     finally:
         shutil.rmtree(home)
+
+
+@contextmanager
+def _stopping(command: list[str], account: pwd.struct_passwd | None) -> Iterator[None]:
+    """Stop the server at the end, also at that of a test run that is killed."""
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", 'cat; exec "$@"', "sh", *command],
+        cwd="/",
+        stdin=subprocess.PIPE,  # ends with this process, however that ends
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        **_as(account),
+    )
+    assert guard.stdin is not None
+    try:
+        yield
+    finally:
+        guard.stdin.close()
+        assert guard.wait(60) == 0
 
 
 def _account() -> pwd.struct_passwd | None:
@@ -57,6 +75,12 @@ def _account() -> pwd.struct_passwd | None:
         return None
     names = {entry.pw_name: entry for entry in pwd.getpwall()}
     return names.get("postgres") or names["nobody"]
+
+
+def _as(account: pwd.struct_passwd | None) -> dict[str, Any]:
+    if account is None:
+        return {}
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
 
 
 def _run(command: list[str], account: pwd.struct_passwd | None) -> None:
@@ -69,8 +93,6 @@ def _run(command: list[str], account: pwd.struct_passwd | None) -> None:
         text=True,
         timeout=120,
         check=False,
-        user=None if account is None else account.pw_uid,
-        group=None if account is None else account.pw_gid,
-        extra_groups=None if account is None else [],
+        **_as(account),
     )
     assert done.returncode == 0, done.stdout
