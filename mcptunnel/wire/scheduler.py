@@ -191,6 +191,11 @@ class Scheduler:
         if len(self._control) > self._most_control:
             self.is_overfull = True
 
+    @property
+    def control_bytes(self) -> int:
+        """How long the control frames are that wait; counted when asked for."""
+        return sum(map(len, self._control))
+
     def wake(self, outbox: Outbox) -> None:
         """Give a stream its turns, if it is ready; call after bytes, END or credit were added."""
         stream_id = outbox.stream_id
