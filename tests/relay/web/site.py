@@ -174,7 +174,7 @@ class MemorySite:
             allowed_hosts=self.allowed_hosts,
             allowed_origins=self.allowed_origins,
         )
-        self.endpoint = McpEndpoint(self.joined.hub, self.sessions, self.joined.clock.seconds)
+        self.endpoint = McpEndpoint(self.joined.clock, self.joined.hub, self.sessions, self._random)
         self.owners = SessionOwners(self.limits.max_sessions)
         self.transparent = TransparentEndpoint(self.joined.devices, self.owners)
         root = make_root(

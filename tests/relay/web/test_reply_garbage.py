@@ -10,6 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mcptunnel.agent.endpoint import HubCall
+from mcptunnel.mcp.client_half.answer import HttpAnswer
+from mcptunnel.mcp.client_half.call import Call
+from mcptunnel.mcp.client_half.initializing import Initializing
+from mcptunnel.mcp.client_half.legacy_call import LegacyCall
+from mcptunnel.mcp.client_half.session_endpoint import Visit
 from mcptunnel.model import Outcome
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.relay.hub.restart import RestartOrder
@@ -27,6 +32,11 @@ PARTS = (
     RelayRequest,
     IncomingBody,
     Reply,
+    Visit,
+    HttpAnswer,
+    Call,
+    LegacyCall,
+    Initializing,
     Waiting,
     ToolCall,
     RestartOrder,
@@ -141,7 +151,7 @@ def test_a_call_under_way_keeps_nothing_of_its_request(
     assert scene.files.calls
     scene.files.calls.clear()
     scene.agent.opened.clear()
-    kept = [one for one in gc.get_objects() if isinstance(one, Reply | ToolCall | ServerCall)]
+    kept = [one for one in gc.get_objects() if isinstance(one, PARTS)]
     assert kept
     assert not connection.answers
     found, todo = set(map(id, kept)), list(kept)
