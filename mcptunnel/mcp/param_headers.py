@@ -1,7 +1,8 @@
 """`Mcp-Param-*`: arguments of a tool call that headers repeat.
 
-2026-07-28, streamable-http, "Custom Headers from Tool Parameters"; SEP-2243. A tool says in its `inputSchema` which: `"x-mcp-header": "Region"` on a property means that
-`Mcp-Param-Region` bears its value. A client writes these headers, a server holds them against the body.
+2026-07-28, streamable-http, "Custom Headers from Tool Parameters"; SEP-2243. A tool says in its
+`inputSchema` which: `"x-mcp-header": "Region"` on a property means that `Mcp-Param-Region` bears its
+value. A client writes these headers, a server holds them against the body.
 """
 
 import re
