@@ -212,17 +212,17 @@ class Listening:
             del self._missed[next(iter(self._missed))]
 
     def ended(self, listen: Listen, error: JsonRpcError | None) -> None:
+        is_offered = error is None or error.code != METHOD_NOT_FOUND
         if listen is self._next:
             self._next = None
             waiting, self._waiting = self._waiting, []
             self._drop({one.uri for one in waiting})
+            if error is None or not is_offered:
+                error = JsonRpcError(METHOD_NOT_FOUND, "The server tells of no changes")
             for one in waiting:
-                one.caller.error(
-                    error or JsonRpcError(METHOD_NOT_FOUND, "The server tells of no changes")
-                )
+                one.caller.error(error)
         else:
             self._current = None
-        is_offered = error is None or error.code != METHOD_NOT_FOUND
         if is_offered and self._is_needed and self._current is None and self._next is None:
             self._stop_timer()
             self._timer = self._live.timers.call_later(self._wait_s, self._again)

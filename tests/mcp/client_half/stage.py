@@ -212,6 +212,9 @@ class FakeService:
         if request.method == "server/discover" and self._stage.discovers:
             asked.result(**DISCOVERED)
             return None
+        if request.method == "subscriptions/listen" and self._stage.at_once is not None:
+            self._stage.at_once(asked)
+            return None if self._stage.ends_at_once else asked
         self._stage.asked.append(asked)
         return asked
 
@@ -251,6 +254,8 @@ class Stage:
         self.timers = FakeTimers()
         self.sessions = MemorySessions()
         self.discovers = True
+        self.at_once: Callable[[Asked], None] | None = None  # what a listen is told at once
+        self.ends_at_once = False
         self.asked: list[Asked] = []
         self._randoms = 0
         self.endpoint = Endpoint(self.sessions, self.timers, self._random, check_params)

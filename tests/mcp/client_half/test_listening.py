@@ -261,3 +261,44 @@ def test_a_remembered_session_listens_to_what_it_wished(stage: Stage, client: Le
     client.stage = another
     client.listen()
     assert another.take().params["notifications"]["resourceSubscriptions"] == ["a:1"]
+
+
+def test_a_service_that_answers_at_once(client: LegacyClient, stage: Stage) -> None:
+    """Before its request returns: with an acknowledgement, with the end, or with both."""
+
+    def acknowledge(asked: Asked) -> None:
+        stage.asked.append(asked)
+        asked.acknowledge(resourceSubscriptions=["a:1"])
+        asked.notify("notifications/tools/list_changed")
+
+    stage.at_once = acknowledge
+    assert subscribe(client, "a:1").json["result"] == {}
+    asked = stage.take()
+    http = client.listen()
+    assert len(http.events) == 1
+    assert client.request("resources/unsubscribe", {"uri": "a:1"}).json["result"] == {}
+    assert asked.cancelled == "the session listens no more"
+
+
+def test_a_service_that_refuses_at_once(client: LegacyClient, stage: Stage) -> None:
+    stage.at_once = lambda asked: asked.error(-32601)
+    stage.ends_at_once = True
+    assert subscribe(client, "a:1").code == -32601
+    assert client.value.subscriptions == ()
+    assert client.listen().status == 200
+    stage.timers.pass_s(100)
+
+
+def test_a_service_that_is_told_to_stop_before_it_has_begun(
+    client: LegacyClient, stage: Stage
+) -> None:
+    """The session ends while its listen is being opened."""
+
+    def end(asked: Asked) -> None:
+        stage.asked.append(asked)
+        client.delete()
+
+    stage.at_once = end
+    http = client.listen()
+    assert http.is_over
+    assert stage.take().cancelled == "nobody listens any more"
