@@ -9,9 +9,11 @@ from twisted.logger import Logger
 from mcptunnel.auth.keys import KeyId
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.errors import McpTunnelError
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.model import Principal
 from mcptunnel.net.listen import ListeningService
 from mcptunnel.net.stopping import Drain, StopOrder
+from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.net.tunnel import settings_of
 from mcptunnel.net.upgrade import upgrade
 from mcptunnel.relay.access import Access
@@ -25,7 +27,6 @@ from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.sessions import McpSessions
 from mcptunnel.relay.remembering import Remembering
 from mcptunnel.relay.session_owners import SessionOwners
-from mcptunnel.relay.web.keep_alive import KeepAlive
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.root import Root
@@ -66,8 +67,8 @@ class RelayService(MultiService):
             self.devices,
             names_changed=self._remembering.names_changed,
         )
-        self._keep_alive = KeepAlive(reactor)
-        self._sessions = McpSessions(secrets.token_bytes, config.limits.max_sessions)
+        self._keep_alive = KeepAlive(ReactorTimers(reactor))
+        self._mcp = self._hub_endpoint(config)
         self._settings = settings_of(config.tunnel)
         self.agents = Agents(
             reactor, self._settings, self.devices, self._remembering.device_seen, self._draining
@@ -113,10 +114,12 @@ class RelayService(MultiService):
     async def stopService(self) -> None:
         """Let calls finish; then close everything. New requests are answered until then."""
         self._order.has_begun = self._draining.is_on = True
+        self._mcp.end_streams()
         self._site.drain()
         self.hub.go_away()
         self.agents.go_away()
         await self._drain.calls(self._call_count, lambda: not self._call_count())
+        self._mcp.stop()
         self.hub.stop()
         self._keep_alive.stop()
         await self.agents.stop()
@@ -138,17 +141,20 @@ class RelayService(MultiService):
             resuming=resuming,
         )
 
+    def _hub_endpoint(self, config: RelayConfig) -> McpEndpoint:
+        random, draining = secrets.token_bytes, self._draining
+        sessions = McpSessions(random, config.limits.max_sessions)
+        return McpEndpoint(self._reactor, self.hub, sessions, random, self._keep_alive, draining)
+
     def _root(self, config: RelayConfig) -> Root:
-        alive, draining = self._keep_alive, self._draining
-        endpoint = McpEndpoint(self.hub, self._sessions, self._reactor.seconds, alive, draining)
         owners = SessionOwners(config.limits.max_sessions)
-        transparent = TransparentEndpoint(self.devices, owners, alive, draining)
+        transparent = TransparentEndpoint(self.devices, owners, self._keep_alive, self._draining)
         return make_root(
             config,
             credentials=self._credentials,
             devices=self.devices,
-            draining=draining,
-            mcp=endpoint.answer,
+            draining=self._draining,
+            mcp=self._mcp.answer,
             server=transparent.answer,
             tunnel=self._upgrade,
         )
@@ -161,4 +167,5 @@ class RelayService(MultiService):
 
     def _revoked(self, key_id: KeyId) -> None:
         self._credentials.revoked(key_id)
+        self._mcp.revoked(key_id)
         self.agents.revoked(key_id)

@@ -146,7 +146,8 @@ def test_a_relay_that_stops_lets_a_call_finish_and_begins_nothing(estate: Estate
     assert get(port, "/ready") == (503, {"status": "draining"})
     status = (*COMMAND, "status", "--config", str(here.relay.config), "--json")
     told = json.loads(finished(status, here.relay.folder).stdout)
-    assert told == {"state": "draining", "calls": 1, "devices": 1, "resuming": 0}
+    assert (told["state"], told["calls"]) == ("draining", 1)
+    assert [device["name"] for device in told["devices"]] == ["laptop"]
     done_s = finished_well(here.client, started)
     assert ended(relay, SOON_S) - done_s < SOON_S
     assert "drained: all calls have finished" in relay.log
