@@ -259,8 +259,14 @@ class Joined:
         )
         self.forgotten: list[Device] = []
         self.devices = Devices(self._changed, self.forgotten.append)
-        self.names: dict[Principal, dict[str, Row]] = {}
-        self.hub = Hub(self.clock, self.config, self.devices, names_changed=self._names_changed)
+        self.names: dict[tuple[Principal, str], dict[str, Row]] = {}
+        self.hub = Hub(
+            self.clock,
+            self.config,
+            self.devices,
+            names_changed=self._names_changed,
+            secret=lambda: b"the secret of a relay in memory.",
+        )
         self.remembered: list[tuple[Device, float]] = []
         self._settings = settings_of(self.config.tunnel)
         self.agents = Agents(self.clock, self._settings, self.devices, self._remember)
@@ -270,10 +276,14 @@ class Joined:
         self.hub.changed(principal)
 
     def _names_changed(
-        self, principal: Principal, bound: Sequence[Row], forgotten: Collection[str]
+        self,
+        principal: Principal,
+        table_kind: str,
+        bound: Sequence[Row],
+        forgotten: Collection[str],
     ) -> None:
         """Keep names as a store would."""
-        kept = self.names.setdefault(principal, {})
+        kept = self.names.setdefault((principal, table_kind), {})
         for name in forgotten:
             kept.pop(name, None)
         kept.update({row[0]: row for row in bound})

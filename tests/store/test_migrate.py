@@ -24,7 +24,7 @@ def test_from_empty_the_migrations_make_the_tables(tmp_path: Path) -> None:
         assert database.read(difference) == []
         assert database.read(current_revision) == REVISION
         names = database.read(lambda connection: inspect(connection).get_table_names())
-    assert names == ["alembic_version", "api_key", "device", "tool_name"]
+    assert names == ["alembic_version", "api_key", "bound_name", "device"]
 
 
 def test_the_newest_migration_is_the_one_we_name() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import Request, Response
+from mcptunnel.mcp.names import Target
 from mcptunnel.model import Outcome
 from mcptunnel.relay.hub.tool_call import ToolCall
 from mcptunnel.testing.joined import Answer, Joined
@@ -72,8 +73,8 @@ def test_an_offline_device_is_said_to_be_so_at_once() -> None:
 def test_a_device_that_is_no_longer_known() -> None:
     joined = Joined()
     answer = Answer(joined)
-    call = ToolCall("files", answer, joined.hub.calls, 1000)
-    call.start(None, Request(1, "tools/call"), joined.client().access)
+    call = ToolCall(joined.hub.parts, joined.client().access, answer, Target("i", "files", "read"))
+    call.start(Request(1, "tools/call"), {})
     assert "no longer known" in answer.text
 
 
@@ -133,6 +134,8 @@ def test_log_messages_only_for_who_asked(level: str | None, count: int) -> None:
 def test_an_empty_answer_is_an_error() -> None:
     joined = Joined()
     answer = Answer(joined)
-    ToolCall("files", answer, joined.hub.calls, 1000).response(Response(1))
+    target = Target("i", "files", "read")
+    call = ToolCall(joined.hub.parts, joined.client().access, answer, target)
+    call.response(Response(1))
     assert answer.failure is not None
     assert answer.failure.code == jsonrpc.INTERNAL_ERROR
