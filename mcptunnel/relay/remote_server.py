@@ -19,14 +19,14 @@ class Known:
     """The last answer of a server to one question.
 
     `items` are by name, of `size_bytes` together; `fresh` says that nothing newer was announced since
-    they were asked for, and `keep_until_s` how long that is believed. `note` tells people what is
-    wrong with them.
+    they were asked for. They came at `fetched_s` (never: infinity), and hold for `ttl_ms` as the server
+    says. `note` tells people what is wrong with them.
     """
 
     items: tuple[Item, ...] = ()
     size_bytes: int = 0
     fresh: bool = False
-    keep_until_s: float = float("inf")
+    fetched_s: float = float("inf")
     ttl_ms: int = 0
     note: str = ""
 

@@ -84,7 +84,7 @@ class Catalogue:
         for device in self._devices.of(principal):
             for server in device.servers.values():
                 known = server.known[kind]
-                if known.fresh and known.keep_until_s <= now_s:
+                if known.fresh and known.fetched_s + _kept_s(server, kind) <= now_s:
                     known.fresh = False
                     is_new = True
         if is_new:
@@ -220,7 +220,7 @@ class Catalogue:
         known = server.known[kind]
         known.note = _left_out(kind, left_out) if left_out else ""
         known.ttl_ms = ttl_ms
-        known.keep_until_s = self._reactor.seconds() + _kept_s(server, kind, ttl_ms)
+        known.fetched_s = self._reactor.seconds()
 
     def _cannot_ask(self, failure: Failure, what: str) -> None:
         if not failure.check(CancelledError):
@@ -257,8 +257,9 @@ def _has_none(server: RemoteServer, what: str, error: FetchFailed | JsonRpcError
     return is_optional and error.code == METHOD_NOT_FOUND
 
 
-def _kept_s(server: RemoteServer, kind: Kind, ttl_ms: int) -> float:
+def _kept_s(server: RemoteServer, kind: Kind) -> float:
     """Return for how long a list is believed if no change is told of."""
+    ttl_ms = server.known[kind].ttl_ms
     if ttl_ms > 0:
         return max(LEAST_KEPT_S, ttl_ms / 1000)
     notifies = server.features is not None and kind in server.features.notifies
