@@ -71,7 +71,9 @@ class UriTable:
     def expose(self, device_key: str, server: str, uri: str) -> str | None:
         """Return what a listed URI is called, the same from now on; None for one listed already."""
         place = (device_key, server)
-        owner = None if _is_ours(uri) else self._owners.setdefault(uri, place)
+        owner = None if _is_ours(uri) else self._owners.get(uri)
+        if owner is None and not _is_ours(uri):
+            owner = self._owners[uri] = self._seen.pop(uri, place)
         if owner == place:
             return uri
         if uri.startswith(_WORLDWIDE):

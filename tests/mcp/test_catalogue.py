@@ -178,3 +178,30 @@ def test_the_result_has_what_the_modern_era_demands() -> None:
     }
     more = jsonrpc.decode(catalogue.list_result(Kind.TEMPLATE, [], 0, Raw(b"{}"), "next"))
     assert (more["resourceTemplates"], more["nextCursor"]) == ([], "next")
+
+
+@pytest.mark.parametrize(
+    ("kind", "page", "name"),
+    [
+        (Kind.PROMPT, '{"prompts":[{"name":"a","x":1}]}', "a"),
+        (Kind.RESOURCE, '{"resources":[{"uri":"x:1","name":"n"}]}', "x:1"),
+        (Kind.TEMPLATE, '{"resourceTemplates":[{"uriTemplate":"x:{n}"}]}', "x:{n}"),
+    ],
+)
+def test_every_kind_has_what_identifies_it(kind: Kind, page: str, name: str) -> None:
+    (item,) = catalogue.parse_page(kind, Raw(page.encode()), 9).items
+    assert item.name == name
+    assert catalogue.renamed(kind, item, name) is item.definition
+    other = jsonrpc.decode(catalogue.renamed(kind, item, "other"))
+    assert "other" in other.values()
+    assert name not in other.values()
+    assert len(other) == len(jsonrpc.decode(item.definition))
+
+
+@pytest.mark.parametrize(
+    ("ttl", "read"),
+    [("5000", 5000), ("-1", 0), ("null", 0), ('"x"', 0), ("1.5", 0), ("9" * 15, 86_400_000)],
+)
+def test_how_long_a_page_holds(ttl: str, read: int) -> None:
+    page = catalogue.parse_page(Kind.TOOL, Raw(f'{{"tools":[],"ttlMs":{ttl}}}'.encode()), 9)
+    assert page.ttl_ms == read
