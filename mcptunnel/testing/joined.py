@@ -30,7 +30,8 @@ from mcptunnel.config.relay import HubConfig, LimitsConfig, RelayConfig
 from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
-from mcptunnel.mcp.meta import ProgressToken
+from mcptunnel.mcp.kinds import LISTED, Kind
+from mcptunnel.mcp.meta import LogLevel, ProgressToken
 from mcptunnel.mcp.names import Row
 from mcptunnel.mcp.service import Running
 from mcptunnel.model import LOCAL_ISSUER, Principal
@@ -110,11 +111,12 @@ class Answer:
 
 
 class MemoryClient:
-    """A client of the hub that speaks the modern dialect."""
+    """A client of the hub that speaks the modern dialect; `capabilities` is what it declares."""
 
     def __init__(self, joined: "Joined", access: Access) -> None:
         self._joined = joined
         self.access = access
+        self.capabilities: dict[str, Any] = {}
 
     def request(
         self,
@@ -123,10 +125,17 @@ class MemoryClient:
         *,
         request_id: jsonrpc.RequestId = 1,
         progress_token: ProgressToken | None = None,
+        log_level: LogLevel | None = None,
     ) -> Answer:
         """Send a request, and let everything happen that follows from it."""
         members = {name: jsonrpc.raw(value) for name, value in (params or {}).items()}
-        members[meta.META] = jsonrpc.raw(meta.modern_meta(progress_token=progress_token))
+        members[meta.META] = jsonrpc.raw(
+            meta.modern_meta(
+                client_capabilities=jsonrpc.raw(self.capabilities),
+                log_level=log_level,
+                progress_token=progress_token,
+            )
+        )
         answer = Answer(self._joined)
         request = Request(request_id, method, members)
         answer.running = self._joined.hub.request(self.access, request, answer)
@@ -153,6 +162,11 @@ class MemoryClient:
         """Return the names of all tools but the hub's own, in their order."""
         listed = self.request("tools/list").value["tools"]
         return [tool["name"] for tool in listed if tool["name"] not in ("status", "restart")]
+
+    def listed(self, kind: Kind) -> list[str]:
+        """Return the names, URIs or templates of all things of a kind, in their order."""
+        how = LISTED[kind]
+        return [item[how.key] for item in self.request(how.method).value[how.member]]
 
 
 class MemoryAgent:
