@@ -1,6 +1,7 @@
 """A client's request that one server answers: to the right device, and back with an honest outcome."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -8,6 +9,7 @@ from msgspec import Raw
 
 from mcptunnel.mcp import client_capabilities, input_required, jsonrpc, meta
 from mcptunnel.mcp.calls import CallFailure
+from mcptunnel.mcp.input_required import INPUT_REQUIRED
 from mcptunnel.mcp.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -35,8 +37,11 @@ from mcptunnel.relay.hub.server_call import ServerCall
 MAX_KEPT_PARAMS_BYTES: Final = 4096
 """Parameters of more are hashed when the call begins, so that they need not be kept."""
 
-_SERVER_INFO_BYTES: Final = SERVER_INFO.encode()
-_INPUT_REQUIRED: Final = b'"input_required"'
+_SERVER_INFO: Final = b"serverInfo"
+_ABSENT: Final = Raw(b"null")
+_COMPLETE: Final = b'"complete"'
+_METAS_CACHED: Final = 256
+_USUAL_BYTES: Final = 1024
 _NO_CAPABILITIES: Final = Raw(b"{}")
 _OLD_NOT_FOUND: Final = -32002
 """What older servers call an unknown resource; 2026-07-28 must not be given it ("Error Codes")."""
@@ -188,21 +193,15 @@ class RoutedCall:
             ) from None
         changed = self.mapped(result)
         about = result.get(META)
-        if about is not None and _SERVER_INFO_BYTES in bytes(about):
-            changed |= self._is_ours_now(result, about)
-        kind = result.get("resultType")
-        if kind is not None and bytes(kind) == _INPUT_REQUIRED:
+        if about is not None and _SERVER_INFO in (own := bytes(about)):
+            replace = _usual_server_info if len(own) <= _USUAL_BYTES else _with_server_info
+            result[META] = replace(own, bytes(self._parts.server_info))
+            changed = True
+        kind = result.get("resultType", _ABSENT)
+        if bytes(kind) != _COMPLETE and jsonrpc.text(kind) == INPUT_REQUIRED:
             self._seal(result)
             changed = True
         return jsonrpc.raw(result) if changed else encoded
-
-    def _is_ours_now(self, result: Members, about: Raw) -> bool:
-        members = jsonrpc.members(about)
-        if SERVER_INFO not in members:
-            return False
-        members[SERVER_INFO] = self._parts.server_info
-        result[META] = jsonrpc.raw(members)
-        return True
 
     def _seal(self, result: Members) -> None:
         """Make the server's question ours: whoever answers it is sent back to the same server."""
@@ -222,6 +221,18 @@ class RoutedCall:
     def _digest(self) -> bytes:
         kept = self._kept
         return kept if isinstance(kept, bytes) else input_required.digest(self._method, kept)
+
+
+def _with_server_info(about: bytes, server_info: bytes) -> Raw:
+    """Return a result's `_meta` as ours."""
+    members = jsonrpc.members(about)
+    if SERVER_INFO in members:
+        members[SERVER_INFO] = Raw(server_info)
+    return jsonrpc.raw(members)
+
+
+_usual_server_info = lru_cache(_METAS_CACHED)(_with_server_info)
+"""Servers say the same in every result."""
 
 
 def _kept(request: Request) -> Members | bytes:
