@@ -1,11 +1,12 @@
 """How much may be known of one user's servers, so that nobody fills the relay's memory or time."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
 from mcptunnel.mcp.catalogue import Item
+from mcptunnel.mcp.features import Features
 from mcptunnel.mcp.kinds import Kind
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.remote_server import RemoteServer
@@ -32,6 +33,10 @@ BOUNDS: Final = {
     Kind.RESOURCE: Bounds(2000, 2 * MIB, 5000, 8 * MIB),
     Kind.TEMPLATE: Bounds(500, 1 * MIB, 1000, 2 * MIB),
 }
+
+
+MAX_INSTRUCTIONS_CHARS: Final = 64_000
+"""Instructions of all servers of a user that are kept; of these some may be of devices that are away."""
 
 
 def keep(devices: Iterable[Device], server: RemoteServer, kind: Kind, items: Iterable[Item]) -> int:
@@ -63,6 +68,18 @@ def keep(devices: Iterable[Device], server: RemoteServer, kind: Kind, items: Ite
     if kept != known.items:  # the old ones may be listed already: it is by them that this is known
         known.items, known.size_bytes = kept, sum(item.size_bytes for item in kept)
     return len(fetched) - len(kept)
+
+
+def keep_features(devices: Iterable[Device], server: RemoteServer, features: Features) -> None:
+    """Note what a server of one of a user's devices can do; without room not its instructions."""
+    taken_chars = len(features.instructions)
+    for device in devices:
+        for other in device.servers.values():
+            if other is not server and other.features is not None:
+                taken_chars += len(other.features.instructions)
+    if taken_chars > MAX_INSTRUCTIONS_CHARS:
+        features = replace(features, instructions="")
+    server.features = features
 
 
 def _fitting(items: tuple[Item, ...], excess_count: int, excess_bytes: int) -> int:

@@ -20,7 +20,7 @@ from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Principal
 from mcptunnel.net.errors import printable
 from mcptunnel.relay.devices import Device, Devices
-from mcptunnel.relay.hub.budget import BOUNDS, MIB, keep
+from mcptunnel.relay.hub.budget import BOUNDS, MIB, keep, keep_features
 from mcptunnel.relay.hub.fetching import FetchFailed, Fetching
 from mcptunnel.relay.remote_server import ABOUT, RemoteServer
 
@@ -195,7 +195,8 @@ class Catalogue:
         name, known = server.info.name, server.known[what]
         try:
             if what == ABOUT:
-                server.features = await self._fetching.about(device, name)
+                features = await self._fetching.about(device, name)
+                keep_features(self._devices.of(device.principal), server, features)
                 known.note = ""
             else:
                 await self._fetch(device, server, Kind(what))

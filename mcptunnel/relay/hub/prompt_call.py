@@ -17,9 +17,7 @@ class PromptCall(RoutedCall):
     __slots__ = ()
 
     def mapped(self, result: Members) -> bool:
-        target = self._target
-        uris = self._parts.tables.of(self._access.principal).uris
-        return map_messages(result, lambda uri: uris.mention(target.device_key, target.server, uri))
+        return map_messages(result, self.mention)
 
 
 class PromptCalls:

@@ -32,11 +32,7 @@ class ResourceCall(RoutedCall):
         return map_contents(result, self._shown)
 
     def _shown(self, uri: str) -> str:
-        target = self._target
-        if uri == target.item:
-            return self._uri
-        uris = self._parts.tables.of(self._access.principal).uris
-        return uris.mention(target.device_key, target.server, uri)
+        return self._uri if uri == self._target.item else self.mention(uri)
 
 
 class ResourceCalls:

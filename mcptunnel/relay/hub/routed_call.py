@@ -101,7 +101,7 @@ class RoutedCall:
         access, target = self._access, self._target
         device = self._parts.devices.get(access.principal, target.device_key)
         if device is None or not device.is_connected:
-            self.call_failed(CallFailure(_away(device), Outcome.NOT_DELIVERED))
+            self.call_failed(CallFailure(_away(device, target), Outcome.NOT_DELIVERED))
             return
         self._call.send(
             device,
@@ -118,6 +118,12 @@ class RoutedCall:
 
     def client_gone(self) -> None:
         self._call.client_gone()
+
+    def mention(self, uri: str) -> str:
+        """Return what clients call a URI in a result of this server."""
+        target = self._target
+        uris = self._parts.tables.of(self._access.principal).uris
+        return uris.mention(target.device_key, target.server, uri)
 
     # What differs between methods.
 
@@ -268,8 +274,8 @@ def _token(progress: Notification) -> ProgressToken | None:
         return None
 
 
-def _away(device: Device | None) -> str:
+def _away(device: Device | None, target: Target) -> str:
     if device is None:
-        return "The device of this is no longer known."
+        return f"The device of this server {target.server!r} is no longer known."
     seen = datetime.fromtimestamp(device.last_seen_s, UTC).isoformat(timespec="seconds")
     return f"The device {device.name!r} is offline; it was last seen at {seen}."

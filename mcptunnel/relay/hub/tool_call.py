@@ -34,9 +34,7 @@ class ToolCall(RoutedCall):
     __slots__ = ()
 
     def mapped(self, result: Members) -> bool:
-        target = self._target
-        uris = self._parts.tables.of(self._access.principal).uris
-        return map_content(result, lambda uri: uris.mention(target.device_key, target.server, uri))
+        return map_content(result, self.mention)
 
     def told(self, failure: CallFailure, text: str) -> None:
         outcome = {OUTCOME: failure.outcome.value}

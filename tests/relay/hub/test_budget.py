@@ -7,10 +7,12 @@ from msgspec import Raw
 
 from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.mcp.catalogue import Item
+from mcptunnel.mcp.features import Features
 from mcptunnel.mcp.kinds import Kind
 from mcptunnel.model import Principal
 from mcptunnel.relay.devices import Device
-from mcptunnel.relay.hub.budget import BOUNDS, Bounds, keep
+from mcptunnel.relay.hub import budget
+from mcptunnel.relay.hub.budget import BOUNDS, Bounds, keep, keep_features
 from mcptunnel.relay.remote_server import Known, RemoteServer
 from tests.relay.test_devices import Bench
 
@@ -99,3 +101,14 @@ def test_whatever_comes_the_bounds_hold(lists: list[list[int]]) -> None:
         assert one.tools == given_tools[: len(given_tools) - left_out]
     assert sum(len(one.tools) for one in servers) <= 10
     assert sum(one.known[Kind.TOOL].size_bytes for one in servers) <= 10 * SIZE_BYTES
+
+
+def test_instructions_are_kept_as_long_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server can do is kept in any case; a server's own old words take no room."""
+    monkeypatch.setattr(budget, "MAX_INSTRUCTIONS_CHARS", 10)
+    one, other = server(), server()
+    devices = [device(one), device(other, connected=False)]
+    for target, told in ((one, "x" * 6), (one, "y" * 6), (other, "z" * 6), (other, "z" * 4)):
+        keep_features(devices, target, Features(instructions=told))
+        assert target.features is not None
+        assert target.features.instructions == ("" if told == "z" * 6 else told)
