@@ -45,13 +45,19 @@ class Remembering:
         )
 
     def names_changed(
-        self, principal: Principal, bound: Sequence[Row], forgotten: Collection[str]
+        self,
+        principal: Principal,
+        table_kind: str,
+        bound: Sequence[Row],
+        forgotten: Collection[str],
     ) -> None:
-        """Note the names of a user that were bound, and those that were forgotten."""
+        """Note the names of a user that were bound in a table of the hub's, and those forgotten."""
         now_s = self._now_s()
         self._own(
             self._store.write(
-                lambda connection: Names(connection).change(principal, bound, forgotten, now_s)
+                lambda connection: Names(connection).change(
+                    principal, table_kind, bound, forgotten, now_s
+                )
             )
         )
 

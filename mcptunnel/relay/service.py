@@ -26,6 +26,7 @@ from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.sessions import McpSessions
 from mcptunnel.relay.remembering import Remembering
+from mcptunnel.relay.secret import relay_secret
 from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
@@ -66,6 +67,7 @@ class RelayService(MultiService):
             config,
             self.devices,
             names_changed=self._remembering.names_changed,
+            secret=lambda: relay_secret(config.secret, config.state_dir),
         )
         self._keep_alive = KeepAlive(ReactorTimers(reactor))
         self._mcp = self._hub_endpoint(config)
@@ -103,8 +105,8 @@ class RelayService(MultiService):
             )
             for record in known
         )
-        for principal, rows in names.items():
-            self.hub.listing.restore(principal, rows)
+        for (principal, table_kind), rows in names.items():
+            self.hub.tables.restore(principal, table_kind, rows)
         try:
             super().startService()
         except McpTunnelError:

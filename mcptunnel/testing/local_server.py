@@ -1,4 +1,4 @@
-"""A local server without a process: its tools are functions of the test, or wait for the test."""
+"""A local server without a process: what it offers are functions of the test, or wait for the test."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -20,6 +20,18 @@ Tool: TypeAlias = Callable[[Any], str] | None
 def text_result(text: str) -> dict[str, Any]:
     """Return the result of a tool that says `text`."""
     return {"resultType": "complete", "content": [{"type": "text", "text": text}]}
+
+
+Answering: TypeAlias = Callable[[Any], dict[str, Any]] | None
+"""Makes a result out of the parameters, which have no `_meta`; None leaves the answer to the test."""
+
+_CAPABILITIES = {
+    "tools/list": "tools",
+    "prompts/list": "prompts",
+    "resources/list": "resources",
+    "resources/templates/list": "resources",
+    "completion/complete": "completions",
+}
 
 
 class WaitingCall:
@@ -91,7 +103,8 @@ class MemoryServer:
 
     Calls of tools without a function wait in `calls`, and so do requests for lists while
     `holds_lists` is set. `changed` is called when the status has changed; `passage` is for
-    transparent requests.
+    transparent requests. `answers` has everything but tools, by method: see `offer_list`; `about` is
+    what `server/discover` tells beside the capabilities that follow from it.
     """
 
     def __init__(
@@ -107,6 +120,8 @@ class MemoryServer:
         self.holds_lists = False
         self.changed: Callable[[], None] = lambda: None
         self.passage: Passage | None = None
+        self.answers: dict[str, Answering] = {}
+        self.about: dict[str, Any] = {}
         self._name = name
         self._tools = dict(tools or {})
         self._prefix = prefix
@@ -151,6 +166,12 @@ class MemoryServer:
         self._tools = dict(tools)
         self.become(self._state)
 
+    def offer_list(self, method: str, member: str, *items: dict[str, Any], **more: Any) -> None:
+        """Answer the request for a list with these items from now on; `more` are other members."""
+        result = {"resultType": "complete", member: list(items), **more}
+        self.answers[method] = lambda _params: result
+        self.become(self._state)
+
     def become(self, state: ServerState, detail: str = "") -> None:
         """Change the state; the tools may have changed as well."""
         self._state, self._detail = state, detail
@@ -163,12 +184,16 @@ class MemoryServer:
         call = WaitingCall(request, receiver)
         if request.method == "tools/list" and not self.holds_lists:
             call.answer(self.page(request.params.get("cursor")))
+        elif request.method == "tools/list":
+            self.calls.append(call)
         elif request.method == "tools/call":
             self._call_tool(call, jsonrpc.text(request.params.get("name")) or "")
-        elif request.method != "tools/list":
-            call.error(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+        elif request.method in self.answers:
+            self._answer(call, self.answers[request.method])
+        elif request.method == "server/discover":
+            call.answer(self._discovered())
         else:
-            self.calls.append(call)
+            call.error(METHOD_NOT_FOUND, f"Method not found: {request.method}")
         return call
 
     def page(self, cursor: Raw | None = None) -> dict[str, Any]:
@@ -181,6 +206,26 @@ class MemoryServer:
         ]
         more = {"nextCursor": str(end)} if end < len(self._tools) else {}
         return {"resultType": "complete", "tools": listed, **more}
+
+    def _discovered(self) -> dict[str, Any]:
+        offered = {"tools/list", *self.answers} & _CAPABILITIES.keys()
+        capabilities = {_CAPABILITIES[method]: {"listChanged": True} for method in offered}
+        return {
+            "resultType": "complete",
+            "supportedVersions": [LATEST_MODERN],
+            "capabilities": capabilities,
+            **self.about,
+        }
+
+    def _answer(self, call: WaitingCall, answering: Answering) -> None:
+        if answering is None:
+            self.calls.append(call)
+            return
+        encoded = {k: v for k, v in call.request.params.items() if k != meta.META}
+        try:
+            call.answer(answering({name: jsonrpc.decode(value) for name, value in encoded.items()}))
+        except JsonRpcError as error:
+            call.error(error.code, error.message)
 
     def _call_tool(self, call: WaitingCall, name: str) -> None:
         if name not in self._tools:

@@ -137,8 +137,9 @@ class Client:
         }
         if self.is_modern:
             headers |= {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
-            if "name" in params:
-                headers["Mcp-Name"] = params["name"]
+            for member in ("name", "uri"):
+                if member in params:
+                    headers["Mcp-Name"] = params[member]
         elif self._session is not None:
             headers["Mcp-Session-Id"] = self._session
             if self._version != "2025-03-26":  # older than the header

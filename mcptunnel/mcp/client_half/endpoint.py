@@ -16,7 +16,7 @@ from mcptunnel.mcp.client_half.call import Call
 from mcptunnel.mcp.client_half.http import Http
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.kept import Kept
-from mcptunnel.mcp.client_half.listen_call import LISTEN, ListenCall
+from mcptunnel.mcp.client_half.listen_call import ListenCall
 from mcptunnel.mcp.client_half.live import Shared
 from mcptunnel.mcp.client_half.refusals import (
     Draining,
@@ -31,6 +31,7 @@ from mcptunnel.mcp.client_half.streams import Streams
 from mcptunnel.mcp.client_half.timers import Timers
 from mcptunnel.mcp.eras import Initialize, InSession, Modern, Refused, classify_post
 from mcptunnel.mcp.jsonrpc import INVALID_REQUEST, Batch, JsonRpcError, Message, Request
+from mcptunnel.mcp.listens import LISTEN
 from mcptunnel.mcp.service import Asker, Service
 from mcptunnel.mcp.versions import Era, era_of
 from mcptunnel.model import Headers, header
