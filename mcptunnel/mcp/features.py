@@ -94,20 +94,20 @@ def _read_flags(encoded: Raw | UnsetType) -> _Flags | None:
         return _Flags()
 
 
-def capabilities(every: Iterable[Features], *, listens: bool) -> dict[str, Any]:
+def capabilities(every: Iterable[Features]) -> dict[str, Any]:
     """Return the capabilities of all servers as one; tools are always there.
 
-    Changes of lists, and of resources, are promised only if we can be listened to (`listens`).
+    Changes of lists are told whatever the servers tell: servers themselves come and go.
     """
     features = list(every)
     kinds = frozenset(Kind) & {kind for one in features for kind in one.kinds}
-    changes = {"listChanged": True} if listens else {}
+    changes = {"listChanged": True}
     found: dict[str, Any] = {"tools": dict(changes)}
     if Kind.PROMPT in kinds:
         found["prompts"] = dict(changes)
     if Kind.RESOURCE in kinds:
         found["resources"] = dict(changes)
-        if listens and any(one.subscribe for one in features):
+        if any(one.subscribe for one in features):
             found["resources"]["subscribe"] = True
     if any(one.completions for one in features):
         found["completions"] = {}

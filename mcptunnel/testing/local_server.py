@@ -10,6 +10,7 @@ from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import METHOD_NOT_FOUND, JsonRpcError, Notification, Request, Response
+from mcptunnel.mcp.listens import ACKNOWLEDGED, LISTEN
 from mcptunnel.mcp.versions import LATEST_MODERN, Era
 from mcptunnel.model import Outcome
 
@@ -43,6 +44,7 @@ class WaitingCall:
     def __init__(self, request: Request, receiver: CallReceiver) -> None:
         self.request = request
         self.cancelled: str | None = None
+        self._is_acknowledged = False
         self._receiver: CallReceiver | None = receiver
 
     @property
@@ -80,6 +82,18 @@ class WaitingCall:
             encoded = {name: jsonrpc.raw(value) for name, value in params.items()}
             self._receiver.notification(Notification(method, encoded))
 
+    def acknowledge(self) -> None:
+        """Acknowledge a listen with all that it asks for, once."""
+        if not self._is_acknowledged:
+            self._is_acknowledged = True
+            about = {meta.SUBSCRIPTION_ID: self.request.id}
+            self.notify(ACKNOWLEDGED, {"notifications": self.wishes, meta.META: about})
+
+    @property
+    def wishes(self) -> Any:
+        """What a listen asks for, decoded."""
+        return jsonrpc.decode(self.request.params["notifications"])
+
     def cancel(self, reason: str) -> None:
         """Give up on the caller's word (`agent.servers.interfaces.LocalCall`)."""
         if self._receiver is not None:
@@ -103,7 +117,8 @@ class MemoryServer:
 
     Calls of tools without a function wait in `calls`, and so do requests for lists while
     `holds_lists` is set. `changed` is called when the status has changed; `passage` is for
-    transparent requests. `answers` has everything but tools, by method: see `offer_list`; `about` is
+    transparent requests. With `tells` it can be listened to: `listens` are the open listens, which
+    `tell` tells of what they asked for, once they are acknowledged. `answers` has everything but tools, by method: see `offer_list`; `about` is
     what `server/discover` tells beside the capabilities that follow from it.
     """
 
@@ -117,6 +132,9 @@ class MemoryServer:
     ) -> None:
         self.calls: list[WaitingCall] = []
         self.requests: list[Request] = []
+        self.listens: list[WaitingCall] = []
+        self.tells = True
+        self.acknowledges = True
         self.holds_lists = False
         self.changed: Callable[[], None] = lambda: None
         self.passage: Passage | None = None
@@ -188,6 +206,10 @@ class MemoryServer:
             self.calls.append(call)
         elif request.method == "tools/call":
             self._call_tool(call, jsonrpc.text(request.params.get("name")) or "")
+        elif request.method == LISTEN and self.tells:
+            self.listens = [*(one for one in self.listens if not one.is_over), call]
+            if self.acknowledges:
+                call.acknowledge()
         elif request.method in self.answers:
             self._answer(call, self.answers[request.method])
         elif request.method == "server/discover":
@@ -195,6 +217,17 @@ class MemoryServer:
         else:
             call.error(METHOD_NOT_FOUND, f"Method not found: {request.method}")
         return call
+
+    def tell(self, method: str, **params: Any) -> None:
+        """Tell all who listen, whatever they asked for."""
+        for listen in self.listens:
+            about = {meta.SUBSCRIPTION_ID: listen.request.id}
+            listen.notify(method, {**params, meta.META: about})
+
+    def acknowledge(self) -> None:
+        """Acknowledge every listen that is not yet."""
+        for listen in self.listens:
+            listen.acknowledge()
 
     def page(self, cursor: Raw | None = None) -> dict[str, Any]:
         """Return the page of the list of tools at a cursor."""
@@ -210,6 +243,8 @@ class MemoryServer:
     def _discovered(self) -> dict[str, Any]:
         offered = {"tools/list", *self.answers} & _CAPABILITIES.keys()
         capabilities = {_CAPABILITIES[method]: {"listChanged": True} for method in offered}
+        if self.tells and "resources" in capabilities:
+            capabilities["resources"]["subscribe"] = True
         return {
             "resultType": "complete",
             "supportedVersions": [LATEST_MODERN],

@@ -54,25 +54,20 @@ def test_what_is_no_answer_is_the_servers_fault(result: bytes) -> None:
 
 def test_together_they_can_what_one_of_them_can() -> None:
     every = [read({"tools": {}}), read({"prompts": {}}), read({"resources": {"subscribe": True}})]
-    assert features.capabilities(every, listens=False) == {
-        "tools": {},
-        "prompts": {},
-        "resources": {},
-    }
-    assert features.capabilities(every, listens=True) == {
+    assert features.capabilities(every) == {
         "tools": {"listChanged": True},
         "prompts": {"listChanged": True},
         "resources": {"listChanged": True, "subscribe": True},
     }
-    assert features.capabilities([], listens=False) == {"tools": {}}
-    assert features.capabilities([Features()], listens=False).keys() == {
+    assert features.capabilities([]) == {"tools": {"listChanged": True}}
+    assert features.capabilities([Features()]).keys() == {
         "tools", "prompts", "resources", "completions", "logging",
     }  # fmt: skip
 
 
 def test_no_extension_is_offered() -> None:
     able = read({"extensions": {"a/b": {}}, "experimental": {}, "tasks": {"list": {}}})
-    assert features.capabilities([able], listens=True) == {"tools": {"listChanged": True}}
+    assert features.capabilities([able]) == {"tools": {"listChanged": True}}
 
 
 def test_instructions_stand_under_headings() -> None:

@@ -17,15 +17,11 @@ TTL_MS: Final = 0
 
 
 class Discovering:
-    """Answers `server/discover` (`parts.Method`).
+    """Answers `server/discover` (`parts.Method`); `instructions` are our own."""
 
-    `instructions` are our own; `listens` says whether clients can listen for changes.
-    """
-
-    def __init__(self, parts: Parts, instructions: str, *, listens: bool) -> None:
+    def __init__(self, parts: Parts, instructions: str) -> None:
         self._parts = parts
         self._instructions = instructions
-        self._listens = listens
 
     def request(self, access: Access, request: Request, caller: Caller) -> None:
         known = self._known(access.principal)
@@ -34,7 +30,7 @@ class Discovering:
                 {
                     "resultType": "complete",
                     "supportedVersions": [*MODERN_VERSIONS, *reversed(LEGACY_VERSIONS[1:])],
-                    "capabilities": features.capabilities(known, listens=self._listens),
+                    "capabilities": features.capabilities(known),
                     "instructions": self._told(access.principal),
                     "ttlMs": TTL_MS,
                     "cacheScope": "private",

@@ -15,6 +15,7 @@ from mcptunnel.config.relay import RelayConfig
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, METHOD_NOT_FOUND, JsonRpcError, Request
 from mcptunnel.mcp.kinds import LISTED, Kind
+from mcptunnel.mcp.listens import LISTEN
 from mcptunnel.mcp.service import Caller, Running
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
@@ -23,6 +24,7 @@ from mcptunnel.relay.hub.catalogue import Catalogue
 from mcptunnel.relay.hub.completion_call import CompletionCalls
 from mcptunnel.relay.hub.discovering import Discovering
 from mcptunnel.relay.hub.fetching import Fetching
+from mcptunnel.relay.hub.listening import Listening
 from mcptunnel.relay.hub.listing import Listing
 from mcptunnel.relay.hub.lists import Lists
 from mcptunnel.relay.hub.open_calls import OpenCalls
@@ -39,7 +41,6 @@ INSTRUCTIONS: Final = (
     "These tools run on the user's own devices; a tool is named after the server that offers it. "
     "`status` tells which devices and servers are there, `restart` restarts a server that hangs."
 )
-LISTEN: Final = "subscriptions/listen"
 
 
 class Hub:
@@ -71,12 +72,9 @@ class Hub:
         self.tables = Tables(names_changed)
         self.listings = self._make_listings(config)
         self.catalogue = Catalogue(reactor, devices, self._fetching(config), changed=self.changed)
+        timeout_s = config.hub.server_timeout_s
         self._settling = Settling(
-            reactor,
-            devices,
-            self.catalogue,
-            self.listings,
-            timeout_s=config.hub.server_timeout_s,
+            reactor, devices, self.catalogue, self.listings, timeout_s=timeout_s
         )
         self.parts = Parts(
             reactor,
@@ -90,7 +88,12 @@ class Hub:
             self.server_info,
             config.limits.max_result_bytes,
         )
-        self._methods = _methods(self.parts)
+        self._listening = Listening(
+            self.parts,
+            offline_grace_s=config.hub.offline_grace_s,
+            server_changed=self.server_changed,
+        )
+        self._methods = _methods(self.parts, self._listening)
 
     def request(self, access: Access, request: Request, caller: Caller) -> Running | None:
         """Answer a request, now or later; what is returned gives a running one up."""
@@ -110,11 +113,13 @@ class Hub:
         return None
 
     def go_away(self) -> None:
-        """Ask servers nothing of our own accord any more; clients' calls run on."""
+        """Ask servers nothing of our own accord any more; clients' calls run on, listens end."""
+        self._listening.stop()
         self.catalogue.stop()
 
     def stop(self) -> None:
         """Do nothing more of our own accord."""
+        self._listening.stop()
         self.catalogue.stop()
         self.calls.stop()
 
@@ -163,19 +168,21 @@ class Hub:
             for kind, listing in self.listings.items():
                 if self.catalogue.is_wanted(principal, kind):
                     listing.refresh(principal)
+            self._listening.refresh(principal)
 
     def _built(self, principal: Principal) -> None:
         self._settling.changed(principal)
+        self._listening.refresh(principal)
 
 
-def _methods(parts: Parts) -> dict[str, Method]:
+def _methods(parts: Parts, listening: Listening) -> dict[str, Method]:
     methods: dict[str, Method] = {
+        LISTEN: listening,
         "tools/call": ToolCalls(parts),
         "prompts/get": PromptCalls(parts),
         "resources/read": ResourceCalls(parts),
         "completion/complete": CompletionCalls(parts),
         **{LISTED[kind].method: Lists(parts, kind) for kind in Kind},
     }
-    # Changes are promised as soon as there is a method to hear of them.
-    methods["server/discover"] = Discovering(parts, INSTRUCTIONS, listens=LISTEN in methods)
+    methods["server/discover"] = Discovering(parts, INSTRUCTIONS)
     return methods

@@ -102,15 +102,18 @@ class Listing:
 
     def definitions(self, principal: Principal, now_s: float) -> list[Raw]:
         """Return all definitions, by device, server and name."""
+        of_servers = self.by_server(principal, now_s)
+        return [definition for definitions in of_servers for definition in definitions]
+
+    def by_server(self, principal: Principal, now_s: float) -> Iterator[tuple[Raw, ...]]:
+        """Return the definitions of each server that has any; the same object until they change."""
         view = self._views.get(principal)
         if view is None:
-            return []
-        return [
-            definition
-            for _device, server in self.servers(principal, now_s)
-            if (shown := view.shown.get(server)) is not None
-            for definition in shown.definitions
-        ]
+            return
+        for _device, server in self.servers(principal, now_s):
+            shown = view.shown.get(server)
+            if shown is not None and shown.definitions:
+                yield shown.definitions
 
     def servers(self, principal: Principal, now_s: float) -> Iterator[tuple[Device, RemoteServer]]:
         """Return the servers of which something is listed: not of devices that are away for long."""

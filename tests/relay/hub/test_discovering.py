@@ -19,20 +19,27 @@ def capabilities(joined: Joined, user: str = "alice") -> Any:
     return answer.value["capabilities"]
 
 
+CHANGES = {"listChanged": True}
+
+
 def test_what_one_server_can_the_hub_can() -> None:
     joined = Joined()
-    assert capabilities(joined) == {"tools": {}}
+    assert capabilities(joined) == {"tools": CHANGES}
     joined.agent(MemoryServer("plain", {"t": None}), with_prompts("p"))
-    assert capabilities(joined) == {"tools": {}, "prompts": {}}
+    assert capabilities(joined) == {"tools": CHANGES, "prompts": CHANGES}
     joined.agent(with_resources("r"), name="tower")
-    assert capabilities(joined) == {"tools": {}, "prompts": {}, "resources": {}}
-    assert capabilities(joined, "bob") == {"tools": {}}
+    assert capabilities(joined) == {
+        "tools": CHANGES,
+        "prompts": CHANGES,
+        "resources": {**CHANGES, "subscribe": True},
+    }
+    assert capabilities(joined, "bob") == {"tools": CHANGES}
 
 
 def test_it_is_known_while_every_agent_is_away() -> None:
     joined = Joined()
     joined.lose(joined.agent(with_prompts("p")))
-    assert capabilities(joined) == {"tools": {}, "prompts": {}}
+    assert capabilities(joined) == {"tools": CHANGES, "prompts": CHANGES}
 
 
 def test_what_is_not_known_yet_is_taken_for_granted() -> None:
@@ -43,7 +50,7 @@ def test_what_is_not_known_yet_is_taken_for_granted() -> None:
     assert capabilities(joined).keys() == EVERYTHING
     server.become(ServerState.FAILED)
     joined.settle()
-    assert capabilities(joined) == {"tools": {}}
+    assert capabilities(joined) == {"tools": CHANGES}
 
     later = Joined()
     later.devices.restore([Device(Principal("local", "alice"), "i", "laptop", 0.0, 0.0)])

@@ -30,7 +30,7 @@ def test_discover() -> None:
     result = Joined().client().request("server/discover").value
     assert result["resultType"] == "complete"
     assert result["supportedVersions"] == ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]
-    assert result["capabilities"] == {"tools": {}}
+    assert result["capabilities"] == {"tools": {"listChanged": True}}
     assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "mcptunnel"
     assert "`status`" in result["instructions"]
     assert result["cacheScope"] == "private"
