@@ -129,6 +129,13 @@ class Client:
         connection.request("POST", "/mcp", body, self._headers(message["method"], params))
         return Answer(connection)
 
+    def get(self) -> Answer:
+        """Open the event stream of the session; return when the head has come."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
+        headers = {**self._headers("", {}), "Accept": "text/event-stream"}
+        connection.request("GET", "/mcp", headers=headers)
+        return Answer(connection)
+
     def _headers(self, method: str, params: Json) -> dict[str, str]:
         headers = {
             "Authorization": f"Bearer {self._key}",
