@@ -13,11 +13,13 @@ from mcptunnel.relay.devices import Device
 from mcptunnel.store.devices import DeviceRecord
 from mcptunnel.store.devices import Devices as DeviceTable
 from mcptunnel.store.engine import Store
+from mcptunnel.store.mcp_sessions import McpSessionRecord
+from mcptunnel.store.mcp_sessions import McpSessions as McpSessionTable
 from mcptunnel.store.names import Names
 
 
 class Remembering:
-    """Writes devices and names into the store. A failure is logged; the relay works all the same."""
+    """Writes devices, names and sessions into the store. A failure is logged; the relay works all the same."""
 
     _log = Logger()
 
@@ -59,6 +61,14 @@ class Remembering:
                     principal, table_kind, bound, forgotten, now_s
                 )
             )
+        )
+
+    def sessions_changed(
+        self, kept: Collection[McpSessionRecord], ended: Collection[bytes]
+    ) -> None:
+        """Note the sessions of legacy clients that are new, or others now, and those that ended."""
+        self._own(
+            self._store.write(lambda connection: McpSessionTable(connection).change(kept, ended))
         )
 
     async def finish(self) -> None:

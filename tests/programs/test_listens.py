@@ -64,6 +64,7 @@ def test_a_client_hears_that_tools_have_changed(
 def test_a_relay_that_stops_ends_listens_in_order(relay: Relay, agent: Agent) -> None:
     """A modern one with its result, a GET stream with its end; it waits for none of them."""
     key = relay.key("alice", "mcp")
+    assert "plant__grow" in Client(relay.port, key).tools()  # and the relay asks nothing any more
     streams = [listen(Client(relay.port, key, one).connect()) for one in (MODERN, LEGACY[-1])]
     relay.program.stop()
     modern, legacy = (list(stream.messages()) for stream in streams)

@@ -27,7 +27,7 @@ def test_from_empty_the_migrations_make_the_tables(tmp_path: Path) -> None:
         assert database.read(difference) == []
         assert database.read(current_revision) == REVISION
         names = database.read(lambda connection: inspect(connection).get_table_names())
-    assert names == ["alembic_version", "api_key", "bound_name", "device"]
+    assert names == ["alembic_version", "api_key", "bound_name", "device", "mcp_session"]
 
 
 def test_the_newest_migration_is_the_one_we_name() -> None:
@@ -75,7 +75,7 @@ def test_names_of_tools_move_to_the_table_of_all_names(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
 
     def old(connection: Connection) -> None:
-        for table in ("bound_name", "api_key", "device", "alembic_version"):
+        for table in ("mcp_session", "bound_name", "api_key", "device", "alembic_version"):
             connection.execute(text(f"DROP TABLE {table}"))
         config.attributes["connection"] = connection
         command.upgrade(config, "0002")
