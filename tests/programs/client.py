@@ -96,7 +96,7 @@ class Client:
         self._timeout_s = timeout_s
         self._key = key
         self._version = version
-        self._session: str | None = None
+        self.session: str | None = None
         self._next_id = 0
 
     @property
@@ -113,9 +113,9 @@ class Client:
         )
         (arrived,) = answer.messages()
         assert arrived.message["result"]["protocolVersion"] == self._version
-        self._session = answer.headers["mcp-session-id"]
+        self.session = answer.headers["mcp-session-id"]
         answer.close()
-        assert self._session
+        assert self.session
         assert self.notify("notifications/initialized", {}) == 202
         return self
 
@@ -129,6 +129,25 @@ class Client:
         connection.request("POST", "/mcp", body, self._headers(message["method"], params))
         return Answer(connection)
 
+    def use_key(self, key: str) -> None:
+        """Come with another key from now on."""
+        self._key = key
+
+    def delete(self) -> int:
+        """End the session; return the HTTP status."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
+        connection.request("DELETE", "/mcp", headers=self._headers("", {}))
+        answer = Answer(connection)
+        answer.close()
+        return answer.status
+
+    def get(self) -> Answer:
+        """Open the event stream of the session; return when the head has come."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
+        headers = {**self._headers("", {}), "Accept": "text/event-stream"}
+        connection.request("GET", "/mcp", headers=headers)
+        return Answer(connection)
+
     def _headers(self, method: str, params: Json) -> dict[str, str]:
         headers = {
             "Authorization": f"Bearer {self._key}",
@@ -137,10 +156,11 @@ class Client:
         }
         if self.is_modern:
             headers |= {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
-            if "name" in params:
-                headers["Mcp-Name"] = params["name"]
-        elif self._session is not None:
-            headers["Mcp-Session-Id"] = self._session
+            for member in ("name", "uri"):
+                if member in params:
+                    headers["Mcp-Name"] = params[member]
+        elif self.session is not None:
+            headers["Mcp-Session-Id"] = self.session
             if self._version != "2025-03-26":  # older than the header
                 headers["MCP-Protocol-Version"] = self._version
         return headers

@@ -7,6 +7,7 @@ from zope.interface import implementer
 
 from mcptunnel.mcp import sse
 from mcptunnel.mcp.calls import MEANING
+from mcptunnel.mcp.client_half.keep_alive import QUIET_SWEEPS, KeepAlive
 from mcptunnel.mcp.headers import EVENT_STREAM, SESSION_HEADER, media_type
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError
 from mcptunnel.mcp.listens import LastingStream, is_lasting, lasting
@@ -22,7 +23,6 @@ from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.session_owners import SessionOwners
-from mcptunnel.relay.web.keep_alive import QUIET_SWEEPS, KeepAlive
 from mcptunnel.relay.web.late_error import Beginning, LateError
 from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.wire.constants import HIGH_WATER_BYTES, ErrorCode
