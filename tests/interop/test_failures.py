@@ -25,6 +25,7 @@ each_pair_that_counts = pytest.mark.parametrize(
         for route in ("direct", "tunnel")
         if route == "tunnel" or case.http is not None
         for driver in DRIVERS
+        if "cancel" not in driver.cannot
     ],
 )
 

@@ -21,6 +21,7 @@ CLEAN_EXITS = (0, -15)
 """twistd ends itself by the signal that stopped it."""
 
 MODERN = "2026-07-28"
+WRAPPED = "mcptunnel+"
 OWN_TOOLS = ("status", "restart")
 PYTHONPATH = {"PYTHONPATH": str(ROOT)}
 
@@ -184,13 +185,26 @@ class Tunnel:
 
     def list_tools(self) -> list[dict[str, Any]]:
         """Return all of the hub's tools, asked in the modern era without an SDK."""
-        tools: list[dict[str, Any]] = []
+        return self._list("tools/list", "tools")
+
+    def uris(self, server: str) -> dict[str, str]:
+        """Return what the hub calls those URIs and templates of a server that others have as well."""
+        resources = self._list("resources/list", "resources")
+        templates = self._list("resources/templates/list", "resourceTemplates")
+        named = [item["uri"] for item in resources] + [item["uriTemplate"] for item in templates]
+        wrapped = [uri for uri in named if uri.startswith(f"{WRAPPED}{server}:")]
+        return {uri.split("/", 1)[1]: uri for uri in wrapped}
+
+    def _list(self, method: str, member: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
         params: dict[str, Any] = {}
         while True:
-            page = modern_request(self.url, self.token, "tools/list", params)["result"]
-            tools += page["tools"]
+            page = modern_request(self.url, self.token, method, params).get("result")
+            if page is None:
+                return items
+            items += page[member]
             if "nextCursor" not in page:
-                return tools
+                return items
             params = {"cursor": page["nextCursor"]}
 
 
