@@ -112,7 +112,7 @@ class Record:
     def listed(self, step: int, what: str) -> list[dict[str, Any]]:
         """Return what a list step found."""
         assert self.last(step).name == what, self.last(step)
-        items: list[dict[str, Any]] = self.last(step).fields[what]
+        items: list[dict[str, Any]] = self.last(step).fields["items"]
         return items
 
     def tools(self, step: int) -> dict[str, dict[str, Any]]:

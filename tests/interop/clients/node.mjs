@@ -140,7 +140,7 @@ async function ask(client, step) {
   try {
     if (step.do === 'list') {
       const what = step.what ?? 'tools';
-      emit(what, {[what]: await listAll(client, what)});
+      emit(what, {items: await listAll(client, what)});
     } else emit('result', {result: (await ASK[step.do](client, step)) ?? {}});
   } catch (error) {
     emit('error', {code: error.code, message: error.message, data: error.data});

@@ -39,10 +39,11 @@ class Session:
         progress: Callable[[float, float | None, str | None], Awaitable[None]],
         cancel_after_s: float | None,
     ) -> dict[str, Any] | None:
+        result: dict[str, Any] | None = None
         with anyio.move_on_after(cancel_after_s):
             call = self._client.call_tool(name, arguments, progress_callback=progress)
-            return await _answer(call)
-        return None
+            result = await _answer(call)
+        return result
 
     async def get(self, name: str, arguments: dict[str, str]) -> dict[str, Any]:
         return await _answer(self._client.get_prompt(name, arguments))

@@ -160,7 +160,7 @@ async def _ask(session: Session, step: dict[str, Any]) -> None:
         match step["do"]:
             case "list":
                 what = step.get("what", "tools")
-                emit(what, **{what: await _list(session, what)})
+                emit(what, items=await _list(session, what))
             case "get":
                 emit("result", result=await session.get(step["name"], step.get("arguments", {})))
             case "read":
