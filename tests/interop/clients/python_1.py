@@ -42,12 +42,12 @@ class Session:
         cancel_after_s: float | None,
     ) -> dict[str, Any] | None:
         request_id = self._session._request_id  # the SDK has no other way to learn it
-        result: dict[str, Any] | None = None
+        results: list[dict[str, Any]] = []
         with anyio.move_on_after(cancel_after_s):
             call = self._session.call_tool(name, arguments, progress_callback=progress)
-            result = await _answer(call)
-        if result is not None:
-            return result
+            results.append(await _answer(call))
+        if results:
+            return results[0]
         # This SDK forgets a call that is given up; telling the server is left to its user.
         params = types.CancelledNotificationParams(requestId=request_id, reason="given up")
         notification = types.CancelledNotification(params=params)

@@ -39,11 +39,11 @@ class Session:
         progress: Callable[[float, float | None, str | None], Awaitable[None]],
         cancel_after_s: float | None,
     ) -> dict[str, Any] | None:
-        result: dict[str, Any] | None = None
+        results: list[dict[str, Any]] = []
         with anyio.move_on_after(cancel_after_s):
             call = self._client.call_tool(name, arguments, progress_callback=progress)
-            result = await _answer(call)
-        return result
+            results.append(await _answer(call))
+        return results[0] if results else None
 
     async def get(self, name: str, arguments: dict[str, str]) -> dict[str, Any]:
         return await _answer(self._client.get_prompt(name, arguments))
