@@ -128,7 +128,8 @@ def _event(line: dict[str, Any]) -> Event:
 class Driver:
     """A client. `argv` makes its environment when first asked, `proxy` the program in front of it.
 
-    `cannot` are features that it does not have even without us in between, and why.
+    `cannot` are features that it does not have even without us in between, and why. `settle_s` is how
+    long it takes until it hears of news that it has been asked to listen for.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Driver:
     sdk: int = 2
     proxy: Callable[[Endpoint], Sequence[str | Path]] | None = None
     cannot: Mapping[str, str] = field(default_factory=dict)
+    settle_s: float = 0.2
 
     @property
     def era(self) -> str:
@@ -153,7 +155,7 @@ class Driver:
             "token": endpoint.token,
             "mode": self.mode,
             "sdk": self.sdk,
-            "steps": [endpoint.step(step) for step in steps],
+            "steps": [self._settled(endpoint.step(step)) for step in steps],
         }
         with tempfile.TemporaryDirectory() as folder:
             if self.proxy is not None:
@@ -173,6 +175,9 @@ class Driver:
                 f"{self.name} ended with {done.returncode}:\n{done.stderr[-6000:]}"
             )
         return Record(done.stdout)
+
+    def _settled(self, step: Step) -> Step:
+        return pause(self.settle_s) if step["do"] == "settle" else step
 
 
 def _python_1() -> Sequence[str | Path]:
@@ -212,6 +217,7 @@ DRIVERS = (
         _python_1,
         "auto",
         proxy=_mcp_remote_auto,
+        settle_s=3.0,  # it closes its listen, and opens another one after two seconds
         cannot={"cancel": "it answers the cancellation itself, and lets the call run on"},
     ),
 )
@@ -231,3 +237,8 @@ def call(name: str, /, *, cancel_after_s: float | None = None, **arguments: Any)
 def pause(seconds: float) -> Step:
     """Make a step that waits."""
     return {"do": "pause", "seconds": seconds}
+
+
+def settle() -> Step:
+    """Make a step that waits until the client listens."""
+    return {"do": "settle"}

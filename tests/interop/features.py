@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.interop.drivers import Endpoint, Record, Step, call, pause
+from tests.interop.drivers import Endpoint, Record, Step, call, settle
 
 WAIT_S = 8.0
-SETTLE_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +62,17 @@ def subscribed(uri: str, *steps: Step) -> Show:
     """A resource that changes: the first step makes it change, the others come after the news."""
     subscribe: Step = {"do": "subscribe", "uri": uri}
     first, *after = steps
-    return Show("subscribe", uri, (subscribe, _settled(), first, wait("updated"), *after))
+    return Show("subscribe", uri, (subscribe, settle(), first, wait("updated"), *after))
 
 
 def changed(name: str) -> Show:
     """A tool that says that the list of tools changed."""
-    return Show("changed", "tools", ({"do": "listen"}, _settled(), call(name), wait("changed")))
+    return Show("changed", "tools", ({"do": "listen"}, settle(), call(name), wait("changed")))
 
 
 def logged(step: Step, text: str) -> Show:
     """A tool that logs."""
     return Show("log", text, ({"do": "level", "level": "info"}, step, wait("log")))
-
-
-def _settled() -> Step:
-    """Make a step that lets a proxy open its listen, which it does after it answered."""
-    return pause(SETTLE_S)
 
 
 def wait(event: str) -> Step:
