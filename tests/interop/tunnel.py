@@ -59,7 +59,12 @@ class Tunnel:
     """A running tunnel; a context manager. `url` is the hub's, `token` opens it."""
 
     def __init__(
-        self, folder: Path, servers: Sequence[ServerEntry], *, relay_extra: str = ""
+        self,
+        folder: Path,
+        servers: Sequence[ServerEntry],
+        *,
+        relay_extra: str = "",
+        wait_for_tools: bool = True,
     ) -> None:
         self.servers = tuple(servers)
         self.origin = f"http://127.0.0.1:{free_port()}"
@@ -68,6 +73,7 @@ class Tunnel:
         self.agent_key = ""
         self._folder = folder
         self._relay_extra = relay_extra
+        self._wait_for_tools = wait_for_tools
         self._processes: dict[str, Process] = {}
         self._stack = ExitStack()
 
@@ -123,7 +129,10 @@ class Tunnel:
         for name in ("relay", "agent"):
             self._processes[name] = stack.enter_context(self._twistd(name))
         wait_until(self._is_connected, START_TIMEOUT_S, "/health to say that the tunnel is up")
-        wait_until(self._has_all_tools, START_TIMEOUT_S, "the tools of all servers to be listed")
+        if self._wait_for_tools:
+            wait_until(
+                self._has_all_tools, START_TIMEOUT_S, "the tools of all servers to be listed"
+            )
 
     def _write_configuration(self) -> None:
         port = self.origin.rpartition(":")[2]
