@@ -28,12 +28,21 @@ SCENARIOS = {
 """How many checks each scenario has, all of which the SDK's client passes without a tunnel."""
 
 
+GIVES_UP = ("sep-2322-client-request-state",)
+"""Where the client ends with an error, after its last check: the answer has no `resultType`, and its SDK
+wants one."""
+
+
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("tunnelled", [False, True], ids=["direct", "tunnel"])
 @pytest.mark.parametrize(("revision", "scenario"), SCENARIOS)
 def test_the_client_passes(tmp_path: Path, revision: str, scenario: str, tunnelled: bool) -> None:
-    """Through the tunnel exactly the checks pass that pass without it, and none fails."""
+    """Through the tunnel exactly the checks pass that pass without it, and none fails.
+
+    Only that the agent shakes hands with the server as well, and is checked like a client.
+    """
     results = check_client(scenario, revision, tmp_path, tunnelled=tunnelled)
     assert results.failures() == {}, results.said
-    assert results.status == 0, results.said
-    assert results.passed == SCENARIOS[revision, scenario], results.said
+    assert (results.status != 0) == (scenario in GIVES_UP), results.said
+    agents = results.passed - SCENARIOS[revision, scenario]
+    assert agents in ((0, 1) if tunnelled and scenario == "initialize" else (0,)), results.said
