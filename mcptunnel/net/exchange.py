@@ -49,6 +49,9 @@ class ExchangeReceiver:
     def drained(self) -> None:
         """What was written has left: the writer may go on."""
 
+    def going_away(self) -> None:
+        """One of the two sides is going away: end what could go on for ever; calls run on."""
+
 
 _NOBODY = ExchangeReceiver()
 

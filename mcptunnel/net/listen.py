@@ -18,6 +18,11 @@ WANTED_FILES = 1 << 18
 """One descriptor per agent and one per client; one process serves no more than this."""
 
 
+BACKLOG = 4096
+"""Connections that wait to be accepted. After an outage all clients and agents come back at once, and
+with Twisted's 50 the system refuses most of them; it allows `net.core.somaxconn` at most."""
+
+
 class ListeningService(Service):
     """Listens on an endpoint description (in the syntax of `strports`) while it runs.
 
@@ -78,6 +83,8 @@ class ListeningService(Service):
     def _listens(self, port: IListeningPort) -> None:
         self._port = port
         set_no_delay(port)
+        if "backlog=" not in self._description:
+            let_many_wait(port)
         self._log.info("listening on {address}", address=address_text(port.getHost()))
 
 
@@ -105,6 +112,13 @@ def set_no_delay(port: IListeningPort) -> None:
         socket.AF_INET6,
     ):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def let_many_wait(port: object, backlog: int = BACKLOG) -> None:
+    """Let that many connections wait in a port's queue. What is no socket is left alone."""
+    listener = getattr(port, "socket", None)
+    if isinstance(listener, socket.socket):
+        listener.listen(backlog)
 
 
 def raise_file_limit(wanted: int = WANTED_FILES) -> int:

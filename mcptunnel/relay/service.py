@@ -1,7 +1,7 @@
 """The relay: the public web site, the agents behind it, the store and the control socket."""
 
 import secrets
-from typing import Any
+from typing import Any, Final
 
 from twisted.application.service import MultiService
 from twisted.logger import Logger
@@ -11,13 +11,16 @@ from mcptunnel.config.relay import RelayConfig
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.model import Principal
 from mcptunnel.net.listen import ListeningService
+from mcptunnel.net.stopping import Drain, StopOrder
 from mcptunnel.net.tunnel import settings_of
 from mcptunnel.net.upgrade import upgrade
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.control import SOCKET_NAME, ControlSocket
+from mcptunnel.relay.control_api import RelayStatus
 from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.sessions import McpSessions
 from mcptunnel.relay.remembering import Remembering
@@ -34,15 +37,21 @@ from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.engine import Store
 from mcptunnel.store.names import Names
 
+FLUSH_S: Final = 0.5
+"""How long a stop waits for the last errors to reach the clients."""
+
 
 class RelayService(MultiService):
-    """Everything that one relay process is."""
+    """Everything that one relay process is. `order` says how it is to stop."""
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, config: RelayConfig) -> None:
+    def __init__(self, reactor: Any, config: RelayConfig, order: StopOrder | None = None) -> None:
         super().__init__()
         self._reactor = reactor
+        self._order = order or StopOrder()
+        self._drain = Drain(reactor, self._order, config.tunnel.drain_s)
+        self._draining = Draining(config.retry_after_s)
         self._path = config.state_dir / FILE_NAME
         self._store = Store(self._path, reactor)
         keys = StoredKeys(
@@ -60,11 +69,22 @@ class RelayService(MultiService):
         self._keep_alive = KeepAlive(reactor)
         self._sessions = McpSessions(secrets.token_bytes, config.limits.max_sessions)
         self._settings = settings_of(config.tunnel)
-        self.agents = Agents(reactor, self._settings, self.devices, self._remembering.device_seen)
-        site = RelaySite(self._root(config), config.limits.max_request_bytes, reactor)
-        self.listening = ListeningService(config.listen, site, reactor)
+        self.agents = Agents(
+            reactor, self._settings, self.devices, self._remembering.device_seen, self._draining
+        )
+        root = self._root(config)
+        self._site = RelaySite(root, config.limits.max_request_bytes, reactor, self._draining)
+        self.listening = ListeningService(config.listen, self._site, reactor)
         self.listening.setServiceParent(self)
-        ControlSocket(config.state_dir / SOCKET_NAME, keys, reactor, reactor).setServiceParent(self)
+        control = ControlSocket(
+            config.state_dir / SOCKET_NAME,
+            keys,
+            reactor,
+            reactor,
+            status=self._status,
+            devices=self.devices.everyone,
+        )
+        control.setServiceParent(self)
 
     def startService(self) -> None:
         """Open the store, then everything else. Raises `errors.McpTunnelError`."""
@@ -91,23 +111,43 @@ class RelayService(MultiService):
             raise
 
     async def stopService(self) -> None:
-        await MultiService.stopService(self)
+        """Let calls finish; then close everything. New requests are answered until then."""
+        self._order.has_begun = self._draining.is_on = True
+        self._site.drain()
+        self.hub.go_away()
+        self.agents.go_away()
+        await self._drain.calls(self._call_count, lambda: not self._call_count())
         self.hub.stop()
         self._keep_alive.stop()
         await self.agents.stop()
+        await self._drain.until(lambda: not self._site.answering_count, FLUSH_S)
+        await MultiService.stopService(self)
         await self._remembering.finish()
         self._store.stop()
 
-    def _root(self, config: RelayConfig) -> Root:
-        endpoint = McpEndpoint(self.hub, self._sessions, self._reactor.seconds, self._keep_alive)
-        transparent = TransparentEndpoint(
-            self.devices, SessionOwners(config.limits.max_sessions), self._keep_alive
+    def _call_count(self) -> int:
+        # Most calls are both: a stream to an agent, and an answer to a client.
+        return max(self.agents.stream_count, self._site.answering_count)
+
+    def _status(self) -> RelayStatus:
+        resuming = self.devices.resuming_count
+        return RelayStatus(
+            state="draining" if self._draining.is_on else "running",
+            calls=self._call_count(),
+            devices=self.devices.connected_count - resuming,
+            resuming=resuming,
         )
+
+    def _root(self, config: RelayConfig) -> Root:
+        alive, draining = self._keep_alive, self._draining
+        endpoint = McpEndpoint(self.hub, self._sessions, self._reactor.seconds, alive, draining)
+        owners = SessionOwners(config.limits.max_sessions)
+        transparent = TransparentEndpoint(self.devices, owners, alive, draining)
         return make_root(
             config,
             credentials=self._credentials,
-            connected_count=lambda: self.devices.connected_count,
-            resuming_count=lambda: self.devices.resuming_count,
+            devices=self.devices,
+            draining=draining,
             mcp=endpoint.answer,
             server=transparent.answer,
             tunnel=self._upgrade,

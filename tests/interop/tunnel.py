@@ -56,7 +56,10 @@ class ServerEntry:
 
 
 class Tunnel:
-    """A running tunnel; a context manager. `url` is the hub's, `token` opens it."""
+    """A running tunnel; a context manager. `url` is the hub's, `token` opens it.
+
+    `tunnel_options` are lines of the section `[tunnel]`, for both sides.
+    """
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Tunnel:
         *,
         relay_extra: str = "",
         wait_for_tools: bool = True,
+        tunnel_options: Sequence[str] = (),
     ) -> None:
         self.servers = tuple(servers)
         self.origin = f"http://127.0.0.1:{free_port()}"
@@ -74,6 +78,7 @@ class Tunnel:
         self._folder = folder
         self._relay_extra = relay_extra
         self._wait_for_tools = wait_for_tools
+        self._tunnel_section = ("[tunnel]", *tunnel_options) if tunnel_options else ()
         self._processes: dict[str, Process] = {}
         self._stack = ExitStack()
 
@@ -143,12 +148,14 @@ class Tunnel:
             self._relay_extra,
             "[auth]",
             'mode = "keys"',
+            *self._tunnel_section,
         ]
         agent = [
             f'relay = "{self.origin}"',
             'name = "laptop"',
             'key_file = "./agent.key"',
             'state_dir = "./agent-state"',
+            *self._tunnel_section,
             *(server.toml() for server in self.servers),
         ]
         (self._folder / "relay.toml").write_text("\n".join([*relay, ""]))

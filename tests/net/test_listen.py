@@ -2,6 +2,7 @@
 
 import errno
 import resource
+import select
 import socket
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,25 @@ async def test_it_listens_while_it_runs(running_reactor: Any) -> None:
         assert service.address is None
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((address.host, address.port))
+
+
+@pytest.mark.parametrize(("option", "most"), [("", 100), (":backlog=1", 5)])
+@in_reactor
+async def test_many_connections_may_wait(running_reactor: Any, option: str, most: int) -> None:
+    """A crowd that connects in one turn of the reactor gets in, unless the description says less."""
+    service = ListeningService(f"tcp:0:interface=127.0.0.1{option}", protocols(), running_reactor)
+    service.startService()
+    address: Any = service.address
+    crowd = [socket.socket() for _ in range(100)]
+    for each in crowd:
+        each.setblocking(False)
+        each.connect_ex((address.host, address.port))
+    connected = select.select([], crowd, [], 0.2)[1]
+    assert len(connected) <= most
+    assert (len(connected) == len(crowd)) == (most == len(crowd))
+    for each in crowd:
+        each.close()
+    await service.stopService()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ HELD_S = 1.0
 HELD = f"[tunnel]\nresume_window_s = {HELD_S:g}\n"
 OFF = "[tunnel]\nresume_window_s = 0\n"
 
+IMPATIENT = "[tunnel]\ndrain_s = 0\n"
+
 SILENCE = "[tunnel]\nping_after_s = 1\ndead_after_s = 2\n"
 SILENCE_NOTICED_S = 4.0
 
@@ -102,8 +104,8 @@ def test_a_killed_agent_is_offline_and_comes_back(estate: Estate) -> None:
 
 
 def test_an_agent_that_stops_says_so(stage: Stage, estate: Estate) -> None:
-    """SIGTERM in a call: the caller hears of it, and the agent is gone within its time."""
-    agent, client = connected(estate, stage.relay, "mallory")
+    """SIGTERM in a call that gets no time: the caller hears of it, and the agent is gone."""
+    agent, client = connected(estate, stage.relay, "mallory", extra=IMPATIENT)
     started = long_call(client)
     agent.program.stop()
     failed = client.outcome(*started)

@@ -80,7 +80,7 @@ class HttpServer(KeptServer):
     def passage(self) -> Passage | None:
         return None if self._client is None else Passage(self._client, self._headers)
 
-    async def _end(self) -> None:
+    async def _end(self, grace_s: float) -> None:
         if self._closing is not None:
             await self._closing.close()
 

@@ -18,6 +18,7 @@ from mcptunnel.mcp.service import Caller
 from mcptunnel.model import Outcome
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
+from mcptunnel.relay.draining import REFUSAL
 from mcptunnel.relay.hub.meta_tools import text_result
 from mcptunnel.relay.hub.open_calls import OpenCalls
 from mcptunnel.relay.hub.server_call import ServerCall
@@ -95,5 +96,9 @@ def _token(progress: Notification) -> ProgressToken | None:
 def _away(device: Device | None) -> str:
     if device is None:
         return "The device of this tool is no longer known."
+    if device.is_stopping:
+        return f"The device {device.name!r} is going away: its agent is stopping."
+    if device.tunnel is not None:
+        return REFUSAL
     seen = datetime.fromtimestamp(device.last_seen_s, UTC).isoformat(timespec="seconds")
     return f"The device {device.name!r} is offline; it was last seen at {seen}."

@@ -11,6 +11,7 @@ from mcptunnel.mcp.client_half import initialize
 from mcptunnel.mcp.client_half.translate import to_modern
 from mcptunnel.mcp.eras import Initialize, InSession, Modern, Refused, classify_post
 from mcptunnel.mcp.jsonrpc import (
+    INTERNAL_ERROR,
     INVALID_REQUEST,
     JsonRpcError,
     Notification,
@@ -19,8 +20,9 @@ from mcptunnel.mcp.jsonrpc import (
     Response,
 )
 from mcptunnel.mcp.versions import STREAMABLE_LEGACY, Era
-from mcptunnel.model import Headers, header
+from mcptunnel.model import Headers, Outcome, header
 from mcptunnel.relay.access import Access
+from mcptunnel.relay.draining import REFUSAL, Draining
 from mcptunnel.relay.hub.hub import INSTRUCTIONS, Hub
 from mcptunnel.relay.hub.sessions import LiveSession, McpSessions
 from mcptunnel.relay.web.answers import NO_CONTENT, error_body, send_body
@@ -33,6 +35,7 @@ NOT_FOUND: Final = 404
 METHOD_NOT_ALLOWED: Final = 405
 NOT_ACCEPTABLE: Final = 406
 UNSUPPORTED_MEDIA_TYPE: Final = 415
+UNAVAILABLE: Final = 503
 
 SESSION_NOT_FOUND: Final = -32001
 """What clients know as "session not found", with 404 (2025-11-25, "Session Management")."""
@@ -49,8 +52,10 @@ class McpEndpoint:
         sessions: McpSessions,
         now_s: Callable[[], float],
         keep_alive: KeepAlive,
+        draining: Draining,
     ) -> None:
         self._hub = hub
+        self._draining = draining
         self._sessions = sessions
         self._now_s = now_s
         self._keep_alive = keep_alive
@@ -90,6 +95,9 @@ class McpEndpoint:
         except JsonRpcError as error:
             _send_error(http, BAD_REQUEST, error)
             return
+        if self._draining.is_on and isinstance(message, Request):
+            self._put_off(http, message.id)
+            return
         match classify_post(headers, message):
             case Modern(message=Request() as request):
                 reply = Reply(http, request, Era.MODERN, accepts, self._keep_alive)
@@ -102,6 +110,14 @@ class McpEndpoint:
                 self._initialize(http, access, request)
             case Refused() as refused:
                 _send_error(http, refused.status, refused.error)
+
+    def _put_off(self, http: RelayRequest, request_id: RequestId) -> None:
+        """Refuse a request for now; what calls still need, such as a cancellation, is taken."""
+        outcome = {"outcome": Outcome.NOT_DELIVERED.value}
+        error = JsonRpcError(INTERNAL_ERROR, REFUSAL, outcome, request_id)
+        body = jsonrpc.encode(error.response())
+        retry_after = b"%d" % self._draining.retry_after
+        send_body(http, UNAVAILABLE, body, headers={b"retry-after": retry_after})
 
     # Legacy clients.
 

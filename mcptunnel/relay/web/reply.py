@@ -108,7 +108,7 @@ class Reply:
     def notification(self, message: Notification) -> None:
         if self._state is _State.OPEN and self._takes_stream:
             self._start_stream()
-            self._http.write(sse.encode(jsonrpc.encode(message)))
+            self._http.write_soon(sse.encode(jsonrpc.encode(message)))
             self.was_heard = True
 
     # The HTTP side.

@@ -13,6 +13,7 @@ from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST, JsonRpcError
 from mcptunnel.model import Outcome, header
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.draining import REFUSAL, Draining
 from mcptunnel.relay.places import Address, NoSuchServer, NotNow, find
 from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.answers import error_body, send_body, send_json
@@ -36,7 +37,10 @@ class TransparentEndpoint:
 
     _log = Logger()
 
-    def __init__(self, devices: Devices, owners: SessionOwners, keep_alive: KeepAlive) -> None:
+    def __init__(
+        self, devices: Devices, owners: SessionOwners, keep_alive: KeepAlive, draining: Draining
+    ) -> None:
+        self._draining = draining
         self._devices = devices
         self._owners = owners
         self._keep_alive = keep_alive
@@ -51,6 +55,9 @@ class TransparentEndpoint:
                 error_body(INVALID_REQUEST, f"{name} is not offered here"),
                 headers={b"allow": b", ".join(METHODS)},
             )
+            return
+        if self._draining.is_on:
+            _refuse(http, UNAVAILABLE, REFUSAL, retry_after_s=self._draining.retry_after)
             return
         try:
             device = find(self._devices, access.principal, address)
@@ -88,7 +95,13 @@ class TransparentEndpoint:
             _refuse(http, HEAD_TOO_LARGE, "The head of the request is too large to be passed on")
 
 
-def _refuse(http: RelayRequest, status: int, message: str, code: int = INTERNAL_ERROR) -> None:
+def _refuse(
+    http: RelayRequest,
+    status: int,
+    message: str,
+    code: int = INTERNAL_ERROR,
+    retry_after_s: int = RETRY_AFTER_S,
+) -> None:
     """Answer in JSON-RPC that nothing was delivered, once the request can be told by its id."""
     error = JsonRpcError(code, message, {"outcome": Outcome.NOT_DELIVERED.value})
-    LateError(http, status, error, RETRY_AFTER_S if status == UNAVAILABLE else None).when_known()
+    LateError(http, status, error, retry_after_s if status == UNAVAILABLE else None).when_known()

@@ -175,21 +175,25 @@ class MemorySite:
             allowed_hosts=self.allowed_hosts,
             allowed_origins=self.allowed_origins,
         )
-        clock = self.joined.clock
+        clock, draining = self.joined.clock, self.joined.draining
         self.keep_alive = KeepAlive(clock)
-        self.endpoint = McpEndpoint(self.joined.hub, self.sessions, clock.seconds, self.keep_alive)
+        self.endpoint = McpEndpoint(
+            self.joined.hub, self.sessions, clock.seconds, self.keep_alive, draining
+        )
         self.owners = SessionOwners(self.limits.max_sessions)
-        self.transparent = TransparentEndpoint(self.joined.devices, self.owners, self.keep_alive)
+        self.transparent = TransparentEndpoint(
+            self.joined.devices, self.owners, self.keep_alive, draining
+        )
         root = make_root(
             config,
             credentials=self.credentials,
-            connected_count=lambda: self.joined.devices.connected_count,
-            resuming_count=lambda: self.joined.devices.resuming_count,
+            devices=self.joined.devices,
+            draining=draining,
             mcp=self.endpoint.answer,
             server=self.transparent.answer,
             tunnel=self._upgrade,
         )
-        self.site = RelaySite(root, self.limits.max_request_bytes, self.joined.clock)
+        self.site = RelaySite(root, self.limits.max_request_bytes, self.joined.clock, draining)
 
     def _random(self, count: int) -> bytes:
         self._randoms += 1
