@@ -16,7 +16,7 @@ PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 METADATA := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak interop conformance bench lint docs packaging clean FORCE
+.PHONY: help demo test soak isolation interop conformance bench lint docs packaging clean FORCE
 .DELETE_ON_ERROR:
 
 help: ## Say what there is.
@@ -26,10 +26,13 @@ demo: $(VENV)/.has-run ## Start a relay and an agent, make a real call, say how 
 	@$(VENV)/bin/mcptunnel demo $(if $(PORT),--port "$(PORT)") $(if $(CHECK),--check)
 
 test: $(VENV)/.has-test ## Run the tests, without those that need other people's programs.
-	@$(RUN) -m pytest -m "not slow" --ignore=tests/interop --ignore=tests/conformance $(ARGS)
+	@$(RUN) -m pytest -m "not slow" $(addprefix --ignore=tests/,interop conformance isolation) $(ARGS)
 
 soak: $(VENV)/.has-test ## Run the tests that take long: bodies of a GiB each way.
 	@$(RUN) -m pytest tests/programs -m slow $(ARGS)
+
+isolation: $(VENV)/.has-test ## Let two hundred clients of fifty users work at once; nothing may cross over.
+	@$(RUN) -m pytest tests/isolation -o faulthandler_timeout=240 $(ARGS)
 
 interop: $(VENV)/.has-test ## Run the tests with real clients and servers from PyPI and npm.
 	@$(RUN) -m pytest tests/interop $(ARGS)

@@ -71,7 +71,15 @@ UNPAIRED: dict[str, str] = {
     "wire/test_protocol_page.py": "holds docs/reference/protocol against the constants",
     "mcp/server_half/test_crossing.py": "joins all of server_half: no call hears of another",
 }
-UNPAIRED_FOLDERS = ("benchmarks", "conformance", "docs", "interop", "packaging", "programs")
+UNPAIRED_FOLDERS = (
+    "benchmarks",
+    "conformance",
+    "docs",
+    "interop",
+    "isolation",
+    "packaging",
+    "programs",
+)
 """Tests of the whole product, which have no source file to stand beside."""
 
 

@@ -156,7 +156,7 @@ class Client:
             response = connection.getresponse()
             if response.status >= 400:
                 text = response.read().decode()
-                self._look(text)
+                self.look(text)
                 raise Refused(response.status, text)
             yield response
         finally:
@@ -193,14 +193,15 @@ class Client:
         """Give the messages of a response as they come, each looked at."""
         if response.headers.get_content_type() == "text/event-stream":
             while line := response.readline().decode():
-                self._look(line)
+                self.look(line)
                 if line.startswith("data:") and line[5:].strip():
                     yield json.loads(line[5:])
         elif text := response.read().decode():
-            self._look(text)
+            self.look(text)
             yield json.loads(text)
 
-    def _look(self, text: str) -> None:
+    def look(self, text: str) -> None:
+        """Keep what names another user, or another client of ours."""
         for found in _NAMED.finditer(text):
             if found[1] != self.user or found[2] not in (None, str(self.index)):
                 self.foreign.append(f"{found[0]} in {text[:500]}")
