@@ -40,6 +40,8 @@ class ServerCase:
 
     `command` starts it over stdio, `http` on the port it is given. `text` must be in the answer to
     `simple`. A case without `progress` or `large` has no tool for that. `shows` is what it has beside.
+    `asking` are tools that it offers only to those whom it can ask something, as the agent; `tasks`
+    those that must be called as tasks, which the agent hides.
     """
 
     name: str
@@ -50,6 +52,8 @@ class ServerCase:
     progress: Step | None = None
     large: Step | None = None
     counts_cancelled: bool = False
+    asking: frozenset[str] = frozenset()
+    tasks: frozenset[str] = frozenset()
     shows: tuple[Show, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
 
@@ -101,7 +105,8 @@ class ServerCase:
         return process
 
 
-def _everything(transport: str) -> list[str]:
+def everything(transport: str) -> list[str]:
+    """Return the command of the official server that has everything, over a transport."""
     node = environments.node_packages()
     return [str(node.node), str(node.package_file(EVERYTHING, "dist/index.js")), transport]
 
@@ -152,6 +157,15 @@ _DOCUMENT = "demo://resource/static/document/features.md"
 _DYNAMIC = "demo://resource/dynamic/text/{resourceId}"
 
 _EVERYTHING: dict[str, Any] = {
+    "asking": frozenset(
+        {
+            "get-roots-list",
+            "trigger-elicitation-request",
+            "trigger-sampling-request",
+            "trigger-url-elicitation",
+        }
+    ),
+    "tasks": frozenset({"simulate-research-query"}),
     "simple": call("get-sum", a=2, b=40),
     "text": "42",
     "progress": call("trigger-long-running-operation", duration=STEPS * INTERVAL_S, steps=STEPS),
@@ -246,10 +260,10 @@ CASES = (
         "thoughtNumber",
         command=lambda: _node_server("server-sequential-thinking"),
     ),
-    ServerCase("everything", command=lambda: _everything("stdio"), **_EVERYTHING),
+    ServerCase("everything", command=lambda: everything("stdio"), **_EVERYTHING),
     ServerCase(
         "everything-http",
-        http=lambda port: (_everything("streamableHttp"), {"PORT": str(port)}),
+        http=lambda port: (everything("streamableHttp"), {"PORT": str(port)}),
         **_EVERYTHING,
     ),
     ServerCase("reference", command=_reference_stdio, **_REFERENCE),
