@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tests.interop.drivers import Endpoint, Record, Step, call, settle
 
-WAIT_S = 8.0
+WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
