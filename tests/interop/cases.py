@@ -41,7 +41,7 @@ class ServerCase:
     `command` starts it over stdio, `http` on the port it is given. `text` must be in the answer to
     `simple`. A case without `progress` or `large` has no tool for that. `shows` is what it has beside.
     `asking` are tools that it offers only to those whom it can ask something, as the agent; `tasks`
-    those that must be called as tasks, which the agent hides.
+    those that must be called as tasks, which the agent hides; `passing` those that come and go.
     """
 
     name: str
@@ -54,6 +54,7 @@ class ServerCase:
     counts_cancelled: bool = False
     asking: frozenset[str] = frozenset()
     tasks: frozenset[str] = frozenset()
+    passing: frozenset[str] = frozenset()
     shows: tuple[Show, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
 

@@ -24,6 +24,7 @@ mcp = MCPServer("sdk-server", instructions="Ask the board.")
 _tool = mcp.tool(structured_output=False)
 _cancelled = 0
 _written = 0
+_is_extra = False
 
 
 @_tool  # type: ignore[untyped-decorator, unused-ignore]  # the SDK is not in our environment
@@ -84,11 +85,22 @@ async def write(ctx: Context) -> str:
 
 @_tool  # type: ignore[untyped-decorator, unused-ignore]  # as above
 async def rearrange(ctx: Context) -> str:
-    """Tell that the tools changed, which they did not."""
+    """Add a tool, or take it away again, and tell that the tools changed."""
+    global _is_extra  # noqa: PLW0603 - as above
+    _is_extra = not _is_extra
+    if _is_extra:
+        mcp.add_tool(_extra, name="extra")
+    else:
+        mcp.remove_tool("extra")
     await ctx.notify_tools_changed()
     if ctx.protocol_version < MODERN:
         await ctx.session.send_tool_list_changed()
     return "rearranged"
+
+
+def _extra() -> str:
+    """A tool that comes and goes."""
+    return "extra"
 
 
 @mcp.resource(BOARD)  # type: ignore[untyped-decorator, unused-ignore]  # as above
