@@ -5,7 +5,7 @@ of both eras and asks the service in the modern dialect alone.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Raw
 
@@ -18,6 +18,10 @@ class Asker:
 
     principal: str
     client: str
+
+
+NOBODY: Final = Asker("", "")
+"""Who asks when nobody does: the programs themselves, for lists and the like."""
 
 
 class Caller(Protocol):

@@ -48,7 +48,7 @@ class StdioServer(KeptServer):
             core.Deliver: self._deliver,
             core.Lost: self._lost,
             core.Ready: lambda action: self._is_ready(action.info),
-            core.ToolsChanged: self._tools_changed,
+            core.ListsChanged: self._tools_changed,
             core.ProbeKilled: self._probe_killed,
             core.Failed: self._failed,
             core.Junk: self._junk,
@@ -198,7 +198,7 @@ class StdioServer(KeptServer):
                 detail = self.status.detail
         self._fail(action.key, detail, action.outcome)
 
-    def _tools_changed(self, _action: core.ToolsChanged) -> None:
+    def _tools_changed(self, _action: core.ListsChanged) -> None:
         self._set(revision=self.status.revision + 1)
 
     def _probe_killed(self, action: core.ProbeKilled) -> None:
