@@ -23,6 +23,7 @@ from mcptunnel.agent.servers.stdio import StdioServer
 from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.agent_key import key_place
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.server_half.request_state import RequestStates
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange
@@ -30,6 +31,7 @@ from mcptunnel.net.link import Link, LinkReceiver
 from mcptunnel.net.pace import TokenBucket
 from mcptunnel.net.tunnel import Tunnel, settings_of
 from mcptunnel.net.websocket import MASKS_NATIVELY
+from mcptunnel.sealing import LEAST_SECRET_BYTES
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Hello, Welcome
 
@@ -63,6 +65,7 @@ class AgentService(Service):
         self._refused = refused
         self._installation_id = installation_id(config.state_dir)
         self._client_info = jsonrpc.raw({"name": "mcptunnel", "version": mcptunnel.__version__})
+        self._states = RequestStates.of(os.urandom(LEAST_SECRET_BYTES), os.urandom)
         self.servers: dict[str, LocalServer] = {
             server.name: self._local_server(server) for server in config.servers
         }
@@ -85,7 +88,11 @@ class AgentService(Service):
     def _local_server(self, config: ServerConfig) -> LocalServer:
         kind = StdioServer if config.kind == "stdio" else HttpServer
         return kind(
-            self._reactor, config, client_info=self._client_info, changed=self._server_changed
+            self._reactor,
+            config,
+            client_info=self._client_info,
+            states=self._states,
+            changed=self._server_changed,
         )
 
     def startService(self) -> None:

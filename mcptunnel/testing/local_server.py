@@ -10,6 +10,7 @@ from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import METHOD_NOT_FOUND, JsonRpcError, Notification, Request, Response
+from mcptunnel.mcp.service import NOBODY, Asker
 from mcptunnel.mcp.versions import LATEST_MODERN, Era
 from mcptunnel.model import Outcome
 
@@ -28,8 +29,9 @@ class WaitingCall:
     `cancelled` is the reason for which the caller gave up, None until then.
     """
 
-    def __init__(self, request: Request, receiver: CallReceiver) -> None:
+    def __init__(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> None:
         self.request = request
+        self.asker = asker
         self.cancelled: str | None = None
         self._receiver: CallReceiver | None = receiver
 
@@ -157,10 +159,10 @@ class MemoryServer:
         self._revision += 1
         self.changed()
 
-    def call(self, request: Request, receiver: CallReceiver) -> LocalCall:
+    def call(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> LocalCall:
         """Answer now if the answer is known, else let the call wait in `calls`."""
         self.requests.append(request)
-        call = WaitingCall(request, receiver)
+        call = WaitingCall(request, receiver, asker)
         if request.method == "tools/list" and not self.holds_lists:
             call.answer(self.page(request.params.get("cursor")))
         elif request.method == "tools/call":

@@ -18,6 +18,7 @@ from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Request, Response
 from mcptunnel.mcp.server_half.actions import Deliver
+from mcptunnel.mcp.server_half.request_state import RequestStates
 from mcptunnel.model import Headers, Outcome
 from mcptunnel.net.errors import printable
 from mcptunnel.net.http1 import Client
@@ -43,9 +44,10 @@ class HttpServer(KeptServer):
         config: ServerConfig,
         *,
         client_info: Raw,
+        states: RequestStates,
         changed: Callable[[], None],
     ) -> None:
-        super().__init__(reactor, config, client_info=client_info, changed=changed)
+        super().__init__(reactor, config, client_info=client_info, states=states, changed=changed)
         self._headers: Headers = tuple(
             (name.lower(), value) for name, value in config.headers.items()
         )
@@ -105,7 +107,9 @@ class HttpServer(KeptServer):
         self._restarts.started(self._reactor.seconds())
         self._calls = None
         self._set(state=ServerState.STARTING, detail="is being asked which protocol it speaks")
-        agreeing = Deferred.fromCoroutine(agree(self._client, self._headers, self._client_info))
+        agreeing = Deferred.fromCoroutine(
+            agree(self._client, self._headers, self._context.client_info)
+        )
         agreeing.addTimeout(HANDSHAKE_TIMEOUT_S, self._reactor)
         self._agreeing = agreeing  # first: it may have failed already
         agreeing.addCallbacks(self._agreed, self._not_agreed, callbackArgs=(self._client,))

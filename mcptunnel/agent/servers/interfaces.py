@@ -6,6 +6,7 @@ from typing import Protocol
 from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.mcp.calls import CallReceiver
 from mcptunnel.mcp.jsonrpc import Request
+from mcptunnel.mcp.service import NOBODY, Asker
 from mcptunnel.model import Headers
 from mcptunnel.net.http1 import ResponseReceiver, Upload
 
@@ -73,5 +74,9 @@ class LocalServer(Protocol):
     async def restart(self) -> None:
         """Stop and start again, at once."""
 
-    def call(self, request: Request, receiver: CallReceiver) -> LocalCall:
-        """Make a call in the modern dialect; the receiver may be called before this returns."""
+    def call(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> LocalCall:
+        """Make a call in the modern dialect; the receiver may be called before this returns.
+
+        `asker` is who makes it: nothing of one asker reaches another. `subscriptions/listen` is a
+        call that stays open: its notifications come until it is cancelled or the server is stopped.
+        """

@@ -147,6 +147,8 @@ class Child:
         self._waiting.pop(key, None)
         if self._conversation is not None:
             self._conversation.cancel(key, reason)
+        else:
+            self._context.listens.pop(key)
 
     # What the child writes
 

@@ -15,7 +15,7 @@ from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
-from tests.agent import CLIENT_INFO, Caller, done, tool_call
+from tests.agent import CLIENT_INFO, STATES, Caller, done, tool_call
 from tests.conftest import Log
 
 
@@ -29,6 +29,7 @@ class Toy(KeptServer):
             clock,
             config,
             client_info=CLIENT_INFO,
+            states=STATES,
             changed=lambda: self.states.append(self.status.state),
         )
         self.begun = 0
