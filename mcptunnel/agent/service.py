@@ -19,6 +19,7 @@ from mcptunnel.agent.exchanges import accept
 from mcptunnel.agent.installation import installation_id
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.interfaces import LocalServer
+from mcptunnel.agent.servers.isolated import IsolatedServer
 from mcptunnel.agent.servers.stdio import StdioServer
 from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.agent_key import key_place
@@ -87,13 +88,19 @@ class AgentService(Service):
 
     def _local_server(self, config: ServerConfig) -> LocalServer:
         kind = StdioServer if config.kind == "stdio" else HttpServer
-        return kind(
-            self._reactor,
-            config,
-            client_info=self._client_info,
-            states=self._states,
-            changed=self._server_changed,
-        )
+
+        def make(changed: Callable[[], None]) -> StdioServer | HttpServer:
+            return kind(
+                self._reactor,
+                config,
+                client_info=self._client_info,
+                states=self._states,
+                changed=changed,
+            )
+
+        if config.isolation == "shared":
+            return make(self._server_changed)
+        return IsolatedServer(self._reactor, config, make=make, changed=self._server_changed)
 
     def startService(self) -> None:
         super().startService()

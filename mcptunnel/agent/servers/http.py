@@ -176,6 +176,9 @@ class HttpServer(KeptServer):
         if doubtful or key in self._waiting:
             self._agree()
 
+    def _parked_count(self) -> int:
+        return 0
+
     def pause_call(self, key: int) -> None:
         if key in self._asked:
             self._asked[key].pause(key)

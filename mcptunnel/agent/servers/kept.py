@@ -118,9 +118,9 @@ class KeptServer(ABC):
             self._context.listens.pop(key)
 
     @property
-    def open_count(self) -> int:
-        """How many calls and listens are open, parked ones not counted."""
-        return len(self._open)
+    def is_idle(self) -> bool:
+        """Whether no call is open, no listen, and none parked."""
+        return not len(self._open) and not self._parked_count()
 
     @property
     def passage(self) -> Passage | None:
@@ -155,6 +155,10 @@ class KeptServer(ABC):
     @abstractmethod
     def _drop(self, key: int, reason: str) -> None:
         """Ask it no more, or tell the server that nobody waits for it."""
+
+    @abstractmethod
+    def _parked_count(self) -> int:
+        """Return how many calls wait for answers of their clients."""
 
     @abstractmethod
     def pause_call(self, key: int) -> None:

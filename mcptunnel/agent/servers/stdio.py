@@ -98,6 +98,9 @@ class StdioServer(KeptServer):
             child.cancel(key, reason)
             self._perform_all(child)
 
+    def _parked_count(self) -> int:
+        return 0 if self._child is None else self._child.parked_count
+
     def pause_call(self, key: int) -> None:
         """Nothing: all calls share the pipe."""
 

@@ -82,6 +82,11 @@ class OpenCalls:
         """Give all calls on the server, parked ones too, oldest first."""
         return iter(self._by_id.values())
 
+    @property
+    def parked_count(self) -> int:
+        """For how many calls nobody waits at the moment."""
+        return len(self._by_id) - len(self._ids)
+
     def get(self, own: RequestId | None) -> Call | None:
         """Return a call by own id."""
         return self._by_id.get(own)

@@ -150,6 +150,11 @@ class Child:
         else:
             self._context.listens.pop(key)
 
+    @property
+    def parked_count(self) -> int:
+        """How many calls wait for answers of their clients."""
+        return self._calls.parked_count
+
     # What the child writes
 
     def receive_line(self, line: bytes, now_s: float) -> None:

@@ -101,7 +101,7 @@ class Questions:
             raise capabilities.unknown(request.method)
         if origin is not None:
             call = self._calls.get(origin)
-            if call is None or call.method not in ASKABLE:
+            if call is None or call.held is not None or call.method not in ASKABLE:
                 raise capabilities.unknown(request.method)
             return call
         if self._streams:
@@ -112,7 +112,7 @@ class Questions:
         found = [
             call
             for call in self._calls
-            if call.method in ASKABLE and not (at_start and call.came_early)
+            if call.method in ASKABLE and call.held is None and not (at_start and call.came_early)
         ]
         if not found:
             raise capabilities.unknown(request.method)

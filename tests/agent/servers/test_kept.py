@@ -64,6 +64,9 @@ class Toy(KeptServer):
     def _drop(self, key: int, reason: str) -> None:
         self.dropped.append((key, reason))
 
+    def _parked_count(self) -> int:
+        return 0
+
     def pause_call(self, key: int) -> None:
         self.pauses.append(key)
 
