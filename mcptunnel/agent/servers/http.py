@@ -4,19 +4,24 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from msgspec import Raw
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.python.failure import Failure
 
-from mcptunnel.agent.servers.http_call import Calls, Ended
-from mcptunnel.agent.servers.http_handshake import Agreed, Unusable, agree
+from mcptunnel.agent.servers.http_call import Calls
+from mcptunnel.agent.servers.http_handshake import Agreed, Unusable, agree, say_goodbye
 from mcptunnel.agent.servers.http_one_way import MAX_ONE_WAY
+from mcptunnel.agent.servers.http_talk import Ended, Talk, Told
 from mcptunnel.agent.servers.interfaces import Passage
 from mcptunnel.agent.servers.kept import MAX_WAITING, KeptServer
+from mcptunnel.agent.servers.old_calls import OldCalls
+from mcptunnel.agent.servers.old_channel import OldChannel, root_of
+from mcptunnel.agent.servers.old_handshake import agree_old
 from mcptunnel.agent.servers.restarts import RestartPolicy
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Request, Response
+from mcptunnel.mcp.server_half import http as rules
 from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.mcp.server_half.request_state import RequestStates
 from mcptunnel.model import Headers, Outcome
@@ -53,9 +58,11 @@ class HttpServer(KeptServer):
         )
         self._client: Client | None = None
         self._closing: Client | None = None
-        self._calls: Calls | None = None
-        self._asked: dict[int, Calls] = {}
+        self._calls: Talk | None = None
+        self._asked: dict[int, Talk] = {}
         self._agreeing: Deferred[Any] | None = None
+        self._goodbye: Deferred[None] | None = None
+        self._closing_old: list[Deferred[None]] = []
         self._retried: set[int] = set()
 
     # What the agent does.
@@ -72,7 +79,11 @@ class HttpServer(KeptServer):
     def _forget(self) -> None:
         if self._client is not None:
             self._closing, self._client = self._client, None
-        self._calls = None
+        if self._calls is not None and self._closing is not None:
+            self._goodbye = Deferred.fromCoroutine(
+                say_goodbye(self._reactor, self._closing, self._headers, self._calls.agreed)
+            )
+        self._leave()
         if self._agreeing is not None:
             self._agreeing.cancel()
         for pending in (self._asked, self._retried):
@@ -83,6 +94,10 @@ class HttpServer(KeptServer):
         return None if self._client is None else Passage(self._client, self._headers)
 
     async def _end(self) -> None:
+        goodbye, self._goodbye = self._goodbye, None
+        if goodbye is not None:
+            await goodbye
+        await DeferredList(list(self._closing_old))
         if self._closing is not None:
             await self._closing.close()
 
@@ -96,7 +111,7 @@ class HttpServer(KeptServer):
             self._waiting[key] = request
         else:
             self._asked[key] = self._calls
-            self._calls.call(key, request)
+            self._calls.call(key, request, self._open.asker(key))
 
     # The handshake.
 
@@ -105,30 +120,64 @@ class HttpServer(KeptServer):
             return
         self._cancel_again()
         self._restarts.started(self._reactor.seconds())
-        self._calls = None
+        self._leave()
         self._set(state=ServerState.STARTING, detail="is being asked which protocol it speaks")
-        agreeing = Deferred.fromCoroutine(
-            agree(self._client, self._headers, self._context.client_info)
-        )
+        agreeing = Deferred.fromCoroutine(self._agreement(self._client))
         agreeing.addTimeout(HANDSHAKE_TIMEOUT_S, self._reactor)
         self._agreeing = agreeing  # first: it may have failed already
         agreeing.addCallbacks(self._agreed, self._not_agreed, callbackArgs=(self._client,))
 
-    def _agreed(self, agreed: Agreed, client: Client) -> None:
+    def _agreed(self, found: tuple[Agreed, OldChannel | None], client: Client) -> None:
+        agreed, channel = found
         self._agreeing = None
         self._restarts = RestartPolicy()
-        self._calls = Calls(
-            self._reactor,
-            client,
-            self._headers,
-            agreed,
-            deliver=self._deliver,
-            ended=self._ended,
-        )
+        self._calls = calls = self._talk(client, agreed, channel)
+        calls.begin()
         self._is_ready(agreed.info)
         waiting, self._waiting = self._waiting, {}
         for key, request in waiting.items():
             self._ask(key, request)
+
+    async def _agreement(self, client: Client) -> tuple[Agreed, OldChannel | None]:
+        info = self._context.client_info
+        try:
+            return await agree(client, self._headers, info), None
+        except Unusable as error:
+            if not rules.may_be_old(error.status):
+                raise
+            url = self._config.url or ""
+            root = Client(self._reactor, root_of(url), max_connections=MAX_CONNECTIONS)
+            channel = OldChannel(root, url, self._headers)
+            try:
+                return await agree_old(channel, info), channel
+            except BaseException as problem:
+                self._close_old(channel)
+                if isinstance(problem, Unusable) and not channel.was_open:
+                    raise error from problem  # it is no server of that kind either
+                raise
+
+    def _close_old(self, channel: OldChannel) -> None:
+        closing = Deferred.fromCoroutine(channel.close())
+        self._closing_old.append(closing)
+        closing.addCallback(lambda _none: self._closing_old.remove(closing))
+        closing.addErrback(lambda failure: self._log.failure("cannot leave a server", failure))
+
+    def _talk(self, client: Client, agreed: Agreed, channel: OldChannel | None) -> Talk:
+        told = Told(self._deliver, self._ended, self._lists_changed, self._session_over)
+        if channel is not None:
+            context, close = self._context, self._close_old
+            return OldCalls(self._reactor, channel, agreed, context, told, close)
+        return Calls(self._reactor, client, self._headers, agreed, self._context, told)
+
+    def _leave(self) -> None:
+        """Begin nothing more on the present conversation; what is under way goes on."""
+        calls, self._calls = self._calls, None
+        if calls is not None:
+            calls.retire()
+
+    def _session_over(self) -> None:
+        self._leave()
+        self._agree()
 
     def _not_agreed(self, failure: Failure) -> None:
         self._agreeing = None
@@ -166,7 +215,7 @@ class HttpServer(KeptServer):
         doubtful = ended.ask_again and self._asked.get(key) is self._calls
         self._asked.pop(key, None)
         if doubtful:
-            self._calls = None
+            self._leave()
         if ended.session_lost and key not in self._retried:
             self._retried.add(key)
             self._ask(key, ended.request)
@@ -177,7 +226,12 @@ class HttpServer(KeptServer):
             self._agree()
 
     def _parked_count(self) -> int:
-        return 0
+        return 0 if self._calls is None else self._calls.parked_count
+
+    def _sweep(self) -> None:
+        if self._calls is not None:
+            self._calls.tick(self._reactor.seconds())
+        super()._sweep()
 
     def pause_call(self, key: int) -> None:
         if key in self._asked:
@@ -191,5 +245,7 @@ class HttpServer(KeptServer):
         self._waiting.pop(key, None)
         self._retried.discard(key)
         calls = self._asked.pop(key, None)
+        if key in self._context.listens:  # which moved on to the present conversation
+            calls = self._calls
         if calls is not None:
             calls.cancel(key, reason)

@@ -109,6 +109,47 @@ class Legacy:
             post.text(202)
 
 
+class Get:
+    """A GET that came in: a stream of events, if the test makes it one."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+        self.path: str = request.path.decode()
+        self.fields: dict[str, str] = {
+            name.decode().lower(): values[-1].decode()
+            for name, values in request.requestHeaders.getAllRawHeaders()
+        }
+        self.is_gone = False
+        request.notifyFinish().addErrback(self._dropped)
+
+    def _dropped(self, _failure: object) -> None:
+        self.is_gone = True
+
+    def status(self, status: int) -> None:
+        """Answer with nothing but a status."""
+        self._request.setResponseCode(status)
+        self._request.finish()
+
+    def write(self, text: str = "") -> None:
+        """Send a piece of the stream."""
+        if not self._request.startedWriting:
+            self._request.setHeader("content-type", "text/event-stream")
+        self._request.write(text.encode() or b":\n\n")
+
+    def event(self, message: object, **fields: object) -> None:
+        """Send an event, with an id perhaps."""
+        more = "".join(f"{name}: {value}\n" for name, value in fields.items())
+        self.write(f"{more}data: {json.dumps(message)}\n\n")
+
+    def end(self) -> None:
+        self._request.finish()
+
+
+def no_stream(get: Get) -> None:
+    """Offer no stream of notifications."""
+    get.status(405)
+
+
 class Site(Resource):
     """The one endpoint of a server."""
 
@@ -117,7 +158,10 @@ class Site(Resource):
     def __init__(self, rule: Rule) -> None:
         super().__init__()
         self.rule = rule
+        self.on_get: Callable[[Get], object] = no_stream
         self.posts: list[Post] = []
+        self.gets: list[Get] = []
+        self.deleted: list[str | None] = []
         self.port = 0
 
     @property
@@ -132,3 +176,12 @@ class Site(Resource):
         self.posts.append(post)
         self.rule(post)
         return NOT_DONE_YET
+
+    def render_GET(self, request: Any) -> int:
+        self.gets.append(Get(request))
+        self.on_get(self.gets[-1])
+        return NOT_DONE_YET
+
+    def render_DELETE(self, request: Any) -> bytes:
+        self.deleted.append(request.getHeader("mcp-session-id"))
+        return b""

@@ -6,18 +6,20 @@ from typing import Any, cast
 import pytest
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.servers.http_call import Calls, Ended
+from mcptunnel.agent.servers.http_call import Calls
 from mcptunnel.agent.servers.http_handshake import Agreed
 from mcptunnel.agent.servers.http_one_way import MAX_ONE_WAY
+from mcptunnel.agent.servers.http_talk import Ended, Told
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response
 from mcptunnel.mcp.server_half.actions import Deliver
+from mcptunnel.mcp.server_half.context import ServerContext
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.server_half.http import LegacyHttpSession
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers, Outcome, ResponseHead
 from mcptunnel.net.http1 import Client, RequestError, RequestFailed, ResponseReceiver
-from tests.agent import request, tool_call
+from tests.agent import CLIENT_INFO, STATES, request, tool_call
 
 NO_CAPABILITIES = jsonrpc.raw({})
 MODERN = Agreed(ServerInfo(Era.MODERN, "2026-07-28", NO_CAPABILITIES), None)
@@ -87,8 +89,8 @@ class Bench:
             cast("Client", self.client),
             (("x-mine", "yes"),),
             agreed,
-            deliver=self.delivered.append,
-            ended=self.ended.append,
+            ServerContext(CLIENT_INFO, STATES),
+            Told(self.delivered.append, self.ended.append),
         )
 
     def asked(self, made: Request | None = None) -> Posted:
