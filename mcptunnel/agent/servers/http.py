@@ -23,6 +23,7 @@ from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Request, Response
 from mcptunnel.mcp.server_half import http as rules
 from mcptunnel.mcp.server_half.actions import Deliver
+from mcptunnel.mcp.server_half.listens import MAX_LISTENS
 from mcptunnel.mcp.server_half.request_state import RequestStates
 from mcptunnel.model import Headers, Outcome
 from mcptunnel.net.errors import printable
@@ -31,8 +32,8 @@ from mcptunnel.net.http1 import Client
 HANDSHAKE_TIMEOUT_S: Final = 30.0
 MAX_IDLE: Final = 256
 """As many connections as streams: with fewer, a busy server is connected to anew for every call."""
-MAX_CONNECTIONS: Final = MAX_IDLE + MAX_ONE_WAY
-"""Further calls wait for one."""
+MAX_CONNECTIONS: Final = MAX_IDLE + 2 * MAX_ONE_WAY + MAX_LISTENS + 1
+"""Calls, what has no answer, listens, the stream of notifications. Further calls wait for one."""
 
 
 class HttpServer(KeptServer):

@@ -61,10 +61,10 @@ class Post:
             self._request.setHeader("content-type", "text/event-stream")
         self._request.write(f"data: {json.dumps(message)}\n\n".encode())
 
-    def priming(self) -> None:
+    def priming(self, more: str = "") -> None:
         """Begin an event stream with an event that has only an id (2025-11-25)."""
         self._request.setHeader("content-type", "text/event-stream")
-        self._request.write(b"id: 1\ndata:\n\n")
+        self._request.write(b"id: 1\n%bdata:\n\n" % more.encode())
 
     def end(self) -> None:
         self._request.finish()
@@ -89,8 +89,9 @@ def silent(_post: Post) -> None:
 class Legacy:
     """Be a legacy server with sessions; calls in a known one are left to the test."""
 
-    def __init__(self, version: str = "2025-11-25") -> None:
+    def __init__(self, version: str = "2025-11-25", capabilities: object = None) -> None:
         self.version = version
+        self.more = {} if capabilities is None else {"capabilities": capabilities}
         self.sessions: list[str] = []
         self.made = 0
         self.lost_status = 404
@@ -101,7 +102,7 @@ class Legacy:
         elif post.method == "initialize":
             self.made += 1
             self.sessions.append(f"session-{self.made}")
-            result = {**LEGACY_RESULT, "protocolVersion": self.version}
+            result = {**LEGACY_RESULT, "protocolVersion": self.version, **self.more}
             post.result(result, mcp_session_id=self.sessions[-1])
         elif post.session not in self.sessions:
             post.error(-32000, "No valid session ID provided", status=self.lost_status)
@@ -162,6 +163,7 @@ class Site(Resource):
         self.posts: list[Post] = []
         self.gets: list[Get] = []
         self.deleted: list[str | None] = []
+        self.takes_deletes = True
         self.port = 0
 
     @property
@@ -182,6 +184,7 @@ class Site(Resource):
         self.on_get(self.gets[-1])
         return NOT_DONE_YET
 
-    def render_DELETE(self, request: Any) -> bytes:
+    def render_DELETE(self, request: Any) -> Any:
         self.deleted.append(request.getHeader("mcp-session-id"))
-        return b""
+        request.notifyFinish().addErrback(lambda _failure: None)
+        return b"" if self.takes_deletes else NOT_DONE_YET
