@@ -24,7 +24,9 @@ class ServerCase:
     """One local server of the agent, stdio if `http` is None.
 
     `command` starts it over stdio, `http` on the port it is given. `text` must be in the answer to
-    `simple`. A case without `progress` or `large` has no tool for that.
+    `simple`. A case without `progress` or `large` has no tool for that. `asking` are tools that it
+    offers only to those whom it can ask something, as the agent and not the clients of these tests;
+    `tasks` those that must be called as tasks, which the agent hides.
     """
 
     name: str
@@ -35,6 +37,8 @@ class ServerCase:
     progress: Step | None = None
     large: Step | None = None
     counts_cancelled: bool = False
+    asking: frozenset[str] = frozenset()
+    tasks: frozenset[str] = frozenset()
 
     def entry(self, urls: Mapping[str, str]) -> ServerEntry:
         """Return its entry for the agent; `urls` are those of the running HTTP servers."""
@@ -60,7 +64,8 @@ class ServerCase:
         return process
 
 
-def _everything(transport: str) -> list[str]:
+def everything(transport: str) -> list[str]:
+    """Return the command of the official server that has everything, over a transport."""
     node = environments.node_packages()
     return [str(node.node), str(node.package_file(EVERYTHING, "dist/index.js")), transport]
 
@@ -84,6 +89,15 @@ def _demo() -> list[str]:
 
 
 _EVERYTHING: dict[str, Any] = {
+    "asking": frozenset(
+        {
+            "get-roots-list",
+            "trigger-elicitation-request",
+            "trigger-sampling-request",
+            "trigger-url-elicitation",
+        }
+    ),
+    "tasks": frozenset({"simulate-research-query"}),
     "simple": call("get-sum", a=2, b=40),
     "text": "42",
     "progress": call("trigger-long-running-operation", duration=STEPS * INTERVAL_S, steps=STEPS),
@@ -106,10 +120,10 @@ CASES = (
         "UTC",
         command=lambda: [str(environments.python_mcp_2().python), "-m", "mcp_server_time"],
     ),
-    ServerCase("everything", command=lambda: _everything("stdio"), **_EVERYTHING),
+    ServerCase("everything", command=lambda: everything("stdio"), **_EVERYTHING),
     ServerCase(
         "everything-http",
-        http=lambda port: (_everything("streamableHttp"), {"PORT": str(port)}),
+        http=lambda port: (everything("streamableHttp"), {"PORT": str(port)}),
         **_EVERYTHING,
     ),
     ServerCase("reference", command=_reference_stdio, **_REFERENCE),
