@@ -136,7 +136,7 @@ class MemoryServer:
         """Be ready."""
         self.become(ServerState.READY)
 
-    async def stop(self) -> None:
+    async def stop(self, grace_s: float = 0.0) -> None:
         """Fail all calls."""
         self.become(ServerState.STOPPED)
         for call in self.calls:

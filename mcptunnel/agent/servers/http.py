@@ -94,7 +94,7 @@ class HttpServer(KeptServer):
     def passage(self) -> Passage | None:
         return None if self._client is None else Passage(self._client, self._headers)
 
-    async def _end(self) -> None:
+    async def _end(self, grace_s: float) -> None:
         goodbye, self._goodbye = self._goodbye, None
         if goodbye is not None:
             await goodbye

@@ -1,7 +1,7 @@
 """What the agent asks of every kind of local server."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.mcp.calls import CallReceiver
@@ -9,6 +9,12 @@ from mcptunnel.mcp.jsonrpc import Request
 from mcptunnel.mcp.service import NOBODY, Asker
 from mcptunnel.model import Headers
 from mcptunnel.net.http1 import ResponseReceiver, Upload
+
+STOP_GRACE_S: Final = 1.0
+"""What a child process has to end by itself when its stdin closes, and again after SIGTERM."""
+
+URGENT_GRACE_S: Final = 0.5
+"""The same when the agent is to end at once."""
 
 
 class LocalCall(Protocol):
@@ -68,8 +74,11 @@ class LocalServer(Protocol):
     def start(self) -> None:
         """Start; whatever goes wrong later is in `status`, and is tried again."""
 
-    async def stop(self) -> None:
-        """Stop and leave nothing running. Open calls fail."""
+    async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
+        """Stop and leave nothing running. Open calls fail.
+
+        May be called again while it runs; a shorter grace then counts.
+        """
 
     async def restart(self) -> None:
         """Stop and start again, at once."""

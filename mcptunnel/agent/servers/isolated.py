@@ -7,7 +7,12 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from mcptunnel.agent.servers.interfaces import LocalCall, LocalServer, Passage
+from mcptunnel.agent.servers.interfaces import (
+    STOP_GRACE_S,
+    LocalCall,
+    LocalServer,
+    Passage,
+)
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.announcement import ServerStatus
@@ -71,7 +76,7 @@ class IsolatedServer:
         self._make = make
         self._first = make(changed)
         self._own: dict[Asker, _Own] = {}
-        self._ending: set[Deferred[None]] = set()
+        self._ending: dict[IdleServer, Deferred[None]] = {}
         self._sweep_call: IDelayedCall | None = None
 
     @property
@@ -86,14 +91,14 @@ class IsolatedServer:
         self._first.start()
         self._sweep_later()
 
-    async def stop(self) -> None:
+    async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         if self._sweep_call is not None:
             self._sweep_call.cancel()
             self._sweep_call = None
+        hurrying = [self._stopped(server, grace_s) for server in (self._first, *self._ending)]
         for asker in list(self._own):
-            self._end(asker)
-        await self._first.stop()
-        await DeferredList(list(self._ending))
+            self._end(asker, grace_s)
+        await DeferredList([*hurrying, *self._ending.values()])
 
     async def restart(self) -> None:
         servers = [self._first, *(own.server for own in self._own.values())]
@@ -132,11 +137,15 @@ class IsolatedServer:
         own.server.start()
         return own
 
-    def _end(self, asker: Asker) -> None:
-        ending = Deferred.fromCoroutine(self._own.pop(asker).server.stop())
-        self._ending.add(ending)
+    def _end(self, asker: Asker, grace_s: float = STOP_GRACE_S) -> None:
+        server = self._own.pop(asker).server
+        ending = self._ending[server] = self._stopped(server, grace_s)
+        ending.addCallback(lambda _none: self._ending.pop(server, None) and None)
+
+    def _stopped(self, server: IdleServer, grace_s: float) -> Deferred[None]:
+        ending = Deferred.fromCoroutine(server.stop(grace_s))
         ending.addErrback(lambda failure: self._log.failure("cannot stop a server", failure))
-        ending.addCallback(lambda _none: self._ending.discard(ending))
+        return ending
 
     def _sweep_later(self) -> None:
         interval_s = min(self._config.idle_s / 4, LONGEST_SWEEP_S)

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from mcptunnel.agent.servers.calls import OpenCalls
-from mcptunnel.agent.servers.interfaces import LocalCall, Passage
+from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, LocalCall, Passage
 from mcptunnel.agent.servers.restarts import RestartPolicy
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
@@ -76,21 +76,21 @@ class KeptServer(ABC):
         self._begin()
         self._sweep()
 
-    async def stop(self) -> None:
+    async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         self._orders += 1
         for ended in self._context.listens.end_all():
             self._deliver(ended)
-        await self._stop()
+        await self._stop(grace_s)
 
     async def restart(self) -> None:
         self._orders += 1
         order = self._orders
-        await self._stop()
+        await self._stop(STOP_GRACE_S)
         if order == self._orders:  # else a later order, to stop or to restart, decides
             self._restarts = RestartPolicy()
             self.start()
 
-    async def _stop(self) -> None:
+    async def _stop(self, grace_s: float) -> None:
         if self._sweep_call is not None:
             self._sweep_call.cancel()
             self._sweep_call = None
@@ -100,7 +100,7 @@ class KeptServer(ABC):
         self._open.fail_all(self._failure("was stopped", Outcome.UNKNOWN))
         self._told = ""
         self._set(state=ServerState.STOPPED, detail="is stopped")
-        await self._end()
+        await self._end(grace_s)
 
     def call(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> LocalCall:
         if not self._takes_calls():
@@ -137,7 +137,7 @@ class KeptServer(ABC):
         """Cancel timers of its own and forget all calls, at once."""
 
     @abstractmethod
-    async def _end(self) -> None:
+    async def _end(self, grace_s: float) -> None:
         """Return when nothing is left running. May be called while it runs."""
 
     @abstractmethod

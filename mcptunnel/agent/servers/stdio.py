@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Raw
 from twisted.internet.defer import Deferred
 
+from mcptunnel.agent.servers.interfaces import STOP_GRACE_S
 from mcptunnel.agent.servers.kept import KeptServer
 from mcptunnel.agent.servers.printed import Printed
 from mcptunnel.config.agent import ServerConfig
@@ -25,9 +26,6 @@ MAX_UNREAD_BYTES = 16 * 1024 * 1024
 
 VERDICT_S = 3600.0
 """How long it is remembered that a server does not bear to be probed: it may be another one by then."""
-
-STOP_GRACE_S = 1.0
-"""Twice this, for the end of stdin and then for SIGTERM: an agent that is stopped ends within 3 s."""
 
 
 class StdioServer(KeptServer):
@@ -73,9 +71,9 @@ class StdioServer(KeptServer):
         self._child = None
         self._probe_killed_it = False
 
-    async def _end(self) -> None:
+    async def _end(self, grace_s: float) -> None:
         if self._process is not None:
-            await self._process.stop(STOP_GRACE_S)
+            await self._process.stop(grace_s)
 
     def _takes_calls(self) -> bool:
         return self._child is not None or self._comes_soon()

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.servers.interfaces import LocalCall
+from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, URGENT_GRACE_S, LocalCall
 from mcptunnel.agent.servers.isolated import IsolatedServer
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.calls import CallReceiver
@@ -28,16 +28,21 @@ class OneServer(MemoryServer):
         self.life: list[str] = []
         self.askers: list[Asker] = []
         self.problem: Exception | None = None
+        self.graces_s: list[float] = []
+        self.lingers: Deferred[None] | None = None
 
     def start(self) -> None:
         self.life.append("started")
         super().start()
 
-    async def stop(self) -> None:
+    async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         self.life.append("stopped")
+        self.graces_s.append(grace_s)
         if self.problem:
             raise self.problem
         await super().stop()
+        if self.lingers is not None:
+            await self.lingers
 
     def call(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> LocalCall:
         self.askers.append(asker)
@@ -198,3 +203,18 @@ def test_a_restart_that_fails_is_logged(bench: Bench, logged_failures: Any) -> N
     bench.made[0].problem = OSError("no such process")
     assert done(Deferred.fromCoroutine(bench.server.restart()))
     assert logged_failures.take(OSError)
+
+
+def test_a_stop_that_becomes_urgent_hurries_all(bench: Bench) -> None:
+    """Also those that were ending already, and it waits for them."""
+    bench.call(KEN)
+    lingers: Deferred[None] = Deferred()
+    bench.made[1].lingers = lingers
+    bench.clock.pump([15] * 5)
+    stopping = Deferred.fromCoroutine(bench.server.stop(URGENT_GRACE_S))
+    assert bench.made[0].graces_s == [URGENT_GRACE_S]
+    assert bench.made[1].graces_s == [STOP_GRACE_S, URGENT_GRACE_S]
+    assert not done(stopping)
+    bench.made[1].lingers = None
+    lingers.callback(None)
+    assert done(stopping)

@@ -47,7 +47,7 @@ class Toy(KeptServer):
     def _forget(self) -> None:
         self.asked.clear()
 
-    async def _end(self) -> None:
+    async def _end(self, grace_s: float) -> None:
         if self.is_running:
             self.ends.append(Deferred())
             await self.ends[-1]

@@ -2,7 +2,8 @@
 
 from twisted.internet.defer import Deferred
 
-from mcptunnel.agent.servers import kept, stdio
+from mcptunnel.agent.servers import kept
+from mcptunnel.agent.servers.interfaces import STOP_GRACE_S
 from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.model import Outcome
 from tests.agent import Caller, done, tool_call
@@ -110,7 +111,7 @@ def locked(bench: Bench) -> FakeProcess:
     process = bench.started()
     process.answer("server/discover", code=-32602, message="what?")
     process.answer("initialize", code=-32600, message="modern already")
-    assert process.stopping == [stdio.STOP_GRACE_S]
+    assert process.stopping == [STOP_GRACE_S]
     return process
 
 
