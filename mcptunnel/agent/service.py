@@ -119,6 +119,8 @@ class AgentService(Service):
 
     async def stopService(self) -> None:
         Service.stopService(self)
+        for local in self.servers.values():
+            local.end_listens()
         if self._announce_call is not None:
             self._announce_call.cancel()
             self._announce_call = None

@@ -10,6 +10,7 @@ from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import METHOD_NOT_FOUND, JsonRpcError, Notification, Request, Response
+from mcptunnel.mcp.server_half.listens import LISTEN
 from mcptunnel.mcp.service import NOBODY, Asker
 from mcptunnel.mcp.versions import LATEST_MODERN, Era
 from mcptunnel.model import Outcome
@@ -91,7 +92,7 @@ class WaitingCall:
 class MemoryServer:
     """A local server in memory (`agent.servers.interfaces.LocalServer`).
 
-    Calls of tools without a function wait in `calls`, and so do requests for lists while
+    Calls of tools without a function wait in `calls`, and so do listens, and requests for lists while
     `holds_lists` is set. `changed` is called when the status has changed; `passage` is for
     transparent requests.
     """
@@ -142,6 +143,12 @@ class MemoryServer:
         for call in self.calls:
             call.fail(f"The server {self._name!r} was stopped.")
 
+    def end_listens(self) -> None:
+        """Answer the listens that wait in `calls`."""
+        for call in self.calls:
+            if call.request.method == LISTEN:
+                call.answer({"resultType": "complete"})
+
     async def restart(self) -> None:
         """Stop, and be ready again."""
         await self.stop()
@@ -167,7 +174,7 @@ class MemoryServer:
             call.answer(self.page(request.params.get("cursor")))
         elif request.method == "tools/call":
             self._call_tool(call, jsonrpc.text(request.params.get("name")) or "")
-        elif request.method != "tools/list":
+        elif request.method not in ("tools/list", LISTEN):
             call.error(METHOD_NOT_FOUND, f"Method not found: {request.method}")
         else:
             self.calls.append(call)

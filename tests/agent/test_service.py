@@ -267,6 +267,9 @@ def test_a_server_that_cannot_be_stopped_does_not_keep_the_others(
     bench: Bench, logged_failures: Any
 ) -> None:
     class Stuck:
+        def end_listens(self) -> None:
+            pass
+
         async def stop(self) -> None:
             raise OSError("stuck")
 

@@ -80,8 +80,11 @@ class LocalServer(Protocol):
         May be called again while it runs; a shorter grace then counts.
         """
 
+    def end_listens(self) -> None:
+        """End all listens with their results: the agent is about to stop."""
+
     async def restart(self) -> None:
-        """Stop and start again, at once."""
+        """Stop and start again, at once. Listens go on."""
 
     def call(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> LocalCall:
         """Make a call in the modern dialect; the receiver may be called before this returns.

@@ -100,6 +100,10 @@ class IsolatedServer:
             self._end(asker, grace_s)
         await DeferredList([*hurrying, *self._ending.values()])
 
+    def end_listens(self) -> None:
+        for server in (self._first, *(own.server for own in self._own.values())):
+            server.end_listens()
+
     async def restart(self) -> None:
         servers = [self._first, *(own.server for own in self._own.values())]
         restarting = [Deferred.fromCoroutine(server.restart()) for server in servers]

@@ -78,9 +78,12 @@ class KeptServer(ABC):
 
     async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         self._orders += 1
+        self.end_listens()
+        await self._stop(grace_s)
+
+    def end_listens(self) -> None:
         for ended in self._context.listens.end_all():
             self._deliver(ended)
-        await self._stop(grace_s)
 
     async def restart(self) -> None:
         self._orders += 1

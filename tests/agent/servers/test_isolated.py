@@ -218,3 +218,16 @@ def test_a_stop_that_becomes_urgent_hurries_all(bench: Bench) -> None:
     bench.made[1].lingers = None
     lingers.callback(None)
     assert done(stopping)
+
+
+def test_listens_end_at_all_of_them(bench: Bench) -> None:
+    callers = [
+        bench.call(NOBODY, request("subscriptions/listen")),
+        bench.call(
+            KEN, request("subscriptions/listen", notifications={"resourceSubscriptions": ["a"]})
+        ),
+    ]
+    assert len(bench.made) == 2
+    bench.server.end_listens()
+    assert [caller.result["resultType"] for caller in callers] == ["complete"] * 2
+    bench.call(KEN)
