@@ -184,6 +184,14 @@ def parse(body: bytes) -> Message | Batch:
         return parse(repaired)
 
 
+def parse_item(item: Raw) -> Message:
+    """Read one message of a batch. Raises JsonRpcError (INVALID_REQUEST) as `parse` does."""
+    try:
+        return _message(_members.decode(item))
+    except (msgspec.MsgspecError, RecursionError):
+        raise JsonRpcError(INVALID_REQUEST, "Expected a JSON-RPC message object") from None
+
+
 def _batch(body: bytes) -> Batch:
     try:
         return Batch(tuple(_array.decode(body)))

@@ -5,7 +5,7 @@ All other keys (trace context, vendors') pass on as they are.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -25,6 +25,7 @@ LOG_LEVEL: Final = "io.modelcontextprotocol/logLevel"
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - it correlates, it opens nothing
 SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
+SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 
 OUTCOME: Final = "mcptunnel/outcome"
 """Our own key: whether a failed call may have run, as `model.Outcome`."""
@@ -34,6 +35,9 @@ ProgressToken: TypeAlias = str | int
 LogLevel: TypeAlias = Literal[
     "debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"
 ]
+
+LOG_LEVELS: Final[tuple[LogLevel, ...]] = get_args(LogLevel)
+"""From the least urgent to the most (RFC 5424)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ class RelayService(MultiService):
             self.devices,
             names_changed=self._remembering.names_changed,
         )
-        self._sessions = McpSessions(secrets.token_bytes, config.limits.max_sessions)
+        sessions = McpSessions(secrets.token_bytes, config.limits.max_sessions)
+        self._mcp = McpEndpoint(reactor, self.hub, sessions, secrets.token_bytes)
         self._settings = settings_of(config.tunnel)
         self.agents = Agents(reactor, self._settings, self.devices, self._remembering.device_seen)
         site = RelaySite(self._root(config), config.limits.max_request_bytes, reactor)
@@ -89,21 +90,22 @@ class RelayService(MultiService):
             raise
 
     async def stopService(self) -> None:
+        self._mcp.end_streams()  # a port that is closed waits for no connection, but clients do
         await MultiService.stopService(self)
+        self._mcp.stop()
         self.hub.stop()
         await self.agents.stop()
         await self._remembering.finish()
         self._store.stop()
 
     def _root(self, config: RelayConfig) -> Root:
-        endpoint = McpEndpoint(self.hub, self._sessions, self._reactor.seconds)
         transparent = TransparentEndpoint(self.devices, SessionOwners(config.limits.max_sessions))
         return make_root(
             config,
             credentials=self._credentials,
             connected_count=lambda: self.devices.connected_count,
             resuming_count=lambda: self.devices.resuming_count,
-            mcp=endpoint.answer,
+            mcp=self._mcp.answer,
             server=transparent.answer,
             tunnel=self._upgrade,
         )
@@ -116,4 +118,5 @@ class RelayService(MultiService):
 
     def _revoked(self, key_id: KeyId) -> None:
         self._credentials.revoked(key_id)
+        self._mcp.revoked(key_id)
         self.agents.revoked(key_id)

@@ -142,8 +142,12 @@ def test_a_response_without_a_session_is_refused_without_an_id() -> None:
         assert refusal(eras.classify_post(fields, RESPONSE)) == (400, -32600, None)
 
 
-def test_batches_are_refused() -> None:
-    assert refusal(eras.classify_post((SESSION,), Batch(()))) == (400, -32600, None)
+def test_batches_need_a_session() -> None:
+    """Whether the session may send any depends on its version."""
+    for fields in ((), (version(MODERN),), (version("2025-06-18"),), (version(MODERN), SESSION)):
+        assert refusal(eras.classify_post(fields, Batch(()))) == (400, -32600, None)
+    for fields in ((SESSION,), (version("2025-03-26"), SESSION)):
+        assert eras.classify_post(fields, Batch(())) == InSession("s1", Batch(()))
 
 
 def test_two_session_ids_are_refused() -> None:

@@ -43,4 +43,5 @@ class RelayChannel(HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
+        self.unregisterProducer()
         self.requests.clear()  # they know us: so they are freed at once

@@ -142,6 +142,7 @@ class RelayRequest(Request):
         self._then = None
         self._bodies.released(self)
         super().connectionLost(reason)
+        self.producer = None  # it knows us, too
         if when_gone is not None:
             when_gone()
 

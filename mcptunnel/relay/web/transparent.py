@@ -8,6 +8,8 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from mcptunnel.mcp.client_half.http import METHOD_NOT_ALLOWED, NOT_FOUND, UNAVAILABLE
+from mcptunnel.mcp.client_half.refusals import SESSION_NOT_FOUND
 from mcptunnel.mcp.headers import SESSION_HEADER
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST, JsonRpcError
 from mcptunnel.model import Outcome, header
@@ -17,7 +19,6 @@ from mcptunnel.relay.places import Address, NoSuchServer, NotNow, find
 from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.answers import error_body, send_body, send_json
 from mcptunnel.relay.web.late_error import LateError
-from mcptunnel.relay.web.mcp import METHOD_NOT_ALLOWED, NOT_FOUND, SESSION_NOT_FOUND
 from mcptunnel.relay.web.passing import Passing, request_head
 from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.wire.errors import GoingAway, LocalProtocolError, TooManyStreams
@@ -26,7 +27,6 @@ METHODS: Final = (b"POST", b"GET", b"DELETE")
 RETRY_AFTER_S: Final = 5
 
 NOT_IMPLEMENTED: Final = 501
-UNAVAILABLE: Final = 503
 HEAD_TOO_LARGE: Final = 431
 
 

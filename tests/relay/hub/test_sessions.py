@@ -1,22 +1,20 @@
 """Sessions of legacy clients: each its own client's, bounded, ended when idle."""
 
+from dataclasses import replace
+
 from msgspec import Raw
 
-from mcptunnel.auth.keys import Scope
 from mcptunnel.mcp.client_half.session import McpSession
-from mcptunnel.model import Principal
-from mcptunnel.relay.access import Access
+from mcptunnel.mcp.service import Asker
 from mcptunnel.relay.hub.sessions import IDLE_S, MAX_PER_USER, McpSessions
 
 
-def access(user: str = "alice", key: str = "k1") -> Access:
-    return Access(Principal("local", user), f"key:{key}", key, Scope.MCP)
+def access(user: str = "alice", key: str = "k1") -> Asker:
+    return Asker(f"local|{user}", f"key:{key}")
 
 
 def session(session_id: str, user: str = "alice", key: str = "k1") -> McpSession:
-    return McpSession(
-        session_id, Principal("local", user), f"key:{key}", "2025-11-25", Raw(b"{}"), None
-    )
+    return McpSession(session_id, access(user, key), "2025-11-25", Raw(b"{}"))
 
 
 def sessions(most: int = 10) -> McpSessions:
@@ -27,13 +25,10 @@ def test_a_session_is_its_own_clients_only() -> None:
     """To another user, and to another key of the same user, it does not exist."""
     held = sessions()
     held.add(session("s1"), 0.0)
-    live = held.get("s1", access(), 1.0)
-    assert live is not None
-    assert live.session.id == "s1"
+    assert held.get("s1", access(), 1.0) == session("s1")
     assert held.get("s1", access("bob"), 1.0) is None
     assert held.get("s1", access("alice", "k2"), 1.0) is None
     assert held.get("s2", access(), 1.0) is None
-    assert live.used_s == 1.0
 
 
 def test_ids_cannot_be_guessed() -> None:
@@ -75,22 +70,26 @@ def test_a_user_with_many_sessions_drives_out_only_their_own() -> None:
     assert len(held) == 3
 
 
-def test_ending_a_session_gives_up_its_calls() -> None:
+def test_whoever_keeps_more_is_told_of_the_end_once() -> None:
+    held, told = sessions(), list[str]()
+    held.when_ended = told.append
+    held.add(session("s1"), 0.0)
+    held.end("s1")
+    held.end("s1")
+    assert told == ["s1"]
+    assert len(held) == 0
+
+
+def test_a_session_can_change() -> None:
+    """But one that has ended stays so."""
     held = sessions()
     held.add(session("s1"), 0.0)
-    live = held.get("s1", access(), 0.0)
-    assert live is not None
-    given_up: list[str] = []
-
-    def cancel(reason: str) -> None:
-        given_up.append(reason)
-        live.calls.clear()
-
-    live.calls[1] = live.calls["1"] = cancel
+    changed = replace(session("s1"), log_level="info", subscriptions=("file:///x",))
+    held.change(changed)
+    assert held.get("s1", access(), 1.0) == changed
     held.end("s1")
-    assert given_up == ["the session was ended"] * 2
-    held.end("s1")
-    assert len(held) == 0
+    held.change(changed)
+    assert held.get("s1", access(), 1.0) is None
 
 
 def test_a_user_may_have_so_many_and_no_more() -> None:
@@ -115,15 +114,14 @@ def test_the_only_session_there_is_room_for_gives_way_to_the_next() -> None:
     assert len(held) == 1
 
 
-def test_a_session_that_gives_way_gives_up_its_calls() -> None:
-    held = sessions(1)
+def test_of_a_session_that_gives_way_its_keeper_is_told() -> None:
+    held, told = sessions(1), list[str]()
+    held.when_ended = told.append
     held.add(session("s1"), 0.0)
-    live = held.get("s1", access(), 0.0)
-    assert live is not None
-    given_up: list[str] = []
-    live.calls[1] = given_up.append
     held.add(session("s2"), 1.0)
-    assert given_up == ["the session was ended"]
+    assert told == ["s1"]
+    assert held.get("s2", access(), IDLE_S + 2) is None
+    assert told == ["s1", "s2"]
 
 
 def test_nothing_is_kept_of_users_whose_sessions_ended() -> None:

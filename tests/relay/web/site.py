@@ -174,7 +174,7 @@ class MemorySite:
             allowed_hosts=self.allowed_hosts,
             allowed_origins=self.allowed_origins,
         )
-        self.endpoint = McpEndpoint(self.joined.hub, self.sessions, self.joined.clock.seconds)
+        self.endpoint = McpEndpoint(self.joined.clock, self.joined.hub, self.sessions, self._random)
         self.owners = SessionOwners(self.limits.max_sessions)
         self.transparent = TransparentEndpoint(self.joined.devices, self.owners)
         root = make_root(
@@ -279,13 +279,15 @@ class HttpClient:
             body["id"] = request_id
         return self.post(body, **headers)
 
-    def initialize(self, version: str = "2025-11-25") -> HttpAnswer:
+    def initialize(
+        self, version: str = "2025-11-25", capabilities: dict[str, Any] | None = None
+    ) -> HttpAnswer:
         """Open a session and keep its id."""
         answer = self.legacy(
             "initialize",
             {
                 "protocolVersion": version,
-                "capabilities": {},
+                "capabilities": capabilities or {},
                 "clientInfo": {"name": "test", "version": "1"},
             },
             mcp_session_id=None,
