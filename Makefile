@@ -16,23 +16,26 @@ PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 METADATA := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak interop bench lint docs packaging clean FORCE
+.PHONY: help demo test soak interop conformance bench lint docs packaging clean FORCE
 .DELETE_ON_ERROR:
 
 help: ## Say what there is.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.has-run ## Start a relay and an agent, make a real call, say how to connect; Ctrl-C ends it.
 	@$(VENV)/bin/mcptunnel demo $(if $(PORT),--port "$(PORT)") $(if $(CHECK),--check)
 
 test: $(VENV)/.has-test ## Run the tests, without those that need other people's programs.
-	@$(RUN) -m pytest -m "not slow" --ignore=tests/interop $(ARGS)
+	@$(RUN) -m pytest -m "not slow" --ignore=tests/interop --ignore=tests/conformance $(ARGS)
 
 soak: $(VENV)/.has-test ## Run the tests that take long: bodies of a GiB each way.
 	@$(RUN) -m pytest tests/programs -m slow $(ARGS)
 
 interop: $(VENV)/.has-test ## Run the tests with real clients and servers from PyPI and npm.
 	@$(RUN) -m pytest tests/interop $(ARGS)
+
+conformance: $(VENV)/.has-test ## Run the official conformance suite through the tunnel; needs npm.
+	@$(RUN) -m pytest tests/conformance $(ARGS)
 
 bench: $(VENV)/.has-test ## Measure relay and agent against a direct call.
 	@$(RUN) -m tests.benchmarks $(ARGS)

@@ -72,7 +72,7 @@ UNPAIRED: dict[str, str] = {
     "mcp/client_half/test_crossing.py": "joins all of client_half: no client hears of another",
     "mcp/server_half/test_crossing.py": "joins all of server_half: no call hears of another",
 }
-UNPAIRED_FOLDERS = ("benchmarks", "docs", "interop", "packaging", "programs")
+UNPAIRED_FOLDERS = ("benchmarks", "conformance", "docs", "interop", "packaging", "programs")
 """Tests of the whole product, which have no source file to stand beside."""
 
 

@@ -17,7 +17,7 @@ from mcptunnel.errors import McpTunnelError
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused, printable
 from mcptunnel.net.exchange import Exchange
-from mcptunnel.net.link import Link, LinkLost, LinkReceiver
+from mcptunnel.net.link import CLOSE_NORMAL, Link, LinkLost, LinkReceiver
 from mcptunnel.net.link_end import LinkEnd
 from mcptunnel.net.tunnel import ORDERLY_CLOSES, Tunnel
 from mcptunnel.wire.constants import ErrorCode, Role
@@ -98,9 +98,14 @@ class Connector:
         self._resume_token = ""
         self._link_over: Deferred[LinkLost] | None = None
         self._notice: PeerGoingAway | Goaway | None = None
+        self._is_leaving = False
+
+    def leave(self) -> None:
+        """Begin no session any more; the present one may be resumed. `run` ends with it."""
+        self._is_leaving = True
 
     async def run(self) -> None:
-        """Stay connected for ever. Raises Refused when trying again cannot help."""
+        """Stay connected until `leave`. Raises Refused when trying again cannot help."""
         try:
             await self._run()
         finally:
@@ -109,7 +114,7 @@ class Connector:
                 tunnel.lose(LinkLost(clean=True, code=None, text="the agent does not come back"))
 
     async def _run(self) -> None:
-        while True:
+        while not (self._is_leaving and self.tunnel is None):
             try:
                 await self._once()
             except UpgradeRefused as refusal:
@@ -157,6 +162,8 @@ class Connector:
         if notice is not None and notice.code in _FINAL:
             raise Refused(self._goodbye(notice))
         self._log.info("the link is gone: {text}", text=printable(reason.text) or "closed")
+        if self.tunnel is not None and notice is not None and notice.code is ErrorCode.NO_ERROR:
+            notice = None  # calls run on: they need the next link at once
         if notice is None:
             self._backoff.lost(now_s, with_error=reason.code not in ORDERLY_CLOSES)
             return
@@ -213,6 +220,9 @@ class Connector:
             return
         if old is not None:
             old.lose(LinkLost(clean=True, code=None, text="the relay did not resume the session"))
+        if self._is_leaving:
+            end.close(CLOSE_NORMAL, "the agent is stopping")
+            return
         session = Session(Role.AGENT, self._settings, welcome.limits, self._reactor.seconds())
         self.tunnel = self._joined = tunnel = Tunnel(self._reactor, session, self)
         tunnel.join(end)

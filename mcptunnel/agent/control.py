@@ -52,8 +52,10 @@ class Announcer(ExchangeReceiver):
         self.announce()
 
     def detach(self) -> None:
-        """Be silent; the tunnel is gone."""
-        self._tunnel = self._exchange = None
+        """Be silent: the tunnel is gone, or about to go."""
+        exchange, self._tunnel, self._exchange = self._exchange, None, None
+        if exchange is not None:
+            exchange.reset(ErrorCode.CANCEL, "no longer of interest")
 
     def announce(self) -> None:
         """Tell the relay, now or when the announcement under way is answered."""

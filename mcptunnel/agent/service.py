@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Any
 
 from twisted.application.service import Service
@@ -18,7 +19,7 @@ from mcptunnel.agent.endpoint import RequestRoom
 from mcptunnel.agent.exchanges import accept
 from mcptunnel.agent.installation import installation_id
 from mcptunnel.agent.servers.http import HttpServer
-from mcptunnel.agent.servers.interfaces import LocalServer
+from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, URGENT_GRACE_S, LocalServer
 from mcptunnel.agent.servers.isolated import IsolatedServer
 from mcptunnel.agent.servers.stdio import StdioServer
 from mcptunnel.config.agent import AgentConfig, ServerConfig
@@ -30,12 +31,14 @@ from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.link import Link, LinkReceiver
 from mcptunnel.net.pace import TokenBucket
+from mcptunnel.net.stopping import Drain, StopOrder
 from mcptunnel.net.tunnel import Tunnel, settings_of
 from mcptunnel.net.websocket import MASKS_NATIVELY
 from mcptunnel.sealing import LEAST_SECRET_BYTES
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Hello, Welcome
 
+STOPPING = "the agent is stopping"
 ANNOUNCE_DELAY_S = 0.02
 ANNOUNCE_BURST = 10
 ANNOUNCE_PER_S = 1.0
@@ -47,7 +50,8 @@ Dial = Callable[[LinkReceiver], Awaitable[Link]]
 class AgentService(Service):
     """Runs the servers of one configuration and keeps them reachable through the relay.
 
-    `refused` is called with the error when the relay will never have this agent.
+    `refused` is called with the error when the relay will never have this agent; `order` says how to
+    stop.
     """
 
     _log = Logger()
@@ -60,7 +64,10 @@ class AgentService(Service):
         dial: Dial,
         random: Callable[[], float],
         refused: Callable[[Refused], None],
+        order: StopOrder | None = None,
     ) -> None:
+        self._order = order or StopOrder()
+        self._drain = Drain(reactor, self._order, config.tunnel.drain_s)
         self._reactor = reactor
         self._config = config
         self._refused = refused
@@ -118,22 +125,50 @@ class AgentService(Service):
         self._connecting.addErrback(self._stopped_connecting)
 
     async def stopService(self) -> None:
+        """Let calls finish, say goodbye, and end the servers."""
         Service.stopService(self)
+        self._order.has_begun = True
         for local in self.servers.values():
             local.end_listens()
         if self._announce_call is not None:
             self._announce_call.cancel()
             self._announce_call = None
+        self._announcer.detach()
+        self._connector.leave()
+        if self._connector.tunnel is not None:
+            self._connector.tunnel.go_away(ErrorCode.NO_ERROR, STOPPING)
+            await self._drain.calls(self._call_count, self._is_idle)
         tunnel = self._connector.tunnel
         if self._connecting is not None:
             self._connecting.cancel()
         if tunnel is not None:
-            tunnel.close(ErrorCode.SHUTDOWN, "the agent is stopping")
-        stopping = [Deferred.fromCoroutine(server.stop()) for server in self.servers.values()]
-        for one in stopping:
-            one.addErrback(lambda failure: self._log.failure("cannot stop a server", failure))
-        await DeferredList(stopping)
+            tunnel.close(ErrorCode.SHUTDOWN, STOPPING)
+        await self._stop_servers()
         await deferLater(self._reactor, 0)  # a turn for the socket to take our goodbye
+
+    def _call_count(self) -> int:
+        tunnel = self._connector.tunnel
+        return 0 if tunnel is None else tunnel.session.stream_count
+
+    def _is_idle(self) -> bool:
+        """Say whether no call runs and the relay has all of the last answer."""
+        tunnel = self._connector.tunnel
+        return tunnel is None or tunnel.session.is_settled
+
+    async def _stop_servers(self) -> None:
+        grace_s = URGENT_GRACE_S if self._order.is_urgent else STOP_GRACE_S
+        stopping = self._stopping_servers(grace_s)
+        if grace_s > URGENT_GRACE_S:
+            await self._drain.until(lambda: stopping.called or self._order.is_urgent, inf)
+            if not stopping.called:
+                self._stopping_servers(URGENT_GRACE_S)  # which hurries what goes on already
+        await stopping
+
+    def _stopping_servers(self, grace_s: float) -> "Deferred[Any]":
+        ending = [Deferred.fromCoroutine(server.stop(grace_s)) for server in self.servers.values()]
+        for one in ending:
+            one.addErrback(lambda failure: self._log.failure("cannot stop a server", failure))
+        return DeferredList(ending)
 
     def _stopped_connecting(self, failure: Failure) -> None:
         if failure.check(CancelledError):

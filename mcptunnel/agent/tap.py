@@ -37,6 +37,7 @@ def makeService(options: Options) -> IService:
     from mcptunnel.net.collector import spare_what_is_here  # noqa: PLC0415 - the same
     from mcptunnel.net.dial import connect  # noqa: PLC0415 - the same
     from mcptunnel.net.link import Link, LinkReceiver  # noqa: PLC0415 - the same
+    from mcptunnel.net.stopping import StopOrder, obey_signals  # noqa: PLC0415 - the same
 
     config: AgentConfig = options.config
     spare_what_is_here(reactor)
@@ -49,9 +50,16 @@ def makeService(options: Options) -> IService:
             headers={"Authorization": f"Bearer {config.key.reveal()}"},
         )
 
+    order = StopOrder()
+    reactor.callWhenRunning(obey_signals, reactor, order)
     try:
         return AgentService(
-            reactor, config, dial=dial, random=random, refused=lambda error: _end(reactor, error)
+            reactor,
+            config,
+            dial=dial,
+            random=random,
+            refused=lambda error: _end(reactor, error),
+            order=order,
         )
     except McpTunnelError as error:
         sys.exit(str(error))

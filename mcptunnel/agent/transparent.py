@@ -43,7 +43,7 @@ class PassedRequest(ExchangeReceiver):
         self._exchange = exchange
         self._passage = passage
         self._response = PassedResponse(exchange, server)
-        self._body: list[bytes] = []
+        self._body = bytearray()
         self._held_bytes = 0
         self._call: UnderWay | None = None
         self._upload: Upload | None = None
@@ -58,7 +58,7 @@ class PassedRequest(ExchangeReceiver):
             return
         self._held_bytes += len(data)
         if self._upload is None:
-            self._body.append(data)
+            self._body += data
             if self._held_bytes > MAX_WHOLE_BYTES:
                 self._break("The body is longer than its head says")
             return
@@ -75,7 +75,7 @@ class PassedRequest(ExchangeReceiver):
             return
         try:
             if self._upload is None:
-                self._send(b"".join(self._body))
+                self._send(bytes(self._body))
                 self._body.clear()
             else:
                 self._upload.end()

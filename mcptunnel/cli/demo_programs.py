@@ -1,5 +1,6 @@
 """The programs that the demo starts, watches and stops."""
 
+import signal
 import subprocess
 import sys
 import threading
@@ -69,11 +70,11 @@ class Programs:
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        """End the agent first, so that it can say goodbye; then the relay."""
+        """End the agent first, so that it can say goodbye; then the relay. No call is waited for."""
         deadline_s = time.monotonic() + STOP_TIMEOUT_S
         for name in reversed(self._running):
             program = self._running[name]
-            program.terminate()
+            program.send_signal(signal.SIGINT)
             try:
                 program.wait(max(0.1, deadline_s - time.monotonic()))
             except subprocess.TimeoutExpired:

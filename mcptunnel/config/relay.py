@@ -114,6 +114,13 @@ class RelayConfig:
         tuple[str, ...],
         Option("Browser origins that may call, besides the one of `public_url`."),
     ] = ()
+    retry_after_s: Annotated[
+        float,
+        Option(
+            "Seconds after which agents and clients may come back when the relay is stopped.",
+            Bounds(least=0, most=3600),
+        ),
+    ] = 2.0
     auth: Annotated[AuthConfig, Option("Who may use the relay.")] = field(
         default_factory=AuthConfig
     )

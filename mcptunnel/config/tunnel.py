@@ -17,19 +17,26 @@ class TunnelConfig:
 
     ping_after_s: Annotated[
         float,
-        Option("Send a ping after so many seconds without a frame.", Bounds(least=1, most=3600)),
+        Option("Send a ping after so many seconds without a frame.", Bounds(least=0.1, most=3600)),
     ] = 20.0
     dead_after_s: Annotated[
         float,
-        Option("Give up a link that was silent for so many seconds.", Bounds(least=2, most=7200)),
+        Option("Give up a link that was silent for so many seconds.", Bounds(least=1, most=7200)),
     ] = 45.0
     window_bytes: Annotated[
         int,
         Option(
-            "Bytes of one stream that may be on their way to this side.",
+            "Bytes of one stream that may be on their way to this side, at first.",
             Bounds(least=32 * KIB, most=64 * MIB),
         ),
     ] = 256 * KIB
+    grown_window_bytes: Annotated[
+        int,
+        Option(
+            "The same for a stream that is read quickly, 16 MiB more for all; 0 lets none grow.",
+            Bounds(least=0, most=64 * MIB),
+        ),
+    ] = 2 * MIB
     max_streams: Annotated[
         int,
         Option("Streams that may be open at once on one session.", Bounds(least=1, most=65536)),
@@ -40,21 +47,28 @@ class TunnelConfig:
             "Bytes that are sent and not yet acknowledged; at that, sending waits.",
             Bounds(least=64 * KIB, most=64 * MIB),
         ),
-    ] = MIB
+    ] = 4 * MIB
     resume_window_s: Annotated[
         float,
         Option(
-            "Keep open calls for so many seconds without a link, 60 for example; 0 ends them at once.",
+            "Keep open calls for so many seconds without a link; 0 ends them with the link.",
             Bounds(least=0, most=3600),
         ),
-    ] = 0.0
+    ] = 60.0
     closed_link_window_s: Annotated[
         float,
         Option(
-            "The same for a relay whose agent's link was closed, not silent; 10 for example.",
+            "The same on a relay if the link was closed, not silent; never longer than that.",
             Bounds(least=0, most=3600),
         ),
-    ] = 0.0
+    ] = 10.0
+    drain_s: Annotated[
+        float,
+        Option(
+            "Seconds that open calls have to finish when the program is stopped.",
+            Bounds(least=0, most=3600),
+        ),
+    ] = 30.0
 
     @staticmethod
     def rules(values: Mapping[str, Any]) -> Iterator[Complaint]:

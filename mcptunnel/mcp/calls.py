@@ -1,10 +1,16 @@
 """A call on a local server, as both programs see it: notifications, then one answer or a failure."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from mcptunnel.mcp.jsonrpc import Notification, Response
 from mcptunnel.model import Outcome
+
+MEANING: Final = {
+    Outcome.NOT_DELIVERED: "The call did not reach the server: it is safe to try again.",
+    Outcome.UNKNOWN: "The call may have run, wholly or in part: check before trying again.",
+}
+"""What an outcome means, for people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,6 @@ LOG_LEVEL: Final = "io.modelcontextprotocol/logLevel"
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - it correlates, it opens nothing
 SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
-SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 
 OUTCOME: Final = "mcptunnel/outcome"
 """Our own key: whether a failed call may have run, as `model.Outcome`."""

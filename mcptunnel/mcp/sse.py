@@ -13,6 +13,7 @@ COMMENT: Final = b":\n\n"
 
 _BOM = b"\xef\xbb\xbf"
 _MESSAGE = b"event: message\ndata: "
+_BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r", b"\r\r\n")
 _MAX_RETRY_DIGITS = 9  # eleven days; more is no advice
 
 
@@ -162,6 +163,27 @@ class Parser:
             self._field_bytes = 0
             self._retry_ms = None
         self._type = ""
+
+
+class Boundary:
+    """Tells whether a stream that is passed on unread is between two events, where a comment may stand.
+
+    It is so at the start, and after a blank line; only the last bytes are looked at. A CR that may be
+    the first half of CRLF ends no line yet, unless the line before ended with one as well.
+    """
+
+    __slots__ = ("_tail",)
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def passed(self, data: bytes) -> None:
+        """Note what was passed on, in chunks of any size."""
+        self._tail = data[-3:] if len(data) > len(b"\n\r") else (self._tail + data)[-3:]
+
+    @property
+    def is_reached(self) -> bool:
+        return not self._tail or self._tail.endswith(_BLANK_LINES)
 
 
 def encode(data: bytes, event: str = "message") -> bytes:

@@ -49,6 +49,9 @@ class ExchangeReceiver:
     def drained(self) -> None:
         """What was written has left: the writer may go on."""
 
+    def going_away(self) -> None:
+        """One of the two sides is going away: end what could go on for ever; calls run on."""
+
 
 _NOBODY = ExchangeReceiver()
 
@@ -75,6 +78,11 @@ class Exchange:
     def unsent_bytes(self) -> int:
         """How many bytes wait to be sent."""
         return self._tunnel.session.unsent_bytes(self.stream_id)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether all waits for the tunnel's next link."""
+        return self._tunnel.is_suspended
 
     def send_head(self, head: ResponseHead) -> None:
         """Send the response's head; the acceptor does so once, before any data."""

@@ -26,6 +26,9 @@ class OpenExchanges:
     def __len__(self) -> int:
         return len(self._by_stream)
 
+    def everyone(self) -> list[Exchange]:
+        return list(self._by_stream.values())
+
     def add(self, exchange: Exchange) -> None:
         self._by_stream[exchange.stream_id] = exchange
 

@@ -10,8 +10,8 @@ CLOSE_NORMAL = 1000
 CLOSE_UNSUPPORTED_DATA = 1003
 CLOSE_INTERNAL_ERROR = 1011
 
-BUFFER_BYTES = 64 * 1024
-"""About what a link takes before it says `link_paused`."""
+BUFFER_BYTES = 128 * 1024
+"""About what a link takes before it says `link_paused`, and what it reads at once."""
 
 
 @dataclass(frozen=True, slots=True)

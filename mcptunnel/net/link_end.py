@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 CLOSE_PROTOCOL_ERROR = 1002
 SILENT = "the peer fell silent"
+DEAF = "the peer takes nothing that is sent to it"
 
 
 class LinkEnd:
     """One end of one link (`net.link.LinkReceiver`).
 
-    `is_paused` says whether the transport's buffer is full.
+    `is_paused` says whether the transport's buffer is full. If it stays so for `dead_after_s` the peer
+    does not read, whatever it sends.
     """
 
     _log = Logger()
@@ -41,6 +43,8 @@ class LinkEnd:
         self._owner = owner
         self._greeting = Greeting(role, settings)
         self._patience: IDelayedCall | None = None
+        self._watch: IDelayedCall | None = None
+        self._paused_s = 0.0
         self._over = False
         self.link: Link | None = None
         self.tunnel: Tunnel | None = None
@@ -79,6 +83,7 @@ class LinkEnd:
         self.tunnel = None
         self._over = True
         self._stop_waiting()
+        self._stop_watching()
         if self.link is not None:
             self.link.abort()
 
@@ -102,6 +107,9 @@ class LinkEnd:
 
     def link_paused(self) -> None:
         self.is_paused = True
+        self._paused_s = self._reactor.seconds()
+        if self._watch is None and self.tunnel is not None:
+            self._watch = self._reactor.callLater(self._settings.dead_after_s, self._look)
 
     def link_resumed(self) -> None:
         self.is_paused = False
@@ -110,6 +118,7 @@ class LinkEnd:
 
     def link_lost(self, reason: LinkLost) -> None:
         self.link = None
+        self._stop_watching()
         if self.tunnel is not None:
             self.tunnel.link_lost(reason)
         else:
@@ -152,6 +161,22 @@ class LinkEnd:
                 self.tunnel.close(ErrorCode.INTERNAL_ERROR, "internal error")
             elif not self._over:
                 self.refuse(ErrorCode.INTERNAL_ERROR, "internal error")
+
+    def _look(self) -> None:
+        """See whether the transport moved; one timer for however many pauses."""
+        self._watch = None
+        if self.tunnel is None or not self.is_paused:
+            return
+        left_s = self._paused_s + self._settings.dead_after_s - self._reactor.seconds()
+        if left_s > 0:
+            self._watch = self._reactor.callLater(left_s, self._look)
+        else:
+            self.tunnel.link_dead(DEAF)
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
     def _give_up(self) -> None:
         self._patience = None

@@ -18,7 +18,7 @@ from mcptunnel.model import Outcome, RequestHead
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.net.exchanges import OpenExchanges
 from mcptunnel.net.link import CLOSE_NORMAL, LinkLost
-from mcptunnel.net.link_end import CLOSE_PROTOCOL_ERROR, SILENT, LinkEnd
+from mcptunnel.net.link_end import CLOSE_PROTOCOL_ERROR, DEAF, SILENT, LinkEnd
 from mcptunnel.net.owners import TunnelOwner
 from mcptunnel.wire import events
 from mcptunnel.wire.constants import ErrorCode, Role
@@ -35,6 +35,7 @@ def settings_of(config: TunnelConfig) -> Settings:
     """Return the session settings that a configuration asks for."""
     return Settings(
         window_bytes=config.window_bytes,
+        grown_window_bytes=config.grown_window_bytes,
         max_streams=config.max_streams,
         ping_after_s=config.ping_after_s,
         dead_after_s=config.dead_after_s,
@@ -66,14 +67,14 @@ class Tunnel:
         self._dispatch: dict[type, Callable[..., None]] = {
             **self._exchanges.dispatch,
             events.StreamOpened: self._stream_opened,
-            events.PeerGoingAway: lambda event: self._owner.peer_going_away(self, event),
+            events.PeerGoingAway: self._peer_going_away,
             events.PeerSilent: self._peer_silent,
         }
 
     @property
     def is_open(self) -> bool:
         """Whether exchanges can be opened now; without a link they wait for the next one."""
-        return not self._over and self.session.going_away is None
+        return not self._over and self.session.takes_streams
 
     @property
     def is_suspended(self) -> bool:
@@ -125,6 +126,7 @@ class Tunnel:
     def go_away(self, code: ErrorCode, text: str = "", retry_after_s: float = 0.0) -> None:
         """Take no new exchanges and tell the peer; open ones run on."""
         self.session.goaway(code, text, retry_after_s)
+        self._tell_exchanges()
         self.flush_soon()
 
     def close(self, code: ErrorCode, text: str = "", retry_after_s: float = 0.0) -> None:
@@ -169,12 +171,28 @@ class Tunnel:
     def link_lost(self, reason: LinkLost) -> None:
         self._end = None
         settings, role = self.session.settings, self.session.role
-        if self.session.going_away is not None or reason.code not in ORDERLY_CLOSES:
+        if self._is_finished or reason.code not in ORDERLY_CLOSES:
             self._finish(reason, None)
         elif role is Role.RELAY:
-            self._suspend(reason, settings.closed_link_window_s)
+            # An agent that still runs is back within a second or two.
+            window_s = min(settings.closed_link_window_s, settings.resume_window_s)
+            self._suspend(reason, window_s)
         else:
             self._suspend(reason, settings.resume_window_s)
+
+    @property
+    def _is_finished(self) -> bool:
+        """Whether the peer said goodbye: for good, or until its open exchanges are over, as they are."""
+        notice = self.session.going_away
+        if notice is None:
+            return False
+        return notice.code is not ErrorCode.NO_ERROR or self.session.is_settled
+
+    def link_dead(self, why: str) -> None:
+        """Give up the link, though nobody closed it."""
+        self._drop_link()
+        reason = LinkLost(clean=False, code=None, text=why)
+        self._suspend(reason, self.session.settings.resume_window_s)
 
     # The machinery.
 
@@ -187,9 +205,9 @@ class Tunnel:
         self._perform()
 
     def _send(self) -> None:
-        end = self._end
+        end, now_s = self._end, self._reactor.seconds()
         while end is not None and end.link is not None and not end.is_paused:
-            message = self.session.message_to_send()
+            message = self.session.message_to_send(now_s)
             if message is None:
                 break
             end.link.send_message(message)
@@ -303,14 +321,20 @@ class Tunnel:
         except Exception:  # noqa: BLE001 - whoever closed the tunnel has other things to do
             self._log.failure("tunnel with {peer}: internal error", peer=self.peer)
 
+    def _tell_exchanges(self) -> None:
+        for exchange in self._exchanges.everyone():
+            self._tell_owner(exchange.receiver.going_away)
+
     # Events of the session.
+
+    def _peer_going_away(self, event: events.PeerGoingAway) -> None:
+        self._owner.peer_going_away(self, event)
+        self._tell_exchanges()
 
     def _stream_opened(self, event: events.StreamOpened) -> None:
         exchange = Exchange(self, event.stream_id, event.head, ExchangeReceiver())
         self._exchanges.add(exchange)
         self._owner.exchange_opened(exchange)
 
-    def _peer_silent(self, _event: events.PeerSilent) -> None:
-        self._drop_link()
-        reason = LinkLost(clean=False, code=None, text=SILENT)
-        self._suspend(reason, self.session.settings.resume_window_s)
+    def _peer_silent(self, event: events.PeerSilent) -> None:
+        self.link_dead(DEAF if event.deaf else SILENT)

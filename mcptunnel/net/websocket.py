@@ -26,12 +26,15 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mcptunnel import __version__
 from mcptunnel.net.errors import printable
+from mcptunnel.net.frames import MAX_PIECES, MessageReader, head_of, masked
 from mcptunnel.net.link import (
+    BUFFER_BYTES,
     CLOSE_INTERNAL_ERROR,
     CLOSE_NORMAL,
     CLOSE_UNSUPPORTED_DATA,
@@ -40,6 +43,7 @@ from mcptunnel.net.link import (
 )
 from mcptunnel.net.listen import address_text
 from mcptunnel.net.opening import Opening
+from mcptunnel.net.pace import TokenBucket
 from mcptunnel.wire.constants import SUBPROTOCOL
 
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -47,6 +51,15 @@ CLOSE_TIMEOUT_S = 3.0
 MASKS_NATIVELY: bool = USES_NVX
 """Without Autobahn's compiled part every byte that is masked costs some 80 ns: 12 MB a second."""
 MAX_REASON_BYTES = 123
+
+MAX_FRAGMENTS = 1024
+"""Of one message (RFC 6455, section 5.4); a proxy may cut messages, but not into splinters."""
+
+CONTROL_BURST = 1024
+CONTROL_PER_S = 64.0
+"""WebSocket pings and pongs that are taken: those of proxies come every few seconds."""
+
+CLOSE_POLICY_VIOLATION = 1008
 
 # RFC 6455, section 7.4: what an endpoint may send, and what is free for applications.
 _CLOSE_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
@@ -68,9 +81,8 @@ class WebSocketLink:
         return self._peer
 
     def send_message(self, message: bytes) -> None:
-        protocol: Any = self._protocol
-        if protocol.state == WebSocketProtocol.STATE_OPEN:
-            protocol.sendMessage(message, isBinary=True)
+        if self._protocol.state == WebSocketProtocol.STATE_OPEN:
+            self._protocol.send_message(message)
 
     def close(self, code: int = CLOSE_NORMAL, reason: str = "") -> None:
         if code not in _CLOSE_CODES:
@@ -96,10 +108,11 @@ class _QuietLog:
 
 @implementer(IPushProducer)
 class _LinkProtocol(WebSocketProtocol):
-    """What both ends share. Only forwards, between Autobahn and the receiver.
+    """What both ends share. Only forwards, between the connection and the receiver.
 
-    It is the transport's producer, so that it hears when the transport's buffer is full. Overrides
-    that seem to add nothing save Autobahn's formatting of disabled log messages for each message.
+    Messages pass by Autobahn, see `net.frames`; it has the handshakes, control frames, and what peers
+    send that is unusual or wrong. It is the transport's producer, so that it hears when the transport's
+    buffer is full.
     """
 
     log: Any = _QuietLog()
@@ -110,6 +123,7 @@ class _LinkProtocol(WebSocketProtocol):
     openHandshakeTimeout = 0  # Autobahn's own timers would run on the global reactor
     closeHandshakeTimeout = 0
     serverConnectionDropTimeout = 0
+    sends_masked: bool
 
     def __init__(
         self, receiver: LinkReceiver, reactor: IReactorTime, max_message_bytes: int
@@ -125,6 +139,12 @@ class _LinkProtocol(WebSocketProtocol):
         self._link: WebSocketLink | None = None
         self._paused = False
         self._owed_pong: bytes | None = None
+        self._control_frames = TokenBucket(CONTROL_BURST, CONTROL_PER_S)
+        self._max_message_bytes = max_message_bytes
+        self._reader = MessageReader(
+            are_masked=not self.sends_masked, max_message_bytes=max_message_bytes
+        )
+        self._is_between_messages = False  # and after the handshake, as Autobahn sees it
 
     # Twisted calls these.
 
@@ -135,7 +155,15 @@ class _LinkProtocol(WebSocketProtocol):
         self._connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
-        self._dataReceived(data)
+        if not self._is_between_messages:
+            self._leave_to_autobahn(data)
+            return
+        messages, rest = self._reader.read(data)
+        for message in messages:
+            if self.state == self.STATE_OPEN:
+                self._tell(self._receiver.message_received, message)
+        if rest:
+            self._leave_to_autobahn(rest)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._close_timer is not None:
@@ -165,20 +193,49 @@ class _LinkProtocol(WebSocketProtocol):
         for handshake in ("http_request_data", "http_response_data", "http_headers"):
             self.__dict__.pop(handshake, None)  # memory, and credentials
         self._link = WebSocketLink(self, self.peer)
+        _set_buffer(self.transport)
         self.transport.registerProducer(self, True)
         self._tell(self._receiver.link_made, self._link)
 
     def onPing(self, payload: bytes) -> None:
         """Answer; of many, a peer that does not read gets the last answer only (section 5.5.3)."""
+        if self._is_flooded():
+            return
         if self._paused:
             self._owed_pong = payload
         else:
             self.sendPong(payload)
 
+    def onPong(self, _payload: bytes) -> None:
+        """Pass over it: we never ask."""
+        self._is_flooded()
+
+    def _is_flooded(self) -> bool:
+        """Count a control frame; end the link if there were too many."""
+        flooded = not self._control_frames.take(self._reactor.seconds())
+        if flooded and self.state == self.STATE_OPEN:
+            self._fail_connection(CLOSE_POLICY_VIOLATION, "too many pings or pongs")
+        return flooded
+
     def onMessageBegin(self, isBinary: bool) -> None:
         super().onMessageBegin(isBinary)
         if not isBinary and self.state == self.STATE_OPEN:
             self._fail_connection(CLOSE_UNSUPPORTED_DATA, "only binary messages are understood")
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        if not self.failedByMe:
+            pieces = self.frame_data
+            pieces.append(payload)
+            if len(pieces) > MAX_PIECES:
+                self.frame_data = [b"".join(pieces)]
+
+    def onMessageFrame(self, payload: Any) -> None:
+        """Take a frame, whole; empty ones count as well, or there could be any number of them."""
+        if not self.failedByMe:
+            fragments = self.message_data
+            fragments.append(payload[0] if len(payload) == 1 else b"".join(payload))
+            if len(fragments) > MAX_FRAGMENTS:
+                self._fail_connection(CLOSE_POLICY_VIOLATION, "a message in too many fragments")
 
     def onMessageEnd(self) -> None:
         parts, self.message_data = self.message_data, []
@@ -209,10 +266,25 @@ class _LinkProtocol(WebSocketProtocol):
 
     # We call these.
 
+    def send_message(self, message: bytes) -> None:
+        """Send a message on an open connection. Raises ValueError if it is too long."""
+        if len(message) > self._max_message_bytes:
+            raise ValueError(f"a message has at most {self._max_message_bytes} bytes")
+        if self.sends_masked:
+            self.transport.write(masked(message))
+        else:
+            self.transport.writeSequence((head_of(len(message)), message))
+
     def abort(self, why: str) -> None:
         """Drop the connection and what it has not sent."""
         self.wasNotCleanReason: Any = why
         self.dropConnection(abort=True)
+
+    def _leave_to_autobahn(self, data: bytes) -> None:
+        self._dataReceived(data)
+        self._is_between_messages = self.state in (self.STATE_OPEN, self.STATE_CLOSING) and not (
+            self.data or self.inside_message or self.current_frame
+        )
 
     def _close_timed_out(self) -> None:
         self._close_timer = None
@@ -227,6 +299,13 @@ class _LinkProtocol(WebSocketProtocol):
             _log.failure("the receiver of the link to {peer} failed", peer=self.peer)
             if self.state == self.STATE_OPEN:
                 self._fail_connection(CLOSE_INTERNAL_ERROR, "internal error")
+
+
+def _set_buffer(transport: Any) -> None:
+    """Let the socket be read, and written, in pieces that hold a whole message."""
+    while isinstance(transport, ProtocolWrapper):  # TLS
+        transport = transport.transport
+    transport.bufferSize = BUFFER_BYTES
 
 
 @cache
@@ -250,6 +329,7 @@ class ServerProtocol(_LinkProtocol, WebSocketServerProtocol):  # type: ignore[mi
     """The end that was dialled."""
 
     FACTORY = WebSocketServerFactory
+    sends_masked = False
 
     def onConnect(self, _request: object) -> str:
         return SUBPROTOCOL
@@ -263,6 +343,7 @@ class ClientProtocol(_LinkProtocol, WebSocketClientProtocol):  # type: ignore[mi
     """
 
     FACTORY = WebSocketClientFactory
+    sends_masked = True
     is_encrypted = False
 
     def __init__(
@@ -285,12 +366,12 @@ class ClientProtocol(_LinkProtocol, WebSocketClientProtocol):  # type: ignore[mi
 
     def dataReceived(self, data: bytes) -> None:
         if self.state != self.STATE_CONNECTING:
-            self._dataReceived(data)
+            super().dataReceived(data)
             return
         answer = self.opening.accepted_with(data)
         try:
             if answer is not None:
-                self._dataReceived(answer)
+                super().dataReceived(answer)
         except Exception as error:  # noqa: BLE001 - Autobahn trips over some malformed heads
             self.failHandshake(printable(str(error)))
 

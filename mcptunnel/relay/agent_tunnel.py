@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from mcptunnel.model import ResponseHead
-from mcptunnel.net.exchange import Exchange, ExchangeReceiver
+from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.net.link import LinkLost
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.relay.announcement import MAX_ANNOUNCEMENT_BYTES
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 RELAY_TARGET: Final = "@relay"
 SERVERS_PATH: Final = "/servers"
 
+MAX_ANNOUNCING: Final = 4
+"""Announcements of one agent that may be arriving at once; an honest one waits for each answer."""
+
 
 class AgentTunnel:
     """The owner of one agent's tunnel (`net.owners.TunnelOwner`).
@@ -33,6 +36,7 @@ class AgentTunnel:
         self.session_id = secrets.token_hex(8)
         self.token = ResumeToken(secrets.token_bytes)
         self.device: Device | None = None
+        self.announcing: set[Announcement] = set()
 
     def exchange_opened(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -40,11 +44,17 @@ class AgentTunnel:
         if self.device is None or asked != (RELAY_TARGET, "POST", SERVERS_PATH):
             exchange.reset(ErrorCode.REFUSED_STREAM, "The relay offers no such thing.")
             return
+        if len(self.announcing) >= MAX_ANNOUNCING:
+            exchange.reset(ErrorCode.LIMIT_EXCEEDED, "Too many announcements at once.")
+            return
         device, agents = self.device, self._agents
-        exchange.receiver = Announcement(exchange, lambda body: agents.announced(device, body))
+        exchange.receiver = Announcement(
+            exchange, self, lambda body: agents.announced(device, body)
+        )
 
     def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
-        """Nothing to do: the agent closes the link itself when its calls are over."""
+        """Note it: the agent closes the link itself when its calls are over."""
+        self._agents.going_away(self.device)
 
     def tunnel_suspended(self, tunnel: Tunnel, reason: LinkLost) -> None:
         self._agents.suspended(tunnel, self.device, reason)
@@ -56,21 +66,28 @@ class AgentTunnel:
 class Announcement(ExchangeReceiver):
     """One announcement of an agent, while its body arrives."""
 
-    def __init__(self, exchange: Exchange, take: Callable[[bytes], int]) -> None:
+    def __init__(
+        self, exchange: Exchange, owner: AgentTunnel, take: Callable[[bytes], int]
+    ) -> None:
         self._exchange = exchange
+        self._owner = owner
         self._take = take
-        self._body: list[bytes] = []
-        self._size = 0
+        self._body = bytearray()  # no list: pieces of a byte would take far more than their bytes
+        owner.announcing.add(self)
 
     def data_received(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > MAX_ANNOUNCEMENT_BYTES:
+        if len(self._body) + len(data) > MAX_ANNOUNCEMENT_BYTES:
+            self._owner.announcing.discard(self)
             self._exchange.reset(ErrorCode.LIMIT_EXCEEDED, "The announcement is too large.")
             return
         self._exchange.consumed(len(data))
-        self._body.append(data)
+        self._body += data
+
+    def failed(self, failure: ExchangeFailure) -> None:
+        self._owner.announcing.discard(self)
 
     def ended(self) -> None:
-        status = self._take(b"".join(self._body))
+        self._owner.announcing.discard(self)
+        status = self._take(bytes(self._body))
         self._exchange.send_head(ResponseHead(status))
         self._exchange.end()

@@ -17,18 +17,18 @@ from mcptunnel.relay.access import Access
 from mcptunnel.relay.agent_tunnel import AgentTunnel
 from mcptunnel.relay.announcement import BadAnnouncement, read
 from mcptunnel.relay.devices import MAX_DEVICES, Device, Devices
+from mcptunnel.relay.draining import STOPPING, Draining
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.frames import Goaway, Hello, Welcome
 from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Settings
 
-DRAIN_RETRY_S: Final = 1.0
 FULL_RETRY_S: Final = 60.0
 TOO_MANY_DEVICES: Final = (
     f"{MAX_DEVICES} devices of this user are connected, and no more are allowed; disconnect one"
 )
 REVOKED: Final = "the key was revoked"
-STOPPING: Final = "the relay is stopping"
+OTHER_KEY: Final = "the session belongs to another key"
 
 UNUSABLE_NAME: Final = "cannot be used (only A-Z a-z 0-9 _ - . can)"
 
@@ -46,16 +46,21 @@ class Agents:
     _log = Logger()
 
     def __init__(
-        self, reactor: Any, settings: Settings, devices: Devices, remember: Remember
+        self,
+        reactor: Any,
+        settings: Settings,
+        devices: Devices,
+        remember: Remember,
+        draining: Draining,
     ) -> None:
         self._reactor = reactor
+        self._draining = draining
         self._settings = settings
         self._devices = devices
         self._write = remember
         self._greeting: dict[LinkEnd, Access] = {}
         self._tunnels: dict[Tunnel, AgentTunnel] = {}
         self._writes: set[Deferred[Any]] = set()
-        self._stopping = False
 
     def receiver(self, access: Access) -> LinkEnd:
         """Return the receiver for the link of an agent that showed a valid key."""
@@ -70,13 +75,25 @@ class Agents:
             if access.key_id == key_id:
                 end.refuse(ErrorCode.REVOKED, REVOKED)
 
-    async def stop(self) -> None:
-        """Tell all agents that the relay stops, and finish what is being written."""
-        self._stopping = True
+    def go_away(self) -> None:
+        """Tell all agents that nothing new begins; what is open runs on, also over new links."""
+        self._draining.is_on = True
         for tunnel in list(self._tunnels):
-            tunnel.close(ErrorCode.SHUTDOWN, STOPPING, DRAIN_RETRY_S)
+            tunnel.go_away(ErrorCode.NO_ERROR, STOPPING, self._draining.retry_after_s)
+
+    @property
+    def stream_count(self) -> int:
+        """How many streams are open on all tunnels."""
+        return sum(tunnel.session.stream_count for tunnel in self._tunnels)
+
+    async def stop(self) -> None:
+        """Say goodbye to all agents, and finish what is being written."""
+        self._draining.is_on = True
+        goodbye = ErrorCode.SHUTDOWN, STOPPING, self._draining.retry_after_s
+        for tunnel in list(self._tunnels):
+            tunnel.close(*goodbye)
         for end in list(self._greeting):
-            end.refuse(ErrorCode.SHUTDOWN, STOPPING, DRAIN_RETRY_S)
+            end.refuse(*goodbye)
         for writing in list(self._writes):
             await writing
 
@@ -96,8 +113,11 @@ class Agents:
         if refusal is not None:
             end.refuse(*refusal)
             return
-        del self._greeting[end]
-        if not self._resumed(end, access, hello):
+        if self._resumed(end, access, hello):
+            return
+        if self._draining.is_on:
+            end.refuse(ErrorCode.SHUTDOWN, STOPPING, self._draining.retry_after_s)
+        else:
             self._begin(end, access, hello)
 
     def _resumed(self, end: LinkEnd, access: Access, hello: Hello) -> bool:
@@ -117,7 +137,10 @@ class Agents:
                 name=device.name,
                 peer=end.peer,
             )
-            return False
+            if not known:  # no process changes its key, so it is none that begins anew
+                end.refuse(ErrorCode.REPLACED, OTHER_KEY)
+            return not known
+        del self._greeting[end]
         if tunnel.resume(end, hello.last_received):
             self._devices.resumed(device)
             received_count = tunnel.session.received_count
@@ -135,6 +158,7 @@ class Agents:
 
     def _begin(self, end: LinkEnd, access: Access, hello: Hello) -> None:
         """Begin a new session; it ends an older one of the installation."""
+        del self._greeting[end]
         wanted = _UNUSABLE.sub("-", hello.device_name).strip("-.")[:64] or "device"
         name = self._devices.grant_name(access.principal, hello.installation_id, wanted)
         notice = _notice(hello.device_name, wanted, name)
@@ -168,8 +192,6 @@ class Agents:
 
     def _refusal(self, access: Access, hello: Hello) -> tuple[ErrorCode, str, float] | None:
         """Return code, text and retry-after for an agent that cannot be taken in."""
-        if self._stopping:
-            return ErrorCode.SHUTDOWN, STOPPING, DRAIN_RETRY_S
         if _INSTALLATION_ID.fullmatch(hello.installation_id) is None:
             return ErrorCode.PROTOCOL_ERROR, "unusable installation id", 0.0
         if not self._devices.has_room(access.principal, hello.installation_id):
@@ -197,6 +219,12 @@ class Agents:
                 reason=printable(reason.text) or "closed",
             )
             self._remember(device)
+
+    def going_away(self, device: Device | None) -> None:
+        """Note that an agent takes nothing new any more."""
+        if device is not None:
+            self._devices.going_away(device, self._reactor.seconds())
+            self._log.info("device {name} is stopping", name=device.name)
 
     def announced(self, device: Device, body: bytes) -> int:
         """Take an agent's servers; return the HTTP status that answers."""

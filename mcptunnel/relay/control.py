@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 import struct
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,12 @@ from mcptunnel.relay.control_api import (
     KeysResource,
     NotFound,
     RefusedError,
+    RelayStatus,
+    StatusResource,
     write_reply,
 )
+from mcptunnel.relay.control_devices import DevicesResource
+from mcptunnel.relay.devices import Device
 
 SOCKET_NAME = "control.sock"
 """The socket's name in a `state_dir`."""
@@ -43,12 +48,19 @@ class ControlSocket(Service):
     """Serves the control socket at `path` while the service runs."""
 
     def __init__(
-        self, path: Path, keys: KeyDirectory, reactor: IReactorUNIX, clock: IReactorTime
+        self,
+        path: Path,
+        keys: KeyDirectory,
+        reactor: IReactorUNIX,
+        clock: IReactorTime,
+        *,
+        status: Callable[[], RelayStatus],
+        devices: Callable[[], Sequence[Device]] = tuple,
     ) -> None:
         self._path = path
         self._clock = clock
         self._answers = Answers()
-        self._site: Any = control_site(keys, clock, self._answers)
+        self._site: Any = control_site(keys, status, devices, clock, self._answers)
         self._reactor = reactor
         self._name: UnixPath | None = None
         self._port: IListeningPort | None = None
@@ -108,12 +120,20 @@ def remove_stale_socket(path: Path, name: str) -> None:
     path.unlink()
 
 
-def control_site(keys: KeyDirectory, clock: IReactorTime, answers: Answers) -> Site:
+def control_site(
+    keys: KeyDirectory,
+    status: Callable[[], RelayStatus],
+    devices: Callable[[], Sequence[Device]],
+    clock: IReactorTime,
+    answers: Answers,
+) -> Site:
     """Return the site of the control socket, without access log."""
     root, api, version = NotFound(), NotFound(), NotFound()
     root.putChild(b"api", api)
     api.putChild(b"v1", version)
     version.putChild(b"keys", KeysResource(keys, answers))
+    version.putChild(b"status", StatusResource(status, answers))
+    version.putChild(b"devices", DevicesResource(devices, answers))
     return QuietSite(OwnerOnly(root), reactor=clock)
 
 

@@ -1,8 +1,8 @@
-"""`/api/v1` of the control socket: what it answers about keys."""
+"""`/api/v1` of the control socket: what it answers about keys and about the relay."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol
 
 import msgspec
@@ -39,6 +39,16 @@ class KeyDirectory(Protocol):
     async def list(self) -> Sequence[KeyRecord]: ...
 
     async def revoke(self, key_id: KeyId) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStatus:
+    """What the relay is doing: `state` is `running` or `draining`, the rest are numbers."""
+
+    state: str
+    calls: int
+    devices: int
+    resuming: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +187,22 @@ class KeyResource(JsonResource):
         if not await self._keys.revoke(self._id):
             raise RefusedError(http.NOT_FOUND, "not_found", "there is no such key in use")
         return Reply(http.NO_CONTENT)
+
+
+class StatusResource(JsonResource):
+    """`/api/v1/status`: what the relay is doing."""
+
+    METHODS = ("GET",)
+
+    def __init__(self, status: Callable[[], RelayStatus], answers: Answers) -> None:
+        super().__init__(answers)
+        self._status = status
+
+    def getChild(self, _path: bytes, _request: Request) -> Resource:
+        return NotFound()
+
+    async def answer(self, _method: str, _body: bytes) -> Reply:
+        return Reply(http.OK, asdict(self._status()))
 
 
 def read_order(body: bytes) -> tuple[str, Scope, str]:

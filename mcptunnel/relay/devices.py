@@ -65,6 +65,11 @@ class Device:
         return self.tunnel is not None and self.tunnel.is_open
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether its agent said that it takes nothing new; what it works on runs on."""
+        return self.tunnel is not None and self.tunnel.session.going_away is not None
+
+    @property
     def is_resuming(self) -> bool:
         """Whether its tunnel is held without a link."""
         return self.tunnel is not None and self.tunnel.is_suspended
@@ -143,7 +148,7 @@ class Devices:
         taken = {
             device.name
             for device in self.of(principal)
-            if device.installation_id != installation_id and device.is_connected
+            if device.installation_id != installation_id and device.tunnel is not None
         }
         known = self.get(principal, installation_id)
         if known is not None and known.name not in taken:
@@ -196,6 +201,11 @@ class Devices:
     def resumed(self, device: Device) -> None:
         """Note that the tunnel of a device has a link again."""
         self._resuming.discard(device)
+
+    def going_away(self, device: Device, now_s: float) -> None:
+        """Note that the agent of a device takes nothing new."""
+        device.last_seen_s = now_s
+        self._changed(device.principal)
 
     def disconnect(self, device: Device, tunnel: Tunnel, now_s: float) -> bool:
         """Note that a tunnel is gone; return whether the device is offline now."""

@@ -24,7 +24,7 @@ class NoSuchServer(LookupError):
 
 
 class NotNow(LookupError):
-    """There may be such a server, but its device is not connected; `str()` says which."""
+    """There may be such a server, but its device is not connected, or stops; `str()` says which."""
 
 
 def server_address(path: Sequence[str]) -> Address | None:
@@ -46,6 +46,8 @@ def device_address(path: Sequence[str]) -> Address | None:
 def find(devices: Devices, principal: Principal, address: Address) -> Device:
     """Return the connected device that has the server. Raises NoSuchServer and NotNow."""
     device = _device(devices, principal, address)
+    if device.is_stopping:
+        raise NotNow(f"The device {device.name!r} is going away: its agent is stopping.")
     if not device.is_connected:
         raise NotNow(f"The device {device.name!r} is not connected.")
     if not device.announced:

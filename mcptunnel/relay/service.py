@@ -1,7 +1,7 @@
 """The relay: the public web site, the agents behind it, the store and the control socket."""
 
 import secrets
-from typing import Any
+from typing import Any, Final
 
 from twisted.application.service import MultiService
 from twisted.logger import Logger
@@ -9,15 +9,20 @@ from twisted.logger import Logger
 from mcptunnel.auth.keys import KeyId
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.errors import McpTunnelError
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.model import Principal
 from mcptunnel.net.listen import ListeningService
+from mcptunnel.net.stopping import Drain, StopOrder
+from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.net.tunnel import settings_of
 from mcptunnel.net.upgrade import upgrade
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.control import SOCKET_NAME, ControlSocket
+from mcptunnel.relay.control_api import RelayStatus
 from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.sessions import McpSessions
 from mcptunnel.relay.remembering import Remembering
@@ -33,15 +38,21 @@ from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.engine import Store
 from mcptunnel.store.names import Names
 
+FLUSH_S: Final = 0.5
+"""How long a stop waits for the last errors to reach the clients."""
+
 
 class RelayService(MultiService):
-    """Everything that one relay process is."""
+    """Everything that one relay process is. `order` says how it is to stop."""
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, config: RelayConfig) -> None:
+    def __init__(self, reactor: Any, config: RelayConfig, order: StopOrder | None = None) -> None:
         super().__init__()
         self._reactor = reactor
+        self._order = order or StopOrder()
+        self._drain = Drain(reactor, self._order, config.tunnel.drain_s)
+        self._draining = Draining(config.retry_after_s)
         self._path = config.state_dir / FILE_NAME
         self._store = Store(self._path, reactor)
         keys = StoredKeys(
@@ -56,14 +67,25 @@ class RelayService(MultiService):
             self.devices,
             names_changed=self._remembering.names_changed,
         )
-        sessions = McpSessions(secrets.token_bytes, config.limits.max_sessions)
-        self._mcp = McpEndpoint(reactor, self.hub, sessions, secrets.token_bytes)
+        self._keep_alive = KeepAlive(ReactorTimers(reactor))
+        self._mcp = self._hub_endpoint(config)
         self._settings = settings_of(config.tunnel)
-        self.agents = Agents(reactor, self._settings, self.devices, self._remembering.device_seen)
-        site = RelaySite(self._root(config), config.limits.max_request_bytes, reactor)
-        self.listening = ListeningService(config.listen, site, reactor)
+        self.agents = Agents(
+            reactor, self._settings, self.devices, self._remembering.device_seen, self._draining
+        )
+        root = self._root(config)
+        self._site = RelaySite(root, config.limits.max_request_bytes, reactor, self._draining)
+        self.listening = ListeningService(config.listen, self._site, reactor)
         self.listening.setServiceParent(self)
-        ControlSocket(config.state_dir / SOCKET_NAME, keys, reactor, reactor).setServiceParent(self)
+        control = ControlSocket(
+            config.state_dir / SOCKET_NAME,
+            keys,
+            reactor,
+            reactor,
+            status=self._status,
+            devices=self.devices.everyone,
+        )
+        control.setServiceParent(self)
 
     def startService(self) -> None:
         """Open the store, then everything else. Raises `errors.McpTunnelError`."""
@@ -90,21 +112,48 @@ class RelayService(MultiService):
             raise
 
     async def stopService(self) -> None:
-        self._mcp.end_streams()  # a port that is closed waits for no connection, but clients do
-        await MultiService.stopService(self)
+        """Let calls finish; then close everything. New requests are answered until then."""
+        self._order.has_begun = self._draining.is_on = True
+        self._mcp.end_streams()
+        self._site.drain()
+        self.hub.go_away()
+        self.agents.go_away()
+        await self._drain.calls(self._call_count, lambda: not self._call_count())
         self._mcp.stop()
         self.hub.stop()
+        self._keep_alive.stop()
         await self.agents.stop()
+        await self._drain.until(lambda: not self._site.answering_count, FLUSH_S)
+        await MultiService.stopService(self)
         await self._remembering.finish()
         self._store.stop()
 
+    def _call_count(self) -> int:
+        # Most calls are both: a stream to an agent, and an answer to a client.
+        return max(self.agents.stream_count, self._site.answering_count)
+
+    def _status(self) -> RelayStatus:
+        resuming = self.devices.resuming_count
+        return RelayStatus(
+            state="draining" if self._draining.is_on else "running",
+            calls=self._call_count(),
+            devices=self.devices.connected_count - resuming,
+            resuming=resuming,
+        )
+
+    def _hub_endpoint(self, config: RelayConfig) -> McpEndpoint:
+        random, draining = secrets.token_bytes, self._draining
+        sessions = McpSessions(random, config.limits.max_sessions)
+        return McpEndpoint(self._reactor, self.hub, sessions, random, self._keep_alive, draining)
+
     def _root(self, config: RelayConfig) -> Root:
-        transparent = TransparentEndpoint(self.devices, SessionOwners(config.limits.max_sessions))
+        owners = SessionOwners(config.limits.max_sessions)
+        transparent = TransparentEndpoint(self.devices, owners, self._keep_alive, self._draining)
         return make_root(
             config,
             credentials=self._credentials,
-            connected_count=lambda: self.devices.connected_count,
-            resuming_count=lambda: self.devices.resuming_count,
+            devices=self.devices,
+            draining=self._draining,
             mcp=self._mcp.answer,
             server=transparent.answer,
             tunnel=self._upgrade,

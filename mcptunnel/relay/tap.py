@@ -35,7 +35,8 @@ def makeService(options: Options) -> IService:
     """Return the relay's service. Exits with a message if it cannot be made."""
     from twisted.internet import reactor  # noqa: PLC0415 - so that --reactor is obeyed
 
-    from mcptunnel.relay.service import RelayService  # noqa: PLC0415 - after the reactor
+    from mcptunnel.net.stopping import StopOrder, obey_signals  # noqa: PLC0415 - after the reactor
+    from mcptunnel.relay.service import RelayService  # noqa: PLC0415 - the same
 
     is_daemon = options.parent is not None and not options.parent["nodaemon"]
     told_at_start = _told_by_twistd if is_daemon else _told_here
@@ -53,8 +54,10 @@ def makeService(options: Options) -> IService:
 
     raise_file_limit()
     spare_what_is_here(reactor)
+    order = StopOrder()
+    reactor.callWhenRunning(obey_signals, reactor, order)
     with _told_here():  # twistd becomes a daemon only after this
-        return Program(reactor, options.config)
+        return Program(reactor, options.config, order)
 
 
 @contextmanager

@@ -42,6 +42,7 @@ from mcptunnel.net.tunnel import Tunnel, settings_of
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.testing.local_server import MemoryServer
 from mcptunnel.wire.constants import Role
@@ -255,7 +256,7 @@ class Joined:
             state_dir=Path("unused"),
             hub=hub or HubConfig(),
             limits=limits or LimitsConfig(),
-            tunnel=tunnel or TunnelConfig(resume_window_s=60, closed_link_window_s=10),
+            tunnel=tunnel or TunnelConfig(),
         )
         self.forgotten: list[Device] = []
         self.devices = Devices(self._changed, self.forgotten.append)
@@ -263,7 +264,10 @@ class Joined:
         self.hub = Hub(self.clock, self.config, self.devices, names_changed=self._names_changed)
         self.remembered: list[tuple[Device, float]] = []
         self._settings = settings_of(self.config.tunnel)
-        self.agents = Agents(self.clock, self._settings, self.devices, self._remember)
+        self.draining = Draining()
+        self.agents = Agents(
+            self.clock, self._settings, self.devices, self._remember, self.draining
+        )
         self._numbers = count(1)
 
     def _changed(self, principal: Principal) -> None:

@@ -5,6 +5,8 @@ other. Every field is checked on the way out as well: what we send by mistake mu
 end the session for everybody.
 """
 
+from collections.abc import Iterable
+from itertools import islice
 from typing import NoReturn
 
 import msgpack
@@ -15,6 +17,7 @@ from mcptunnel.wire.constants import (
     MAX_HEADER_COUNT,
     MAX_HEADERS_CHARS,
     MAX_MESSAGE_BYTES,
+    MAX_MESSAGE_FRAMES,
     ErrorCode,
     FrameType,
 )
@@ -26,6 +29,12 @@ from mcptunnel.wire.layout import fields_of, frame_of
 _UTF8_BYTES_PER_CHAR = 4
 _KEPT_BUFFER_BYTES = 16 * KIB
 _BIN_8_BYTES = 255
+
+_LEAST_FRAME_BYTES = 3
+
+# An encoded frame starts with one byte for the array, one for the type, and then the stream id.
+_TYPE_AT = 1
+_STREAM_ID_AT = 2
 
 _packer = msgpack.Packer()
 
@@ -58,6 +67,24 @@ def data_size(count_bytes: int) -> bytes:
     if count_bytes <= _BIN_8_BYTES:
         return b"\xc4" + count_bytes.to_bytes(1, "big")
     return b"\xc5" + count_bytes.to_bytes(2, "big")
+
+
+def without_stream(frames: Iterable[bytes], stream_id: int) -> tuple[list[bytes], bool]:
+    """Return the encoded frames that are not about a stream, and whether an OPEN was left out."""
+    packed: bytes = _packer.pack(stream_id)
+    kept: list[bytes] = []
+    has_open = False
+    for frame in frames:
+        if not frame.startswith(packed, _STREAM_ID_AT):
+            kept.append(frame)
+        elif frame[_TYPE_AT] == FrameType.OPEN:
+            has_open = True
+    return kept, has_open
+
+
+def type_of(frame: bytes) -> int:
+    """Return the type of an encoded frame."""
+    return frame[_TYPE_AT]
 
 
 def after_frames(message: bytes, count: int) -> bytes:
@@ -103,7 +130,7 @@ class Decoder:
         """Return the frames of a message, at least one.
 
         Raises RemoteProtocolError for anything else: LIMIT_EXCEEDED if the message is too large,
-        PROTOCOL_ERROR if it is no sequence of frames.
+        or has too many frames, PROTOCOL_ERROR if it is no sequence of frames.
         """
         if len(message) > self._max_message_bytes:
             raise RemoteProtocolError(
@@ -112,9 +139,10 @@ class Decoder:
         try:
             frames = self._frames(message)
         except FieldError as error:
-            raise self._refusal(str(error)) from None
+            raise self._refusal(ErrorCode.PROTOCOL_ERROR, str(error)) from None
         except ValueError:
-            raise self._refusal("a message must be msgpack within the limits") from None
+            text = "a message must be msgpack within the limits"
+            raise self._refusal(ErrorCode.PROTOCOL_ERROR, text) from None
         if len(message) > _KEPT_BUFFER_BYTES:
             self._renew()  # an idle session should not hold the memory of its largest message
         return frames
@@ -123,13 +151,17 @@ class Decoder:
         unpacker, start = self._unpacker, self._read_bytes
         unpacker.feed(message)
         frames = []
-        for fields in unpacker:
+        few = len(message) <= _LEAST_FRAME_BYTES * MAX_MESSAGE_FRAMES
+        for fields in unpacker if few else islice(unpacker, MAX_MESSAGE_FRAMES):
             frames.append(frame_of(fields))
             self._read_bytes = unpacker.tell()  # at the end it would count an incomplete value, too
         if not frames or self._read_bytes != start + len(message):
+            if len(frames) == MAX_MESSAGE_FRAMES:
+                text = f"a message has at most {MAX_MESSAGE_FRAMES} frames"
+                raise self._refusal(ErrorCode.LIMIT_EXCEEDED, text)
             raise FieldError("a message must be one or more whole frames")
         return frames
 
-    def _refusal(self, text: str) -> RemoteProtocolError:
+    def _refusal(self, code: ErrorCode, text: str) -> RemoteProtocolError:
         self._renew()
-        return RemoteProtocolError(ErrorCode.PROTOCOL_ERROR, text)
+        return RemoteProtocolError(code, text)

@@ -22,6 +22,9 @@ MAX_WINDOW_BYTES = 2**31 - 1
 """No window may ever hold more credit than this."""
 
 MAX_MESSAGE_BYTES = 256 * KIB
+MAX_MESSAGE_FRAMES = 32 * KIB
+"""More than fit into a message of the size at which it is full, even of the smallest: 3 bytes each."""
+
 MAX_DATA_BYTES = 32 * KIB
 MAX_HEADER_COUNT = 256
 MAX_HEADERS_CHARS = 56 * KIB
@@ -33,6 +36,9 @@ MAX_METHOD_CHARS = 32
 MAX_NAME_CHARS = 256
 MAX_TEXT_CHARS = 1024
 MAX_RETRY_AFTER_S = 86400.0
+
+GROWTH_BYTES = 16 * 1024 * KIB
+"""By so much the windows of a session may grow, all together."""
 
 HIGH_WATER_BYTES = 64 * KIB
 """A stream with more unsent bytes than this should get no more until it has drained."""
@@ -96,6 +102,7 @@ class ErrorCode(IntEnum):
     REVOKED = 11
     SHUTDOWN = 12
     TIMEOUT = 13
+    FLOOD = 14
 
     @property
     def sentence(self) -> str:
@@ -118,4 +125,5 @@ _SENTENCES = {
     ErrorCode.REVOKED: "Access was revoked.",
     ErrorCode.SHUTDOWN: "The sender is stopping.",
     ErrorCode.TIMEOUT: "Something took too long.",
+    ErrorCode.FLOOD: "The peer sent too much that leads to nothing.",
 }

@@ -74,7 +74,12 @@ class PeerGoingAway:
 
 @dataclass(frozen=True, slots=True)
 class PeerSilent:
-    """Nothing came from the peer for too long; the link is to be taken for dead. Said once."""
+    """Nothing came from the peer for too long; the link is to be taken for dead. Said once.
+
+    `deaf` says that something came, but for too long no sign that it takes what we send.
+    """
+
+    deaf: bool = False
 
 
 Event: TypeAlias = (

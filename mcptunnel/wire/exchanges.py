@@ -14,11 +14,12 @@ from mcptunnel.wire.codec import encode
 from mcptunnel.wire.constants import KIB, ErrorCode, Role
 from mcptunnel.wire.errors import LocalProtocolError, RemoteProtocolError, TooManyStreams
 from mcptunnel.wire.fields import fitted
+from mcptunnel.wire.floods import LEAST_CREDIT_BYTES, Floods
 from mcptunnel.wire.frames import Data, End, Head, Open, Reset, Window
 from mcptunnel.wire.scheduler import Outbox, Scheduler
 from mcptunnel.wire.settings import Limits, Settings
 from mcptunnel.wire.streams import HalfState, HalfStep, Stream, StreamTable
-from mcptunnel.wire.windows import ReceiveWindow
+from mcptunnel.wire.windows import Growth, ReceiveWindow
 
 FIRST_CREDIT_BYTES = 64 * 1024 * KIB
 """The most that we take of the credit with which a peer lets a stream begin; no honest one has more."""
@@ -37,6 +38,7 @@ class Exchanges:
         settings: Settings,
         peer_limits: Limits,
         scheduler: Scheduler,
+        floods: Floods,
         emit: Callable[[events.Event], None],
     ) -> None:
         self.refusing = False
@@ -50,9 +52,12 @@ class Exchanges:
         }
         self._settings = settings
         self._peer_limits = peer_limits
+        self._first_credit_bytes = min(peer_limits.window_bytes, FIRST_CREDIT_BYTES)
         self._scheduler = scheduler
+        self._floods = floods
         self._emit = emit
         self.table = StreamTable(role)
+        self._growth = Growth(settings.grown_window_bytes)
 
     # What we do.
 
@@ -63,6 +68,8 @@ class Exchanges:
             raise TooManyStreams(
                 f"{table.own_count} streams are open, which is all that both sides accept"
             )
+        if not self._floods.may_open:
+            raise TooManyStreams("too many streams were dropped before they were answered")
         stream_id = table.next_own_id
         self._scheduler.put_control(encode(Open(stream_id, head)))
         self._add(stream_id, ours=True)
@@ -91,8 +98,11 @@ class Exchanges:
             self._scheduler.wake(stream.outbox)
 
     def reset(self, stream_id: int, code: ErrorCode, text: str) -> None:
-        if self._remove(stream_id) is not None:
-            self._scheduler.put_control(encode(Reset(stream_id, code, fitted(text))))
+        stream = self._take_out(stream_id)
+        if stream is None or self._scheduler.retract(stream_id):
+            return
+        self._count_if_unanswered(stream)
+        self._scheduler.put_control(encode(Reset(stream_id, code, fitted(text))))
 
     def consumed(self, stream_id: int, count_bytes: int) -> None:
         stream = self.table.get(stream_id)
@@ -133,6 +143,7 @@ class Exchanges:
 
     def _on_open(self, frame: Open) -> None:
         self.table.claim_peer_id(frame.stream_id)
+        self._floods.opening()
         if self.refusing:
             self._refuse(frame.stream_id, "no new streams: going away")
         elif self.table.peer_count >= self._settings.max_streams:
@@ -162,29 +173,50 @@ class Exchanges:
             self._forget_if_finished(frame.stream_id)
 
     def _on_reset(self, frame: Reset) -> None:
-        if self._for_receiving(frame.stream_id) is not None:
-            self._remove(frame.stream_id)
+        stream = self._for_receiving(frame.stream_id)
+        if stream is not None:
+            self._take_out(frame.stream_id)
+            self._scheduler.retract(frame.stream_id)
+            self._count_if_unanswered(stream)
             self._emit(events.StreamReset(frame.stream_id, frame.code, frame.text))
 
     def _on_window(self, frame: Window) -> None:
         stream = self._for_receiving(frame.stream_id)
         if stream is not None:
-            stream.outbox.window.grant(frame.credit_bytes)
+            window = stream.outbox.window
+            if (
+                frame.credit_bytes < LEAST_CREDIT_BYTES
+                or window.credit_bytes >= self._first_credit_bytes
+            ):
+                self._floods.idle()
+            window.grant(frame.credit_bytes)
             self._scheduler.wake(stream.outbox)
 
+    def _count_if_unanswered(self, stream: Stream) -> None:
+        answering = stream.receiving if stream.ours else stream.sending
+        if answering is HalfState.AWAITING_HEAD:
+            self._floods.unanswered(ours=stream.ours)
+
     def _refuse(self, stream_id: int, text: str) -> None:
+        self._floods.unanswered(ours=False)
         self._scheduler.put_control(encode(Reset(stream_id, ErrorCode.REFUSED_STREAM, text)))
 
     # The table.
 
     def _add(self, stream_id: int, *, ours: bool) -> None:
-        outbox = Outbox(stream_id, min(self._peer_limits.window_bytes, FIRST_CREDIT_BYTES))
-        window = ReceiveWindow(self._settings.window_bytes)
+        outbox = Outbox(stream_id, self._first_credit_bytes)
+        window = ReceiveWindow(self._settings.window_bytes, self._growth)
         self.table.add(Stream(stream_id, ours, outbox, window))
 
     def _remove(self, stream_id: int) -> Stream | None:
         self._scheduler.drop(stream_id)
-        return self.table.remove(stream_id)
+        return self._take_out(stream_id)
+
+    def _take_out(self, stream_id: int) -> Stream | None:
+        stream = self.table.remove(stream_id)
+        if stream is not None:
+            stream.window.close()
+        return stream
 
     def _forget_if_finished(self, stream_id: int) -> None:
         stream = self.table.get(stream_id)
@@ -203,6 +235,8 @@ class Exchanges:
             raise RemoteProtocolError(
                 ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} was never opened"
             )
+        if stream is None:
+            self._floods.idle()
         return stream
 
 

@@ -43,6 +43,11 @@ class ReplayBuffer:
         self._again: deque[tuple[int, bytes]] = deque()
 
     @property
+    def is_empty(self) -> bool:
+        """Whether the peer is known to have received everything."""
+        return not self._kept
+
+    @property
     def is_replaying(self) -> bool:
         """Whether messages are to be handed out again."""
         return bool(self._again)

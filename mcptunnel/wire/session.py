@@ -17,6 +17,8 @@ from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.errors import GoingAway, LocalProtocolError, RemoteProtocolError
 from mcptunnel.wire.exchanges import Exchanges
 from mcptunnel.wire.fields import fitted
+from mcptunnel.wire.flight import Flight
+from mcptunnel.wire.floods import Floods, flood
 from mcptunnel.wire.frames import (
     UNNUMBERED,
     Ack,
@@ -47,14 +49,18 @@ class Session:
         self.going_away: Goaway | None = None
         self.role = role
         self.settings = settings
-        self._now_s = now_s
+        self._floods = Floods(now_s)
+        self._peer_received_count = 0
         self._events: list[events.Event] = []
         self._decoder = Decoder(settings.max_message_bytes)
         self._scheduler = Scheduler(settings)
-        self._heartbeat = Heartbeat(settings, now_s)
+        self._heartbeat = Heartbeat(role, settings, now_s)
         self._acks = Acks()
         self._replay = ReplayBuffer(settings.replay_bytes)
-        self._exchanges = Exchanges(role, settings, peer_limits, self._scheduler, self._emit)
+        self._flight = Flight(settings.replay_bytes)
+        self._exchanges = Exchanges(
+            role, settings, peer_limits, self._scheduler, self._floods, self._emit
+        )
         self._steps: dict[type[Any], Callable[[Any], None]] = {
             **self._exchanges.steps,
             Hello: self._on_late_greeting,
@@ -81,8 +87,10 @@ class Session:
         """
         if not self._advance(SessionStep.RESUME):
             raise LocalProtocolError(f"{self.state.value} sessions cannot be resumed")
+        self._floods.now_s = now_s
         self._heartbeat.renew(now_s)
         self._acks.resumed()
+        self._flight.renew()
         try:
             self._replay.resume_after(peer_received_count)
         except RemoteProtocolError as error:
@@ -112,6 +120,7 @@ class Session:
             self._scheduler.clear()
         self.goaway(code, text, retry_after_s)
         self._replay.clear()
+        self._flight.renew()
 
     def lost(self) -> None:
         """Close the session: its link is gone for good. Every open stream is lost. Idempotent."""
@@ -122,10 +131,11 @@ class Session:
         """Do what `next_tick_s` was waiting for: queue PING or ACK, or report `PeerSilent`."""
         if self.state is not SessionState.OPEN:
             return
+        self._floods.now_s = now_s
         self._acks.tick(now_s)
         beat = self._heartbeat.tick(now_s)
-        if beat is Beat.SILENT:
-            self._emit(events.PeerSilent())
+        if beat in {Beat.SILENT, Beat.DEAF}:
+            self._emit(events.PeerSilent(deaf=beat is Beat.DEAF))
         elif beat is Beat.PING:
             self._scheduler.put_link(encode(Ping(self._heartbeat.token)))
 
@@ -143,7 +153,10 @@ class Session:
 
     @property
     def round_trip_s(self) -> float | None:
-        """The round-trip time of the last PING that was answered."""
+        """The time from the last PING that was answered to its PONG, as told by the clock of `now_s`.
+
+        Known from about one round trip after the beginning of the first link.
+        """
         return self._heartbeat.round_trip_s
 
     # Streams.
@@ -154,11 +167,7 @@ class Session:
         Raises GoingAway if the session takes no new streams, TooManyStreams if the peer accepts no
         more for now, LocalProtocolError if the head cannot be sent.
         """
-        if (
-            self.state is SessionState.CLOSED
-            or self.going_away is not None
-            or self._exchanges.refusing
-        ):
+        if not self.takes_streams:
             raise GoingAway("the session takes no new streams")
         return self._exchanges.open(head)
 
@@ -196,8 +205,22 @@ class Session:
         return self._exchanges.unsent_bytes(stream_id)
 
     @property
+    def takes_streams(self) -> bool:
+        """Whether new streams can be opened: neither side is going away."""
+        return (
+            self.state is not SessionState.CLOSED
+            and self.going_away is None
+            and not self._exchanges.refusing
+        )
+
+    @property
     def stream_count(self) -> int:
         return len(self._exchanges.table)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no stream is open, and the peer has said that it received all we sent."""
+        return not self.stream_count and self._replay.is_empty
 
     # In and out.
 
@@ -209,7 +232,7 @@ class Session:
         """
         if self.state is not SessionState.OPEN:
             return
-        self._now_s = now_s
+        self._floods.now_s = now_s
         self._heartbeat.heard(now_s)
         steps = self._steps
         numbered_count = 0
@@ -219,28 +242,36 @@ class Session:
                 steps[frame_class](frame)
                 if frame_class not in UNNUMBERED:
                     numbered_count += 1
+            if self._scheduler.is_overfull:
+                raise flood("too many frames have to be answered and none is taken")
         except RemoteProtocolError as error:
             self._break_off(error)
             raise
         if numbered_count:
             self._acks.received(numbered_count, len(message), now_s)
 
-    def message_to_send(self) -> bytes | None:
-        """Return the next WebSocket message, or None if there is nothing that may be sent now."""
+    def message_to_send(self, now_s: float | None = None) -> bytes | None:
+        """Return the next WebSocket message, or None if there is nothing that may be sent now.
+
+        Without `now_s` it is still as late as it was at the last `receive`.
+        """
         if self.state is SessionState.SUSPENDED:
             return None
+        if now_s is None:
+            now_s = self._floods.now_s
         scheduler, replay = self._scheduler, self._replay
         if self._acks.is_due:
             scheduler.put_link(encode(self._acks.take()))
         if replay.blocks:
             return scheduler.link_message() or replay.next_again()
-        made = scheduler.next_message()
+        made = scheduler.next_message(with_bulk=not self._flight.is_full)
         if made is None:
             return None
         message, link_bytes, outboxes = made
         if len(message) > link_bytes:
             numbered = message[link_bytes:] if link_bytes else message
             replay.append(numbered, scheduler.numbered_count)
+            self._flight.sent(scheduler.numbered_count, len(numbered), now_s)
         if outboxes:
             self._exchanges.handed_out(outboxes)
         return message
@@ -253,6 +284,7 @@ class Session:
     # Frames about the session.
 
     def _on_goaway(self, frame: Goaway) -> None:
+        self._floods.question()
         self.going_away = frame
         self._emit(
             events.PeerGoingAway(frame.last_stream_id, frame.code, frame.text, frame.retry_after_s)
@@ -260,13 +292,22 @@ class Session:
         self._exchanges.lose_above(frame.last_stream_id)
 
     def _on_ping(self, frame: Ping) -> None:
+        self._floods.question()
         self._scheduler.put_link(encode(Pong(frame.token)))
+        if self._heartbeat.asked(self._floods.now_s):
+            self._scheduler.put_link(encode(Ping(self._heartbeat.token)))
 
     def _on_pong(self, frame: Pong) -> None:
-        self._heartbeat.pong(frame.token, self._now_s)
+        self._floods.idle()
+        self._heartbeat.pong(frame.token, self._floods.now_s)
 
     def _on_ack(self, frame: Ack) -> None:
+        self._floods.idle()
         self._replay.acked(frame.received_count)
+        if frame.received_count > self._peer_received_count:
+            self._peer_received_count = frame.received_count
+            self._heartbeat.taking(self._floods.now_s)
+        self._flight.acked(frame.received_count, self._floods.now_s)
 
     def _on_late_greeting(self, frame: Frame) -> None:
         name = type(frame).__name__.upper()
@@ -274,6 +315,7 @@ class Session:
 
     def _on_unknown(self, frame: Unknown) -> None:
         """Pass over an optional frame of a type that we do not know."""
+        self._floods.idle()
 
     def _put_goaway(self, code: ErrorCode, text: str, retry_after_s: float) -> None:
         last_stream_id = self._exchanges.table.highest_peer_id
@@ -290,6 +332,7 @@ class Session:
 
     def _break_off(self, error: RemoteProtocolError) -> None:
         self._scheduler.clear()
+        self._acks.resumed()  # nothing but the GOAWAY is said
         self._put_goaway(error.code, error.text, 0.0)
         self._close()
 

@@ -23,26 +23,29 @@ class Settings:
     """The settings of our own side.
 
     `message_bytes` is the size at which a WebSocket message is considered full; one frame that is
-    larger travels alone. `max_message_bytes` is the largest message that is accepted. While
+    larger travels alone. The window of a stream whose consumer is quick grows to `grown_window_bytes`; at
+    `window_bytes` or below, none does. `max_message_bytes` is the largest message that is accepted. While
     `replay_bytes` of sent messages are not acknowledged, nothing new is sent. A session without a link
     is held for `resume_window_s`, but by a relay only for `closed_link_window_s` if its link was closed.
     Raises ValueError for values with which no session could work.
     """
 
     window_bytes: int = 256 * KIB
+    grown_window_bytes: int = 0
     max_streams: int = 256
     max_data_bytes: int = MAX_DATA_BYTES
     ping_after_s: float = 20.0
     dead_after_s: float = 45.0
-    message_bytes: int = 64 * KIB
+    message_bytes: int = 65 * KIB
     max_message_bytes: int = MAX_MESSAGE_BYTES
-    replay_bytes: int = 1024 * KIB
+    replay_bytes: int = 4096 * KIB
     resume_window_s: float = 60.0
     closed_link_window_s: float = 10.0
 
     def __post_init__(self) -> None:
         ranges = (
             ("window_bytes", self.window_bytes, 1, MAX_WINDOW_BYTES),
+            ("grown_window_bytes", self.grown_window_bytes, 0, MAX_WINDOW_BYTES),
             ("max_streams", self.max_streams, 0, MAX_WINDOW_BYTES),
             ("max_data_bytes", self.max_data_bytes, 1, MAX_DATA_BYTES),
             ("message_bytes", self.message_bytes, 1, MAX_MESSAGE_BYTES),

@@ -1,10 +1,11 @@
 """Credit for one direction of a stream, seen from its two ends.
 
 The receiver grants credit, in bytes; the sender spends it. Credit comes back when the consumer took
-the bytes, not when they arrived, so what a slow consumer makes us hold is at most one window.
+the bytes, not when they arrived, so what a slow consumer makes us hold is at most one window. For a
+quick one it grows: a window per round trip is all that a stream can carry.
 """
 
-from mcptunnel.wire.constants import MAX_WINDOW_BYTES, ErrorCode
+from mcptunnel.wire.constants import GROWTH_BYTES, MAX_WINDOW_BYTES, ErrorCode
 from mcptunnel.wire.errors import LocalProtocolError, RemoteProtocolError
 
 
@@ -28,17 +29,39 @@ class SendWindow:
         self.credit_bytes -= count_bytes
 
 
+class Growth:
+    """By how much the windows of a session may still grow, all together (`left_bytes`).
+
+    One window grows to `window_bytes` at most.
+    """
+
+    __slots__ = ("left_bytes", "window_bytes")
+
+    def __init__(self, window_bytes: int, left_bytes: int = GROWTH_BYTES) -> None:
+        self.window_bytes = window_bytes
+        self.left_bytes = left_bytes
+
+
 class ReceiveWindow:
     """What the peer may still send.
 
     Credit is held back until half a window is due: one WINDOW frame for many small reads. At any time
-    `credit_bytes + unconsumed_bytes + due_bytes` is the size of the window.
+    `credit_bytes + unconsumed_bytes + due_bytes` is the size of the window. It doubles whenever credit
+    goes back and hardly anything is held, as `growth` allows.
     """
 
-    __slots__ = ("_half_bytes", "credit_bytes", "due_bytes", "unconsumed_bytes")
+    __slots__ = (
+        "_first_bytes",
+        "_growth",
+        "_window_bytes",
+        "credit_bytes",
+        "due_bytes",
+        "unconsumed_bytes",
+    )
 
-    def __init__(self, window_bytes: int) -> None:
-        self._half_bytes = (window_bytes + 1) // 2
+    def __init__(self, window_bytes: int, growth: Growth) -> None:
+        self._first_bytes = self._window_bytes = window_bytes
+        self._growth = growth
         self.credit_bytes = window_bytes
         self.unconsumed_bytes = 0
         self.due_bytes = 0
@@ -59,8 +82,23 @@ class ReceiveWindow:
             raise LocalProtocolError("more bytes consumed than received")
         self.unconsumed_bytes -= count_bytes
         self.due_bytes += count_bytes
-        if self.due_bytes < self._half_bytes:
+        if 2 * self.due_bytes < self._window_bytes:
             return 0
         credit_bytes, self.due_bytes = self.due_bytes, 0
+        if self._window_bytes < self._growth.window_bytes:
+            credit_bytes += self._grow()
         self.credit_bytes += credit_bytes
         return credit_bytes
+
+    def close(self) -> None:
+        """Leave to other windows by how much this one grew: its stream is gone. Call it once."""
+        self._growth.left_bytes += self._window_bytes - self._first_bytes
+
+    def _grow(self) -> int:
+        growth, size_bytes = self._growth, self._window_bytes
+        if 4 * self.unconsumed_bytes > size_bytes:  # the consumer is not that quick
+            return 0
+        more_bytes = min(size_bytes, growth.window_bytes - size_bytes, growth.left_bytes)
+        self._window_bytes += more_bytes
+        growth.left_bytes -= more_bytes
+        return more_bytes

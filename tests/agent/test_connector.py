@@ -7,6 +7,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
 from mcptunnel.agent.connector import Connector, Refused
+from mcptunnel.model import ResponseHead
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused
 from mcptunnel.net.exchange import Exchange
@@ -18,6 +19,7 @@ from mcptunnel.wire.settings import Settings
 from tests.agent import done, error_of
 from tests.agent.relay_end import RelayEnd
 from tests.conftest import Log
+from tests.net.tunnels import GONE
 
 
 class Owner:
@@ -365,4 +367,55 @@ def test_cancelling_ends_it_between_attempts(bench: Bench) -> None:
     bench.dial = failing(ConnectFailed("gone"))
     bench.run().running.cancel()
     assert isinstance(error_of(bench.running), CancelledError)
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_calls_that_run_on_at_a_stopping_relay_get_their_next_link_at_once(bench: Bench) -> None:
+    """Not after the time that the relay gave: that is for the next session."""
+    bench.run()
+    told = bench.relay.send("files", b"x")
+    bench.relay.tunnels[0].go_away(ErrorCode.NO_ERROR, "the relay is stopping", 20.0)
+    bench.relay.settle()
+    bench.relay.pairs[0].cut()
+    bench.relay.settle()
+    assert bench.waits_s() == 1.0
+    assert bench.relay.hellos[-1].resume_token == "token 1"
+    (exchange,) = bench.owner.exchanges
+    exchange.send_head(ResponseHead(200))
+    exchange.end()
+    bench.relay.settle()
+    assert told.is_whole
+    bench.relay.tunnels[0].close(ErrorCode.SHUTDOWN, "the relay is stopping", 20.0)
+    bench.relay.settle()
+    assert bench.waits_s() == 21.0
+    assert bench.owner.events[-1] == "connected as laptop"
+
+
+def test_without_calls_a_stopping_relay_is_dialled_after_the_time_given(bench: Bench) -> None:
+    bench.run().relay.tunnels[0].go_away(ErrorCode.NO_ERROR, "the relay is stopping", 20.0)
+    bench.relay.settle()
+    bench.wait(0.2)
+    bench.relay.pairs[0].cut()
+    bench.relay.settle()
+    assert bench.waits_s() == 21.0
+
+
+def test_who_leaves_resumes_and_begins_nothing_new(bench: Bench) -> None:
+    """When the relay does not resume, it is over."""
+    bench.run()
+    bench.relay.send("files", b"x")
+    bench.connector.leave()
+    bench.relay.pairs[0].cut()
+    bench.waits_s()
+    assert bench.relay.hellos[-1].resume_token
+    assert bench.owner.events == ["connected as laptop"]
+    bench.relay.resumes = False
+    bench.relay.pairs[-1].cut()
+    bench.waits_s()
+    assert bench.owner.events == ["connected as laptop", "disconnected"]
+    assert bench.connector.tunnel is None
+    bench.wait(1)
+    assert done(bench.running)
+    for tunnel in bench.relay.tunnels:
+        tunnel.lose(GONE)
     assert not bench.clock.getDelayedCalls()

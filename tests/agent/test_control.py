@@ -252,3 +252,15 @@ def test_a_restart_that_fails_is_logged(agent: Agent, logged_failures: Any) -> N
     assert json.loads(agent.order({}).body)
     assert logged_failures.take(OSError)
     assert agent.servers["web"].restarts == 1
+
+
+def test_an_agent_that_stops_asks_no_more_for_an_answer(agent: Agent) -> None:
+    """So that its own announcement is not taken for a call that has to finish."""
+    (told,) = agent.relay.told
+    agent.announcer.detach()
+    agent.relay.settle()
+    assert told.failure is not None
+    assert told.failure.code is ErrorCode.CANCEL
+    agent.announcer.announce()
+    agent.relay.settle()
+    assert len(agent.relay.told) == 1

@@ -12,7 +12,7 @@ from mcptunnel.agent import service
 from mcptunnel.agent.connector import Refused
 from mcptunnel.agent.servers import stdio
 from mcptunnel.agent.servers.http import HttpServer
-from mcptunnel.agent.servers.interfaces import LocalServer
+from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, URGENT_GRACE_S, LocalServer
 from mcptunnel.agent.service import ANNOUNCE_BURST, AgentService, Dial
 from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.secret import Secret
@@ -20,6 +20,7 @@ from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.model import ExchangeKind, Outcome
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused
 from mcptunnel.net.link import Link, LinkReceiver
+from mcptunnel.net.stopping import POLL_S, StopOrder
 from mcptunnel.wire.constants import ErrorCode
 from tests.agent import done
 from tests.agent.relay_end import RelayEnd
@@ -43,6 +44,7 @@ class Bench:
         self.workshop = workshop
         self.state_dir = state_dir
         self.refusals: list[Refused] = []
+        self.order = StopOrder()
         self.service = self.made()
 
     def made(self, *, dial: Dial | None = None, **options: Any) -> AgentService:
@@ -53,7 +55,7 @@ class Bench:
             key=Secret("mcpt_ak_secret"),
             **{
                 "servers": (FILES,),
-                "tunnel": TunnelConfig(resume_window_s=60, closed_link_window_s=10),
+                "tunnel": TunnelConfig(drain_s=0),
                 **options,
             },
         )
@@ -63,6 +65,7 @@ class Bench:
             dial=dial or self.relay.dial,
             random=lambda: 1.0,
             refused=self.refusals.append,
+            order=self.order,
         )
 
     def start(self, **options: Any) -> "Bench":
@@ -77,6 +80,7 @@ class Bench:
         for process in self.workshop.processes:
             if process.stopping and not process.is_gone:
                 process.exit(0)
+        self.clock.advance(POLL_S)
         self.relay.settle()
         return stopping
 
@@ -230,8 +234,9 @@ def test_a_stop_says_goodbye_and_leaves_nothing(bench: Bench) -> None:
     assert done(bench.stop())
     assert process.is_gone
     assert told.failure is not None
-    (notice,) = bench.relay.notices
-    assert (notice.code, notice.text) == (ErrorCode.SHUTDOWN, "the agent is stopping")
+    assert {notice.text for notice in bench.relay.notices} == {"the agent is stopping"}
+    codes = [notice.code for notice in bench.relay.notices]
+    assert codes == [ErrorCode.NO_ERROR, ErrorCode.SHUTDOWN]
     assert not bench.clock.getDelayedCalls()
     assert not bench.refusals
 
@@ -270,7 +275,7 @@ def test_a_server_that_cannot_be_stopped_does_not_keep_the_others(
         def end_listens(self) -> None:
             pass
 
-        async def stop(self) -> None:
+        async def stop(self, grace_s: float) -> None:
             raise OSError("stuck")
 
     bench.start().service.servers["stuck"] = cast("LocalServer", Stuck())
@@ -308,3 +313,86 @@ def test_a_defect_of_ours_is_told_and_logged(bench: Bench, logged_failures: Any)
 def test_a_server_with_a_url_is_spoken_to_over_http(bench: Bench) -> None:
     web = ServerConfig(name="web", kind="http", url="http://127.0.0.1:9/mcp")
     assert isinstance(bench.made(servers=(web,)).servers["web"], HttpServer)
+
+
+DRAINING = TunnelConfig(resume_window_s=60, closed_link_window_s=10, drain_s=30)
+
+
+def pass_s(bench: Bench, seconds: float) -> None:
+    for _ in range(round(seconds / POLL_S)):
+        bench.clock.advance(POLL_S)
+        bench.relay.settle()
+
+
+def test_a_stop_lets_calls_finish_and_takes_no_new_ones(bench: Bench, log: Log) -> None:
+    process = bench.start(tunnel=DRAINING).workshop.last.be_modern()
+    told = bench.relay.send("files", CALL)
+    stopping = bench.stop()
+    (notice,) = bench.relay.notices
+    assert notice.code is ErrorCode.NO_ERROR
+    assert not bench.relay.tunnels[0].is_open
+    pass_s(bench, 20)
+    assert not process.stopping
+    process.answer("tools/call", {"content": []})
+    bench.relay.settle()
+    assert told.json["result"] == {"content": []}
+    pass_s(bench, 0.3)
+    assert bench.relay.notices[-1].code is ErrorCode.SHUTDOWN
+    process.exit(0)
+    pass_s(bench, 0.1)
+    assert done(stopping)
+    assert "draining: 1 call running, until 30 s" in log
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_a_stop_without_a_link_waits_for_it_and_for_no_new_session(bench: Bench) -> None:
+    process = bench.start(tunnel=DRAINING).workshop.last.be_modern()
+    told = bench.relay.send("files", CALL)
+    bench.relay.pairs[0].cut()
+    bench.relay.settle()
+    stopping = bench.stop()
+    pass_s(bench, 1.1)
+    assert bench.relay.notices[0].code is ErrorCode.NO_ERROR
+    bench.relay.resumes = False
+    bench.relay.pairs[-1].cut()
+    pass_s(bench, 1.2)
+    assert process.asked("notifications/cancelled")
+    assert process.stopping
+    process.exit(0)
+    pass_s(bench, 0.1)
+    assert done(stopping)
+    bench.relay.tunnels[0].lose(GONE)
+    assert told.failure is not None
+    while len(bench.relay.tunnels) > 1:
+        bench.relay.tunnels.pop().lose(GONE)
+
+
+def test_an_urgent_stop_waits_for_no_call_and_hurries_the_servers(bench: Bench) -> None:
+    """The order may come at once, in the drain, or while a server takes its time."""
+    process = bench.start(tunnel=DRAINING).workshop.last.be_modern()
+    told = bench.relay.send("files", CALL)
+    stopping = Deferred.fromCoroutine(bench.service.stopService())
+    pass_s(bench, 1)
+    assert not bench.relay.losses
+    bench.order.is_urgent = True
+    pass_s(bench, 0.1)
+    assert told.failure is not None
+    assert told.failure.outcome is Outcome.UNKNOWN
+    assert process.stopping == [URGENT_GRACE_S]
+    process.exit(0)
+    pass_s(bench, 0.1)
+    assert done(stopping)
+
+
+def test_a_second_order_hurries_servers_that_are_ending(bench: Bench) -> None:
+    process = bench.start().workshop.last.be_modern()
+    stopping = Deferred.fromCoroutine(bench.service.stopService())
+    pass_s(bench, 0.1)
+    assert process.stopping == [STOP_GRACE_S]
+    bench.order.is_urgent = True
+    pass_s(bench, 0.1)
+    assert process.stopping == [STOP_GRACE_S, URGENT_GRACE_S]
+    assert not done(stopping)
+    process.exit(0)
+    pass_s(bench, 0.1)
+    assert done(stopping)

@@ -41,6 +41,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         default="both",
         help="what the agent runs; none measures the direct way alone",
     )
+    parser.add_argument(
+        "--tunnel",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the section [tunnel], for relay and agent; may be repeated",
+    )
     parser.add_argument("--legacy-servers", action="store_true", help="they do not know 2026-07-28")
     parser.add_argument("--repeat", type=int, metavar="N", help="runs of each case; medians count")
     parser.add_argument(
@@ -103,7 +110,13 @@ def run_era(era: Era, options: argparse.Namespace) -> tuple[dict[str, Any], list
     _tell(f"{era}: starting")
     with (
         tempfile.TemporaryDirectory(prefix="benchmark-") as folder,
-        running(Path(folder), era, forms, legacy_servers=options.legacy_servers) as stage,
+        running(
+            Path(folder),
+            era,
+            forms,
+            legacy_servers=options.legacy_servers,
+            tunnel_options=options.tunnel,
+        ) as stage,
     ):
         idle = {name: meters.rss_mb(pid) for name, pid in stage.relay_and_agent.items()}
         measurements = measure(stage, cases(phases, scale), repeats, era)

@@ -34,7 +34,12 @@ class Stage:
 
 @contextmanager
 def running(
-    folder: Path, era: Era, server_forms: Sequence[str], *, legacy_servers: bool
+    folder: Path,
+    era: Era,
+    server_forms: Sequence[str],
+    *,
+    legacy_servers: bool,
+    tunnel_options: Sequence[str] = (),
 ) -> Iterator[Stage]:
     """Start all, yield, stop all. Without server forms there is no tunnel, only the direct way."""
     legacy = ["--legacy"] if legacy_servers else []
@@ -51,7 +56,7 @@ def running(
         stdio_argv = [sys.executable, str(ECHO_SERVER), "--stdio", *legacy]
         entries = [ServerEntry(STDIO, command=stdio_argv)]
         entries += [ServerEntry(HTTP, url=url), ServerEntry(BULK, url=bulk_url)]
-        with Tunnel(folder, entries) as tunnel:
+        with Tunnel(folder, entries, tunnel_options=tunnel_options) as tunnel:
             both = {"relay": tunnel.relay.pid, "agent": tunnel.agent.pid}
             passed_url = f"{tunnel.origin}/servers/{BULK}/mcp"
             passed = _with_session(Target(TRANSPARENT, passed_url, era, tunnel.token))

@@ -48,7 +48,7 @@ def test_a_program_that_does_not_end_is_killed(
     monkeypatch.setattr(
         demo_programs,
         "_TWISTD",
-        "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); "
         "print('deaf', flush=True); signal.pause()",
     )
     with Programs(tmp_path, threading.Event()) as programs:

@@ -24,6 +24,7 @@ from mcptunnel.relay.control import ControlSocket
 from mcptunnel.store.database import FILE_NAME
 from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.engine import Store
+from tests.relay.control_socket import idle
 
 
 @pytest.fixture(autouse=True)
@@ -199,7 +200,9 @@ def revoked_in_relay(tmp_path: Path, running_reactor: Any) -> Any:
     store = Store(state_dir / FILE_NAME, running_reactor)
     store.start()
     keys = StoredKeys(store, random=os.urandom, now_s=lambda: 5.0, revoked=revoked.append)
-    control = ControlSocket(state_dir / "control.sock", keys, running_reactor, running_reactor)
+    control = ControlSocket(
+        state_dir / "control.sock", keys, running_reactor, running_reactor, status=idle
+    )
     control.startService()
     yield revoked
     pytest_twisted.blockon(ensureDeferred(control.stopService()))

@@ -25,6 +25,7 @@ SERVER_TIME = "mcp-server-time==2026.10.19"
 NODE = "22.23.3"
 NODE_PACKAGES = (
     "@modelcontextprotocol/client@2.4.0",
+    "@modelcontextprotocol/conformance@0.2.0-alpha.12",
     "@modelcontextprotocol/sdk@1.32.2",
     "@modelcontextprotocol/server-everything@2026.8.31",
 )

@@ -21,6 +21,7 @@ CLEAN_EXITS = (0, -15)
 """twistd ends itself by the signal that stopped it."""
 
 MODERN = "2026-07-28"
+OWN_TOOLS = ("status", "restart")
 PYTHONPATH = {"PYTHONPATH": str(ROOT)}
 
 
@@ -32,10 +33,18 @@ class ServerEntry:
     command: Sequence[str] = ()
     url: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
+    prefix: str | None = None
+
+    @property
+    def listed_prefix(self) -> str:
+        """What the hub puts before its tools' names."""
+        return f"{self.name}__" if self.prefix is None else self.prefix
 
     def toml(self) -> str:
         """Return the section of the agent's configuration. JSON strings are TOML strings."""
         lines = [f"[servers.{self.name}]"]
+        if self.prefix is not None:
+            lines.append(f"prefix = {json.dumps(self.prefix)}")
         if self.url:
             return "\n".join([*lines, f"url = {json.dumps(self.url)}", ""])
         lines.append(f"command = {json.dumps([str(word) for word in self.command])}")
@@ -46,10 +55,18 @@ class ServerEntry:
 
 
 class Tunnel:
-    """A running tunnel; a context manager. `url` is the hub's, `token` opens it."""
+    """A running tunnel; a context manager. `url` is the hub's, `token` opens it.
+
+    `tunnel_options` are lines of the section `[tunnel]`, for both sides.
+    """
 
     def __init__(
-        self, folder: Path, servers: Sequence[ServerEntry], *, relay_extra: str = ""
+        self,
+        folder: Path,
+        servers: Sequence[ServerEntry],
+        *,
+        relay_extra: str = "",
+        tunnel_options: Sequence[str] = (),
     ) -> None:
         self.servers = tuple(servers)
         self.origin = f"http://127.0.0.1:{free_port()}"
@@ -58,6 +75,7 @@ class Tunnel:
         self.agent_key = ""
         self._folder = folder
         self._relay_extra = relay_extra
+        self._tunnel_section = ("[tunnel]", *tunnel_options) if tunnel_options else ()
         self._processes: dict[str, Process] = {}
         self._stack = ExitStack()
 
@@ -124,12 +142,14 @@ class Tunnel:
             self._relay_extra,
             "[auth]",
             'mode = "keys"',
+            *self._tunnel_section,
         ]
         agent = [
             f'relay = "{self.origin}"',
             'name = "laptop"',
             'key_file = "./agent.key"',
             'state_dir = "./agent-state"',
+            *self._tunnel_section,
             *(server.toml() for server in self.servers),
         ]
         (self._folder / "relay.toml").write_text("\n".join([*relay, ""]))
@@ -167,9 +187,11 @@ class Tunnel:
 
     def _has_all_tools(self) -> bool:
         names = [tool["name"] for tool in self.list_tools()]
-        return all(
-            any(name.startswith(f"{server.name}__") for name in names) for server in self.servers
-        )
+        return all(any(self._is_of(server, name) for name in names) for server in self.servers)
+
+    @staticmethod
+    def _is_of(server: ServerEntry, tool: str) -> bool:
+        return tool.startswith(server.listed_prefix) and tool not in OWN_TOOLS
 
     def list_tools(self) -> list[dict[str, Any]]:
         """Return all of the hub's tools, asked in the modern era without an SDK."""

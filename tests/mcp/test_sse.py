@@ -148,3 +148,53 @@ def test_comments_between_events_never_add_up() -> None:
         assert parser.feed(b": ping\n") == []
         assert parser.feed(sse.COMMENT) == []
     assert parser.feed(b"data: a\n\n") == [Event("message", b"a")]
+
+
+def boundaries(chunks: list[bytes]) -> list[bool]:
+    """Tell after which chunks a comment may stand."""
+    boundary, found = sse.Boundary(), list[bool]()
+    for chunk in chunks:
+        boundary.passed(chunk)
+        found.append(boundary.is_reached)
+    return found
+
+
+@given(streams.filter(lambda stream: not stream.startswith(b"\xef")), st.data())
+def test_comments_at_boundaries_change_no_event(stream: bytes, data: st.DataObject) -> None:
+    """Wherever the stream is cut, and however its lines end."""
+    chunks = chunked(stream, data.draw(st.lists(st.integers(0, 10_000), max_size=20)))
+    commented = [sse.COMMENT]
+    for chunk, may_stand in zip(chunks, boundaries(chunks), strict=True):
+        commented += [chunk, sse.COMMENT] if may_stand else [chunk]
+    assert naive(b"".join(commented)) == naive(stream)
+
+
+@given(st.lists(st.tuples(lines, line_ends), max_size=9), st.lists(st.integers(0, 999)))
+def test_no_boundary_is_within_an_event(parts: list[tuple[bytes, bytes]], cuts: list[int]) -> None:
+    """What follows a boundary reads the same without all that came before it, but for the last id."""
+    stream = b"".join(line + end for line, end in parts)
+    chunks = chunked(stream, cuts)
+    for number, may_stand in enumerate(boundaries(chunks), 1):
+        if may_stand:
+            after = b"".join(chunks[number:])
+            late = naive(b":\n" + after)
+            last = naive(stream)[len(naive(stream)) - len(late) :]
+            assert [(one.type, one.data) for one in late] == [(one.type, one.data) for one in last]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_every_usual_end_of_an_event_is_a_boundary(end: bytes) -> None:
+    event = b"event: x" + end + b"data: y" + end
+    assert boundaries([b""]) == [True]
+    assert boundaries([event, end]) == [False, True]
+    assert boundaries([event + end]) == [True]
+    assert boundaries([event, end, event[:1]]) == [False, True, False]
+    single = [bytes([byte]) for byte in event + end]
+    assert boundaries(single) == [False] * (len(single) - 1) + [True]
+
+
+def test_half_a_line_end_is_no_boundary() -> None:
+    assert boundaries([b"data: x\r\n\r", b"\n"]) == [False, True]
+    assert boundaries([b"data: x\n", b"\r", b"\n"]) == [False, False, True]
+    assert boundaries([b"data: x\r\n"]) == [False]
+    assert boundaries([b"data: x\r", b"\n"]) == [False, False]

@@ -1,11 +1,14 @@
 """One end of one link: greeting, refusal, patience, and that a link that was parted is never heard."""
 
+from collections.abc import Callable
+
 import pytest
 
 from mcptunnel.net.link_end import LinkEnd
 from mcptunnel.wire.codec import encode
 from mcptunnel.wire.constants import ErrorCode, Role
-from mcptunnel.wire.frames import Data, Goaway, Hello, Welcome
+from mcptunnel.wire.frames import Data, Goaway, Hello, Ping, Pong, Welcome
+from mcptunnel.wire.settings import Settings
 from tests.conftest import LoggedFailures
 from tests.net.tunnels import GONE, HELLO, REQUEST, Boom, FakeLink, Lone, Owner, Receiver
 
@@ -149,3 +152,81 @@ def test_a_full_buffer_is_known_to_the_tunnel_that_joins() -> None:
     assert not lone.link.messages
     lone.end.link_resumed()
     assert len(lone.link.take()) == 1
+
+
+# A peer that does not read.
+
+
+def paused(lone: Lone, for_s: float) -> None:
+    lone.end.link_paused()
+    lone.clock.advance(for_s)
+
+
+def test_a_peer_that_does_not_read_is_given_up() -> None:
+    """Though it sends all the time: the transport's buffer stayed full for `dead_after_s`."""
+    lone = Lone().greeted()
+    _exchange, receiver = lone.open()
+    lone.end.link_paused()
+    aborted = []
+    for _ in range(45):
+        lone.clock.advance(1)
+        lone.receive(Ping(1))
+        aborted.append(lone.link.aborted)
+    assert aborted == [False] * 44 + [True]
+    assert lone.owner.suspensions[0].text == "the peer takes nothing that is sent to it"
+    lone.clock.advance(60)
+    assert receiver.failure.text == "the peer takes nothing that is sent to it"
+    assert not lone.clock.getDelayedCalls()
+
+
+def test_a_peer_that_reads_now_and_then_is_not_given_up() -> None:
+    """However often the buffer is full, there is one timer for it."""
+    lone = Lone().greeted()
+    for _ in range(40):
+        paused(lone, 8)
+        timers = len(lone.clock.getDelayedCalls())
+        lone.end.link_resumed()
+        lone.clock.advance(2)
+        asked = [f for sent in lone.link.take() for f in sent if isinstance(f, Ping)]
+        lone.receive(*(Pong(ping.token) for ping in asked), Ping(1))
+        assert timers <= 3  # the heartbeat, a flush, and this
+    assert not lone.link.aborted
+
+
+def test_the_time_counts_from_the_last_pause() -> None:
+    lone = Lone().greeted()
+    paused(lone, 30)
+    lone.receive(Ping(1))
+    lone.end.link_resumed()
+    paused(lone, 30)
+    lone.receive(Ping(1))
+    aborted = [lone.link.aborted]
+    lone.clock.advance(15)
+    assert [*aborted, lone.link.aborted] == [False, True]
+
+
+def test_a_peer_that_reads_nothing_of_the_greeting_is_dropped() -> None:
+    """It has no longer for that than one that says nothing."""
+    lone = Lone()
+    paused(lone, 45)
+    assert lone.link.aborted
+    lone.cut()
+    assert not lone.clock.getDelayedCalls()
+
+
+@pytest.mark.parametrize("leave", [Lone.cut, lambda lone: lone.tunnel.lose(GONE)])
+def test_a_link_that_is_gone_is_not_watched(leave: Callable[[Lone], None]) -> None:
+    lone = Lone(settings=Settings(closed_link_window_s=0.0)).greeted()
+    paused(lone, 1)
+    leave(lone)
+    assert not lone.clock.getDelayedCalls()
+
+
+def test_a_tunnel_that_closes_a_full_link_is_told_nothing_more() -> None:
+    """The close has its own time limit; that the peer does not read is no news."""
+    lone = Lone().greeted()
+    paused(lone, 1)
+    lone.tunnel.close(ErrorCode.SHUTDOWN)
+    lone.clock.advance(45)
+    assert len(lone.owner.lost) == 1
+    assert lone.owner.suspensions == []

@@ -9,6 +9,7 @@ from mcptunnel.net.tunnel import settings_of
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.errors import GoingAway
 from mcptunnel.wire.frames import (
+    Ack,
     Data,
     End,
     Goaway,
@@ -111,10 +112,11 @@ def test_nothing_is_sent_while_the_link_is_paused() -> None:
 
 
 def test_a_pause_in_the_middle_of_a_flush_stops_it() -> None:
-    lone = Lone(link=FakeLink(pauses_after=3)).greeted()
+    settings = Settings(message_bytes=32 * 1024)
+    lone = Lone(settings=settings, link=FakeLink(pauses_after=3)).greeted()
     lone.link.messages = [b"", b""]
     exchange, _receiver = lone.open()
-    exchange.write(bytes(200_000))
+    exchange.write(bytes(120_000))
     lone.turn()
     assert len(lone.link.messages) == 3
     lone.link.messages.clear()
@@ -123,11 +125,11 @@ def test_a_pause_in_the_middle_of_a_flush_stops_it() -> None:
 
 
 def test_a_writer_hears_when_its_bytes_have_left() -> None:
-    lone = Lone(link=FakeLink(pauses_after=2)).greeted()
+    lone = Lone(link=FakeLink(pauses_after=3)).greeted()
     exchange, receiver = lone.open()
-    lone.link.messages = [b""]
-    unsent_bytes = exchange.write(bytes(150_000))
-    assert unsent_bytes == 150_000
+    lone.link.messages = [b"", b""]
+    unsent_bytes = exchange.write(bytes(120_000))
+    assert unsent_bytes == 120_000
     lone.turn()
     assert "drained" not in receiver.names
     lone.end.link_resumed()
@@ -290,11 +292,10 @@ def test_a_silent_peer_is_asked_and_then_given_up() -> None:
     _exchange, receiver = lone.open()
     lone.turn()
     lone.link.take()
-    lone.clock.advance(20)
-    assert lone.link.take() == [[Ping(1)]]
-    lone.clock.advance(20)
+    lone.clock.advance(25)
     assert lone.link.take() == [[Ping(2)]]
-    lone.clock.advance(5)
+    lone.clock.advance(20)
+    assert lone.link.take() == []
     assert lone.link.aborted
     assert lone.owner.suspensions[0].text == "the peer fell silent"
     assert not receiver.events
@@ -308,8 +309,8 @@ def test_a_silent_peer_is_asked_and_then_given_up() -> None:
 
 def test_a_peer_that_answers_lives_and_its_distance_is_known() -> None:
     lone = Lone().greeted()
-    for token in range(1, 10):
-        lone.clock.advance(20)
+    for token in range(2, 10):
+        lone.clock.advance(25)
         lone.clock.pump([0.25])
         lone.receive(Pong(token))
         lone.turn()
@@ -377,6 +378,7 @@ def test_a_receiver_may_write_when_it_has_drained() -> None:
     exchange, receiver = lone.open(drained=lambda: more and exchange.write(more.pop()))
     exchange.write(bytes(70_000))
     lone.turn()
+    lone.receive(Ack(3))  # the first message: two of them are under way at most
     lone.turn()
     assert receiver.names == ["drained", "drained"]
     sent = [frame for message in lone.link.take() for frame in message]
@@ -447,3 +449,17 @@ def test_late_frames_of_a_dropped_exchange_are_passed_over() -> None:
     lone.receive(Head(1, RESPONSE), Data(1, b"late"), Window(1, 1), End(1))
     assert not receiver.events
     assert lone.tunnel.is_open
+
+
+@pytest.mark.parametrize("leaver", ["relay", "agent"])
+def test_open_exchanges_hear_that_one_side_goes_away(
+    leaver: str, logged_failures: LoggedFailures
+) -> None:
+    """On both sides, so that what would last can be ended; a mistake of one costs no other."""
+    joint = Joint()
+    _, first, _, taken = joint.open(going_away=boom)
+    _, second, _, _ = joint.open()
+    {"relay": joint.relay, "agent": joint.agent}[leaver].go_away(ErrorCode.NO_ERROR)
+    joint.settle()
+    assert [one.going_away_count for one in (first, second, taken)] == [1, 1, 1]
+    assert logged_failures.take(Boom)

@@ -182,7 +182,7 @@ def test_nothing_is_sent_before_the_greeting_of_the_new_link() -> None:
     lone.turn()
     greeting, frames = lone.link.take()
     assert len(greeting) == 1
-    assert [type(frame) for frame in frames] == [Open, Data, End]
+    assert [type(frame) for frame in frames] == [Ping, Open, Data, End]
 
 
 def test_numbers_that_cannot_be_true_are_answered_with_the_code() -> None:
@@ -246,8 +246,8 @@ def test_an_acknowledgement_follows_in_time() -> None:
     assert lone.link.take() == []
     lone.clock.advance(0.1)
     assert lone.link.take() == [[Ack(1)]]
-    lone.clock.advance(19.9)
-    assert lone.link.take() == [[Ping(1)]]
+    lone.clock.advance(24.9)
+    assert lone.link.take() == [[Ping(2)]]
 
 
 def test_a_mistake_in_hearing_of_the_suspension_is_logged(
@@ -269,3 +269,42 @@ def test_answers_of_the_next_link_reach_those_who_asked_over_the_last() -> None:
     lone.receive(resuming(2))
     lone.receive(Head(1, RESPONSE), Data(1, b"x"), End(1))
     assert receiver.names == ["head", "data", "ended"]
+
+
+@pytest.mark.parametrize("leaver", [Role.RELAY, Role.AGENT])
+def test_calls_that_run_on_after_goaway_survive_a_broken_link(leaver: Role) -> None:
+    """And are asked nothing new over the next one."""
+    joint = Joint()
+    _, receiver, accepted, _ = joint.open()
+    stays, leaves = joint.relay, joint.agent
+    if leaver is Role.RELAY:
+        stays, leaves = leaves, stays
+    leaves.go_away(ErrorCode.NO_ERROR, "stopping")
+    joint.settle()
+    joint.pair.cut()
+    assert [stays.is_suspended, leaves.is_suspended] == [True, True]
+    joint.connect()
+    assert [stays.is_open, leaves.is_open] == [False, False]
+    accepted.send_head(RESPONSE)
+    accepted.end()
+    joint.settle()
+    assert receiver.names == ["head", "ended"]
+
+
+def test_goaway_that_found_no_link_is_told_over_the_next() -> None:
+    joint = Joint()
+    joint.open()
+    joint.pair.cut()
+    joint.agent.go_away(ErrorCode.NO_ERROR, "stopping")
+    joint.settle()
+    assert joint.relay_owner.notices == []
+    joint.connect()
+    assert [notice.code for notice in joint.relay_owner.notices] == [ErrorCode.NO_ERROR]
+
+
+def test_with_nothing_open_a_peer_that_goes_away_is_not_waited_for() -> None:
+    lone = Lone().greeted()
+    lone.receive(Goaway(0, ErrorCode.NO_ERROR, "stopping"))
+    lone.cut()
+    assert len(lone.owner.lost) == 1
+    assert not lone.clock.getDelayedCalls()

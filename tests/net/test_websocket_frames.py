@@ -1,12 +1,14 @@
 """WebSocket frames by hand, against either end: broken ones, fragments, and a peer that lingers."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import txaio
 
+from mcptunnel.net.frames import MAX_PIECES
 from mcptunnel.net.link import LinkLost
-from mcptunnel.net.websocket import CLOSE_TIMEOUT_S
+from mcptunnel.net.websocket import CLOSE_TIMEOUT_S, CONTROL_BURST, CONTROL_PER_S, MAX_FRAGMENTS
 from tests.net.links import RawClient, accepted, close_code, dial_and_answer, frame, request
 
 FRAME_ERRORS: list[tuple[int, bytes]] = [
@@ -69,6 +71,62 @@ def test_who_pings_and_does_not_read_is_owed_one_answer() -> None:
     producer.pauseProducing()
     producer.resumeProducing()
     assert client.send(frame(9, b"more")) == b"\x8a\x04more"
+
+
+def test_the_specification_says_the_same() -> None:
+    """What a second implementation must stay below."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "protocol.md").read_text()
+    said = f"{CONTROL_BURST} pings and pongs at once and {CONTROL_PER_S:g} a second are taken"
+    assert said in page
+    assert f"and {MAX_FRAGMENTS} fragments of one message" in page
+
+
+@pytest.mark.parametrize("opcode", [9, 10])
+def test_a_storm_of_pings_or_pongs_ends_the_link(opcode: int) -> None:
+    """As many as a thousand proxies would send are taken, and time makes room for more."""
+    client = RawClient()
+    client.send(request())
+    for _ in range(3):
+        client.send(frame(opcode, b"x") * CONTROL_BURST)
+        assert client.server.events == ["made"]
+        client.reactor.advance(CONTROL_BURST / CONTROL_PER_S)
+    client.send(frame(opcode, b"x") * CONTROL_BURST)
+    assert close_code(client.send(frame(opcode, b"x") * 3)) == 1008
+    assert client.send(frame(opcode, b"x") * 3) == b""
+    client.reactor.advance(CLOSE_TIMEOUT_S)
+    client.pump.flush()
+    assert client.server.lost[0].code == 1008
+
+
+@pytest.mark.parametrize("piece", [b"", b"xy"])
+def test_a_message_in_splinters_ends_the_link(piece: bytes) -> None:
+    """Empty fragments take no bytes of the limit, and could come for ever."""
+    client = RawClient()
+    client.send(request())
+    first, more = bytes([0x02]) + frame(2, piece)[1:], bytes([0x00]) + frame(0, piece)[1:]
+    assert client.send(first + more * (MAX_FRAGMENTS - 1)) == b""
+    assert close_code(client.send(more)) == 1008
+    assert client.send(more * 10) == b""
+    assert client.server.messages == []
+
+
+@pytest.mark.parametrize("first", [0x82, 0x02])
+def test_a_frame_that_drips_is_put_together_in_between(first: int) -> None:
+    """Byte by byte, of a whole message or of a fragment: what is kept is about as much as what came."""
+    client = RawClient()
+    client.send(request())
+    body = bytes(range(256)) * 20
+    message = bytes([first]) + frame(2, body)[1:]
+    if first == 0x02:
+        message += frame(0, b"")
+    server: Any = client.server_io.protocol
+    most = 0
+    for at in range(0, len(message), 2):
+        client.send(message[at : at + 2])
+        pieces = server._reader._pieces or getattr(server, "frame_data", None) or []
+        most = max(most, len(pieces))
+    assert most == MAX_PIECES
+    assert client.server.messages == [body]
 
 
 def test_a_masked_frame_from_the_server_is_refused() -> None:

@@ -15,7 +15,7 @@ from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.wire.codec import Decoder, encode
 from mcptunnel.wire.constants import Role
 from mcptunnel.wire.events import PeerGoingAway
-from mcptunnel.wire.frames import Frame, Goaway, Hello, Welcome
+from mcptunnel.wire.frames import Frame, Goaway, Hello, Pong, Welcome
 from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Limits, Settings
 
@@ -34,6 +34,7 @@ class Receiver(ExchangeReceiver):
 
     def __init__(self, **on: Callable[[], object]) -> None:
         self.events: list[Any] = []
+        self.going_away_count = 0
         self._on = on
 
     def _note(self, name: str, *values: Any) -> None:
@@ -64,6 +65,10 @@ class Receiver(ExchangeReceiver):
 
     def drained(self) -> None:
         self._note("drained")
+
+    def going_away(self) -> None:
+        self.going_away_count += 1
+        self._on.get("going_away", lambda: None)()
 
 
 class Owner:
@@ -211,8 +216,10 @@ class Lone:
         return self.owner.tunnel
 
     def greeted(self) -> "Lone":
-        """Let the agent say HELLO and the relay answer."""
+        """Let the agent say HELLO and the relay answer, and the first PING be answered at once."""
         self.receive(HELLO)
+        self.turn()
+        self.receive(Pong(1))
         self.turn()
         self.link.take()
         return self

@@ -158,9 +158,9 @@ class Estate:
         self.agents.append(agent)
         return agent
 
-    def network(self, relay: Relay, seed: int) -> Network:
+    def network(self, relay: Relay, seed: int, **options: Any) -> Network:
         """Put a network in front of a relay; it is good until a test makes it bad."""
-        network = Network(self.free_port(), relay.port, seed).start()
+        network = Network(self.free_port(), relay.port, seed, **options).start()
         self.networks.append(network)
         return network
 

@@ -10,9 +10,14 @@ from tests.programs.conftest import Stage
 from tests.programs.process import eventually, is_gone
 from tests.programs.programs import Agent, Estate, Relay
 
+DEFAULT_HELD_S = 10.0
+"""The session of a killed agent is held for so long."""
+
 HELD_S = 1.0
-HELD = f"[tunnel]\nresume_window_s = {HELD_S:g}\nclosed_link_window_s = {HELD_S:g}\n"
-"""The session of a lost agent is held for so long; without that it ends at once."""
+HELD = f"[tunnel]\nresume_window_s = {HELD_S:g}\n"
+OFF = "[tunnel]\nresume_window_s = 0\n"
+
+IMPATIENT = "[tunnel]\ndrain_s = 0\n"
 
 SILENCE = "[tunnel]\nping_after_s = 1\ndead_after_s = 2\n"
 SILENCE_NOTICED_S = 4.0
@@ -43,31 +48,45 @@ def long_call(client: Client) -> tuple[int, Answer]:
 
 @pytest.mark.parametrize(
     ("version", "extra", "held_s"),
-    [(LEGACY[-1], "", 0.0), (MODERN, "", 0.0), (MODERN, HELD, HELD_S)],
+    [
+        (MODERN, "", DEFAULT_HELD_S),
+        (LEGACY[-1], HELD, HELD_S),
+        (MODERN, HELD, HELD_S),
+        (MODERN, OFF, 0.0),
+    ],
 )
-def test_a_call_of_a_killed_agent_fails_at_once_or_when_it_is_not_back_in_time(
+def test_a_call_of_a_killed_agent_fails_when_it_is_not_back_in_time(
     estate: Estate, version: str, extra: str, held_s: float
 ) -> None:
-    """The caller has a result that says what happened and that it may have run."""
+    """The caller has a result that says what happened and that it may have run.
+
+    Another that was made meanwhile has one that says that it did not run.
+    """
     _, agent, client = alone(estate, extra, version)
     started = long_call(client)
     agent.program.kill()
     killed_s = time.monotonic()
+    late = client.call("demo__add", a=1, b=2)
     failed = client.outcome(*started)
     assert held_s - 0.5 < failed.at_s - killed_s < held_s + 1
     assert failed.is_error
     assert failed.outcome == "unknown"
     assert "laptop" in failed.text
     assert "may have run" in failed.text
+    assert late.is_error
+    assert late.at_s - killed_s < held_s + 1
+    assert late.outcome == "not_delivered"
+    assert "laptop" in late.text
+    assert "safe to try again" in late.text
 
 
 def test_a_killed_agent_is_offline_and_comes_back(estate: Estate) -> None:
     """Clients hear soon that it is away; its servers end by themselves; a new process takes over."""
-    relay, agent, client = alone(estate)
+    relay, agent, client = alone(estate, HELD)
     assert tunnel_state(relay.port) == "connected"
     (server,) = agent.program.children()
     agent.program.kill()
-    eventually(lambda: tunnel_state(relay.port) == "disconnected", 1, "/health to know")
+    eventually(lambda: tunnel_state(relay.port) == "disconnected", HELD_S + 1, "/health to know")
     eventually(lambda: is_gone(server), 2, "the end of the server whose stdin closed")
     asked_s = time.monotonic()
     away = client.call("demo__add", a=1, b=2)
@@ -85,8 +104,8 @@ def test_a_killed_agent_is_offline_and_comes_back(estate: Estate) -> None:
 
 
 def test_an_agent_that_stops_says_so(stage: Stage, estate: Estate) -> None:
-    """SIGTERM in a call: the caller hears of it, and the agent is gone within its time."""
-    agent, client = connected(estate, stage.relay, "mallory")
+    """SIGTERM in a call that gets no time: the caller hears of it, and the agent is gone."""
+    agent, client = connected(estate, stage.relay, "mallory", extra=IMPATIENT)
     started = long_call(client)
     agent.program.stop()
     failed = client.outcome(*started)
@@ -98,12 +117,12 @@ def test_an_agent_that_stops_says_so(stage: Stage, estate: Estate) -> None:
 
 def test_a_stopped_agent_process_is_noticed_by_its_silence(estate: Estate) -> None:
     """SIGSTOP leaves the connection open: only the heartbeat tells. After SIGCONT it is back."""
-    relay, agent, client = alone(estate, SILENCE)
+    relay, agent, client = alone(estate, SILENCE + "resume_window_s = 1\n")
     started = long_call(client)
     agent.program.signal(signal.SIGSTOP)
     stopped_s = time.monotonic()
     failed = client.outcome(*started)
-    assert failed.at_s - stopped_s < SILENCE_NOTICED_S
+    assert failed.at_s - stopped_s < SILENCE_NOTICED_S + 1
     assert failed.is_error
     assert failed.outcome == "unknown"
     assert "silent" in failed.text

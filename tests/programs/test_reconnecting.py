@@ -5,15 +5,15 @@ import time
 
 from tests.programs.client import LEGACY, Client, get, tunnel_state
 from tests.programs.programs import Estate
-from tests.programs.test_agent_loss import SILENCE, SILENCE_NOTICED_S, alone, long_call
+from tests.programs.test_agent_loss import IMPATIENT, SILENCE, SILENCE_NOTICED_S, alone, long_call
 
 
 def test_an_agent_outlives_a_restart_of_the_relay(estate: Estate) -> None:
-    """SIGTERM ends a call with a word; the same processes of agent and server serve the new relay.
+    """SIGTERM ends a call that gets no time with a word; the same processes of agent and server serve the new relay.
 
     A legacy client is told 404 and begins anew (2025-11-25, basic/transports).
     """
-    relay, agent, client = alone(estate, version=LEGACY[-1])
+    relay, agent, client = alone(estate, IMPATIENT, LEGACY[-1])
     started = long_call(client)
     servers, start = agent.program.children(), len(agent.program.log)
     relay.program.stop()

@@ -20,6 +20,7 @@ from tests.programs.conftest import Stage
 from tests.programs.process import Program, eventually
 from tests.programs.programs import DEMO_SERVER, Agent
 from tests.programs.raw import Connection, fetch, request
+from tests.programs.test_agent_loss import IMPATIENT
 
 MIB = 1024 * 1024
 MOST_GROWTH_BYTES = 32 * MIB
@@ -85,7 +86,8 @@ def way(stage: Stage) -> Way:
     stage.estate.program("bulk", bulk_server.command(port)).wait_for("ready")
     servers = {"bulk": f"http://127.0.0.1:{port}/", "demo": DEMO_SERVER}
     key = stage.relay.key("bea", "agent")
-    agent = stage.estate.agent(stage.relay, key, servers=servers).start()
+    # One test leaves an upload that stands still: nobody reads on, so nobody sees its client leave.
+    agent = stage.estate.agent(stage.relay, key, servers=servers, extra=IMPATIENT).start()
     made = Way(stage, agent, stage.relay.key("bea", "mcp"))
     eventually(lambda: is_there(made), 10, "the server to be announced")
     return made

@@ -13,6 +13,7 @@ from mcptunnel.auth.keys import IssuedKey, KeyId, KeyRecord, Scope
 from mcptunnel.cli.control import ControlClient, ControlError
 from mcptunnel.model import Principal
 from mcptunnel.relay.control import ControlSocket
+from mcptunnel.relay.control_api import RelayStatus
 
 
 class Keys:
@@ -42,11 +43,16 @@ class Keys:
         return self.records.pop(key_id, None) is not None
 
 
+def idle() -> RelayStatus:
+    """Return the status of a relay without calls."""
+    return RelayStatus("running", calls=0, devices=2, resuming=1)
+
+
 class Served:
     def __init__(self, path: Path, reactor: Any) -> None:
         self.path = path
         self.keys = Keys()
-        self.service = ControlSocket(path, self.keys, reactor, reactor)
+        self.service = ControlSocket(path, self.keys, reactor, reactor, status=idle)
 
     async def request(self, method: str, path: str, body: Any = None) -> Any:
         return await deferToThread(ControlClient(self.path).request, method, path, body)

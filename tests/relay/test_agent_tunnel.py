@@ -6,6 +6,7 @@ import pytest
 from mcptunnel.auth.keys import Scope
 from mcptunnel.model import ExchangeKind, RequestHead
 from mcptunnel.net.memory import MemoryPair
+from mcptunnel.relay.agent_tunnel import MAX_ANNOUNCING
 from mcptunnel.relay.announcement import MAX_ANNOUNCEMENT_BYTES
 from mcptunnel.relay.devices import ANNOUNCEMENTS_BURST, ANNOUNCEMENTS_PER_S
 from mcptunnel.testing.joined import Joined
@@ -111,3 +112,23 @@ def test_a_flood_of_announcements_is_not_read() -> None:
     joined.wait_s(1 / ANNOUNCEMENTS_PER_S)
     assert status_of(again.post(announcement("newer"))) == 204
     assert list(device.servers) == ["newer"]
+
+
+def test_announcements_that_never_end_are_few() -> None:
+    """What an agent can make the relay keep is four of them; with each that ends there is room again."""
+    joined = Joined()
+    agent = RawAgent(joined, Hello(INSTALLATION, "laptop", "1.0"))
+    begun = [agent.tunnel.open(SERVERS, Receiver()) for _ in range(MAX_ANNOUNCING)]
+    joined.settle()
+    assert agent.post(announcement("a")).failure.code is ErrorCode.LIMIT_EXCEEDED
+    begun[0].reset(ErrorCode.CANCEL)
+    assert status_of(agent.post(announcement("a"))) == 204
+    begun[1].write(bytes(MAX_ANNOUNCEMENT_BYTES + 1))
+    begun[2].write(announcement("b"))
+    begun[2].end()
+    for _ in range(100):
+        joined.settle()
+    for _ in range(MAX_ANNOUNCING - 1):
+        agent.tunnel.open(SERVERS, Receiver())
+    assert agent.post(announcement("a")).failure.code is ErrorCode.LIMIT_EXCEEDED
+    assert agent.tunnel.is_open

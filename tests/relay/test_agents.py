@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, fail
 from mcptunnel.auth.keys import KeyId, Scope
 from mcptunnel.model import ExchangeKind, RequestHead
 from mcptunnel.relay.devices import MAX_DEVICES, Device
-from mcptunnel.testing.joined import Joined, MemoryAgent
+from mcptunnel.testing.joined import Answer, Joined, MemoryAgent
 from mcptunnel.testing.local_server import MemoryServer
 from mcptunnel.wire.codec import encode
 from mcptunnel.wire.constants import ErrorCode
@@ -209,7 +209,7 @@ def test_a_link_that_nobody_knew_to_be_dead_makes_no_difference() -> None:
     assert joined.devices.connected_count == 1
 
 
-@pytest.mark.parametrize("case", ["guessed", "stale", "foreign key", "foreign installation"])
+@pytest.mark.parametrize("case", ["guessed", "stale", "foreign installation"])
 def test_a_token_that_is_not_the_sessions_resumes_nothing(case: str) -> None:
     """Another session begins; if it is that installation's, the old one ends, unanswered."""
     joined = Joined()
@@ -227,11 +227,30 @@ def test_a_token_that_is_not_the_sessions_resumes_nothing(case: str) -> None:
     installation_id = "installation-9999" if case == "foreign installation" else INSTALLATION
     shown(thief, token, installation_id=installation_id)
     joined.cut(thief)
-    joined.connect(thief, key_id="k2" if case == "foreign key" else "k1")
+    joined.connect(thief, key_id="k1")
     assert thief.welcome is not None
     assert not thief.welcome.resumed
     ended = [notice.code for notice in victim.notices]
     assert ended == ([] if case == "foreign installation" else [ErrorCode.REPLACED])
+
+
+def test_a_token_with_another_key_is_refused_and_ends_nothing() -> None:
+    """Even of the same user and the same installation."""
+    joined = Joined()
+    victim = joined.agent(MemoryServer("files", {"read": None}), installation_id=INSTALLATION)
+    waiting = joined.client().call("files__read")
+    thief = joined.agent(name="thief", installation_id="installation-0666", key_id="k2")
+    joined.cut(thief)
+    shown(thief, victim.resume_token, installation_id=INSTALLATION)
+    joined.connect(thief, key_id="k2")
+    assert thief.welcome is None
+    assert [notice.code for notice in thief.notices] == [ErrorCode.REPLACED]
+    assert victim.lost is None
+    assert not waiting.is_over
+    joined.cut(victim)
+    joined.connect(victim)
+    assert victim.welcome is not None
+    assert victim.welcome.resumed
 
 
 def test_another_users_token_resumes_nothing_and_ends_nothing() -> None:
@@ -378,3 +397,77 @@ def test_a_device_that_cannot_be_remembered_works_all_the_same(
     assert joined.client().call("files__read").text == "text"
     assert agent.lost is None
     assert logged_failures.take(OSError)
+
+
+def calling(joined: Joined) -> tuple[MemoryAgent, MemoryServer, Answer]:
+    """Return an agent with a call that waits for its server."""
+    server = MemoryServer("files", {"read": None})
+    agent = joined.agent(server)
+    return agent, server, joined.client().call("files__read")
+
+
+def test_going_away_lets_calls_finish_and_begins_nothing() -> None:
+    joined = Joined()
+    agent, server, answer = calling(joined)
+    joined.draining.retry_after_s = 7.0
+    joined.agents.go_away()
+    joined.settle()
+    (notice,) = agent.notices
+    assert (notice.code, notice.retry_after_s) == (ErrorCode.NO_ERROR, 7.0)
+    assert notice.text == "the relay is stopping"
+    late = joined.client().call("files__read")
+    assert late.text.startswith("The relay is stopping.")
+    assert late.value["_meta"] == {"mcptunnel/outcome": "not_delivered"}
+    assert joined.agents.stream_count == 1
+    server.calls[0].answer({"content": [{"type": "text", "text": "done"}]})
+    joined.settle()
+    assert answer.text == "done"
+    assert joined.agents.stream_count == 0
+
+
+def test_while_it_goes_away_a_session_is_resumed_and_no_new_one_begins() -> None:
+    joined = Joined()
+    agent, server, answer = calling(joined)
+    joined.agents.go_away()
+    joined.cut(agent)
+    joined.connect(agent)
+    assert agent.welcome is not None
+    assert agent.welcome.resumed
+    other = joined.agent(name="tower")
+    (refusal,) = other.notices
+    assert (refusal.code, refusal.retry_after_s) == (ErrorCode.SHUTDOWN, 1.0)
+    server.calls[0].answer({"content": [{"type": "text", "text": "done"}]})
+    joined.settle()
+    assert answer.text == "done"
+
+
+def test_an_agent_that_is_stopping_is_asked_nothing_new(log: Log) -> None:
+    joined = Joined()
+    agent, server, answer = calling(joined)
+    joined.wait_s(2000)
+    assert agent.tunnel is not None
+    agent.tunnel.go_away(ErrorCode.NO_ERROR, "the agent is stopping")
+    joined.settle()
+    assert "device laptop is stopping" in log
+    (device,) = joined.devices.everyone()
+    assert device.is_stopping
+    assert not device.is_connected
+    late = joined.client().call("files__read")
+    assert late.text.startswith("The device 'laptop' is going away: its agent is stopping.")
+    assert joined.client().tools() == ["files__read"], "a restart does not make tools vanish"
+    status = joined.client().call("status")
+    assert status.text.startswith("laptop: stopping, and takes no new calls")
+    server.calls[0].answer({"content": [{"type": "text", "text": "done"}]})
+    joined.settle()
+    assert answer.text == "done"
+
+
+def test_the_name_of_a_device_that_is_stopping_is_still_its_own() -> None:
+    joined = Joined()
+    agent = joined.agent(name="laptop")
+    assert agent.tunnel is not None
+    agent.tunnel.go_away(ErrorCode.NO_ERROR, "the agent is stopping")
+    joined.settle()
+    other = joined.agent(name="laptop")
+    assert other.welcome is not None
+    assert other.welcome.device_name == "laptop-2"

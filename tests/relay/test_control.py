@@ -15,7 +15,7 @@ import pytest_twisted
 from mcptunnel.cli.control import ControlClient
 from mcptunnel.relay import control
 from mcptunnel.relay.control import ControlSocket, ControlSocketError
-from tests.relay.control_socket import Keys, Served, turns
+from tests.relay.control_socket import Keys, Served, idle, turns
 
 
 def _open_files() -> int:
@@ -57,7 +57,7 @@ async def test_the_socket_is_private_and_goes_with_the_service(served: Served) -
 
 
 def test_a_live_socket_is_left_alone(served: Served, running_reactor: Any) -> None:
-    other = ControlSocket(served.path, Keys(), running_reactor, running_reactor)
+    other = ControlSocket(served.path, Keys(), running_reactor, running_reactor, status=idle)
     with pytest.raises(ControlSocketError, match="another relay is running"):
         other.startService()
     assert served.path.exists()
@@ -69,7 +69,7 @@ async def test_a_stale_socket_is_replaced(tmp_path: Path, running_reactor: Any) 
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
         dead.listen()
-    service = ControlSocket(path, Keys(), running_reactor, running_reactor)
+    service = ControlSocket(path, Keys(), running_reactor, running_reactor, status=idle)
     service.startService()
     assert ControlClient(path).is_live()
     await service.stopService()
@@ -79,7 +79,7 @@ def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path, running_reactor:
     path = tmp_path / "control.sock"
     path.write_text("precious")
     with pytest.raises(ControlSocketError, match="is no socket"):
-        ControlSocket(path, Keys(), running_reactor, running_reactor).startService()
+        ControlSocket(path, Keys(), running_reactor, running_reactor, status=idle).startService()
     assert path.read_text() == "precious"
 
 
@@ -87,7 +87,7 @@ def test_a_socket_that_cannot_be_opened_is_named(tmp_path: Path, running_reactor
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "control.sock"
     with pytest.raises(ControlSocketError, match=r"file/control\.sock cannot be opened"):
-        ControlSocket(path, Keys(), running_reactor, running_reactor).startService()
+        ControlSocket(path, Keys(), running_reactor, running_reactor, status=idle).startService()
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="short paths only on this system")
@@ -101,7 +101,9 @@ async def test_a_long_path_is_no_matter(tmp_path: Path, running_reactor: Any) ->
         served.service.startService()
         assert await served.request("GET", "/api/v1/keys") == {"keys": []}
         with pytest.raises(ControlSocketError, match="another relay is running"):
-            ControlSocket(path, Keys(), running_reactor, running_reactor).startService()
+            ControlSocket(
+                path, Keys(), running_reactor, running_reactor, status=idle
+            ).startService()
         await served.service.stopService()
         assert not path.exists()
     await turns(running_reactor)

@@ -18,7 +18,7 @@ from mcptunnel.relay.control import ControlSocket
 from mcptunnel.relay.control_api import STOP_TIMEOUT_S
 from mcptunnel.store.errors import StoreError
 from tests.conftest import LoggedFailures
-from tests.relay.control_socket import Keys, Served, ask, turns
+from tests.relay.control_socket import Keys, Served, ask, idle, turns
 
 
 @pytest_twisted.ensureDeferred
@@ -141,7 +141,7 @@ async def test_a_stop_waits_only_so_long(tmp_path: Path, running_reactor: Any) -
     path, clock = tmp_path / "control.sock", Clock()
     keys = Keys()
     keys.wait = Deferred()
-    service = ControlSocket(path, keys, running_reactor, clock)
+    service = ControlSocket(path, keys, running_reactor, clock, status=idle)
     service.startService()
     with ask(path):
         await turns(running_reactor)
@@ -152,3 +152,11 @@ async def test_a_stop_waits_only_so_long(tmp_path: Path, running_reactor: Any) -
         clock.advance(0.2)
         await stopped
     await turns(running_reactor)
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_status_of_the_relay(served: Served) -> None:
+    told = await served.request("GET", "/api/v1/status")
+    assert told == {"state": "running", "calls": 0, "devices": 2, "resuming": 1}
+    assert await served.refused("POST", "/api/v1/status") == 405
+    assert await served.refused("GET", "/api/v1/status/more") == 404

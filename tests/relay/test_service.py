@@ -145,7 +145,8 @@ async def test_agents_and_clients_come_in_with_their_keys(
             await relay.connect(mcp_key.text)
         assert refusal.value.status == 403
     await relay.until_lost(owner)
-    assert owner.notices[0].code is ErrorCode.SHUTDOWN
+    codes = [notice.code for notice in owner.notices]
+    assert codes == [ErrorCode.NO_ERROR, ErrorCode.SHUTDOWN]
     async with running(tmp_path, free_port, running_reactor) as relay:
         (device,) = relay.service.devices.everyone()
         assert device.name == "laptop"

@@ -23,12 +23,30 @@ def carry(source: Session, sink: Session, now_s: float = 0.0) -> list[Event]:
 def joined(
     relay_settings: Settings | None = None, agent_settings: Settings | None = None
 ) -> tuple[Session, Session]:
-    """Return a relay and an agent that have greeted each other."""
+    """Return a relay and an agent that have greeted each other, and know how far apart they are."""
     relay, agent = relay_settings or Settings(), agent_settings or Settings()
-    return (
+    sessions = (
         Session(Role.RELAY, relay, agent.limits, 0.0),
         Session(Role.AGENT, agent, relay.limits, 0.0),
     )
+    for session in sessions:
+        session.tick(0.0)
+    exchange_all(*sessions)
+    return sessions
+
+
+def exchange_all(relay: Session, agent: Session, now_s: float = 0.0) -> list[Event]:
+    """Carry what both sides have to say, until they have no more; return all events."""
+    found: list[Event] = []
+    quiet = 0
+    while quiet < len((relay, agent)):
+        for source, sink in ((relay, agent), (agent, relay)):
+            message = source.message_to_send()
+            quiet = quiet + 1 if message is None else 0
+            if message is not None:
+                sink.receive(message, now_s)
+                found += sink.take_events()
+    return found
 
 
 def said(session: Session) -> list[Frame]:

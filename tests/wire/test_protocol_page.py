@@ -12,10 +12,19 @@ from mcptunnel.wire.constants import (
     FrameType,
     Role,
 )
+from mcptunnel.wire.floods import IDLE_FRAMES, LEAST_CREDIT_BYTES, QUESTIONS, VAIN_STREAMS
+from mcptunnel.wire.heartbeat import (
+    MEASURE_PINGS,
+    MEASURE_WITH_ANSWER_PINGS,
+    RELAY_PATIENCE,
+)
+from mcptunnel.wire.scheduler import _CONTROL_FRAMES_BESIDE, _CONTROL_FRAMES_PER_STREAM
 from mcptunnel.wire.settings import Settings
 from mcptunnel.wire.streams import _AFTER, HalfState, HalfStep
 
-PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "protocol.md").read_text()
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+PAGE = (REFERENCE / "protocol.md").read_text()
+LIMITS_PAGE = (REFERENCE / "limits.md").read_text()
 
 
 def table_after(heading: str) -> list[list[str]]:
@@ -41,6 +50,25 @@ def test_error_codes() -> None:
     """Every code with its number and its sentence."""
     shown = [(int(row[0]), row[1], row[2]) for row in table_after("## Error codes")]
     assert shown == [(code.value, code.name, code.sentence) for code in ErrorCode]
+
+
+def test_floods() -> None:
+    """What may be asked in vain, at once and a second."""
+    shown = [(int(row[1]), int(row[2])) for row in table_after("## Floods")]
+    assert shown == [
+        (allowance.burst, allowance.per_s) for allowance in (QUESTIONS, VAIN_STREAMS, IDLE_FRAMES)
+    ]
+
+
+def test_the_page_of_limits_says_the_same() -> None:
+    """With the same numbers, for people."""
+    for allowance in (QUESTIONS, VAIN_STREAMS, IDLE_FRAMES):
+        assert f"| {allowance.burst:,} at once, {allowance.per_s:,} a second |" in LIMITS_PAGE
+    size = f"| {constants.MAX_MESSAGE_BYTES // 1024} KiB, {constants.MAX_MESSAGE_FRAMES:,} frames |"
+    assert size in LIMITS_PAGE
+    beside, each = _CONTROL_FRAMES_BESIDE, _CONTROL_FRAMES_PER_STREAM
+    assert f"| {beside:,}, and {each} for each of `tunnel.max_streams` |" in LIMITS_PAGE
+    assert f"`tunnel.dead_after_s`, {Settings().dead_after_s:g} s;" in LIMITS_PAGE
 
 
 def test_sizes() -> None:
@@ -71,7 +99,14 @@ def test_the_table_of_a_half() -> None:
         f"the subprotocol `{SUBPROTOCOL}`",
         f"Types {OPTIONAL_FRAME_TYPES.start} to {OPTIONAL_FRAME_TYPES.stop - 1} are the",
         f"received no message for {Settings().ping_after_s:g} s",
+        f"The relay should wait {Settings().ping_after_s * RELAY_PATIENCE:g} s",
+        f"their last one is {Settings().ping_after_s * MEASURE_PINGS:g} s old",
+        f"its last one is {Settings().ping_after_s * MEASURE_WITH_ANSWER_PINGS:g} s old",
         f"received nothing for {Settings().dead_after_s:g} s",
+        f"when for {Settings().dead_after_s:g} s a PING has no PONG",
+        f"WINDOW with less than {LEAST_CREDIT_BYTES} bytes",
+        f"{_CONTROL_FRAMES_BESIDE} frames of the types OPEN, HEAD, RESET, WINDOW and GOAWAY wait",
+        f"and {_CONTROL_FRAMES_PER_STREAM} more for each stream",
         f"| {Settings().window_bytes // 1024} KiB (default) |",
         f"{Settings().max_streams} streams of {Settings().window_bytes // 1024} KiB are 64 MiB",
         f"up to about {Settings().message_bytes // 1024} KiB",

@@ -142,3 +142,14 @@ def test_any_way_of_acks_and_resumes_delivers_everything_once(data: st.DataObjec
                     replay.resume_after(len(received))
     replay.resume_after(len(received))
     assert received + again(replay) == sent
+
+
+def test_it_is_empty_when_the_peer_has_everything() -> None:
+    buffer = ReplayBuffer(100)
+    found = [buffer.is_empty]
+    buffer.append(b"one", 1)
+    buffer.append(b"two", 2)
+    for count in (1, 2):
+        buffer.acked(count)
+        found.append(buffer.is_empty)
+    assert found == [True, False, True]

@@ -4,11 +4,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mcptunnel.model import ResponseHead
 from mcptunnel.wire.codec import Decoder, encode
 from mcptunnel.wire.constants import HIGH_WATER_BYTES, KIB, LOW_WATER_BYTES, ErrorCode
-from mcptunnel.wire.frames import Data, End, Frame, Ping, Reset, Window
-from mcptunnel.wire.scheduler import Outbox, Scheduler
+from mcptunnel.wire.frames import (
+    Ack,
+    Data,
+    End,
+    Frame,
+    Head,
+    Open,
+    Ping,
+    Pong,
+    Reset,
+    Window,
+)
+from mcptunnel.wire.scheduler import LATELY_BYTES, LIGHT_BYTES, Outbox, Scheduler
 from mcptunnel.wire.settings import Settings
+from tests.wire.pairs import REQUEST
 
 PLENTY = 2**30
 
@@ -152,10 +165,52 @@ def test_a_frame_over_the_message_size_travels_alone() -> None:
 def test_a_full_link_queue_comes_before_control() -> None:
     """While link frames fill messages, control frames wait."""
     scheduler = scheduler_of(message_bytes=4)
-    for token in (1, 2):
-        scheduler.put_link(encode(Ping(token)))
+    scheduler.wake(filled(3, b"body"))
     scheduler.put_control(encode(End(1)))
-    assert sent(scheduler) == [[Ping(1)], [Ping(2)], [End(1)]]
+    for frame in (Ping(1), Pong(2)):
+        scheduler.put_link(encode(frame))
+    assert sent(scheduler)[:2] == [[Ping(1), Pong(2)], [End(1)]]
+
+
+def test_of_frames_about_the_link_only_the_newest_waits() -> None:
+    """Whoever asks and never reads makes us keep one answer, of every kind."""
+    scheduler = scheduler_of()
+    for number in range(1000):
+        for frame in (Pong(number), Ack(number), Ping(number)):
+            scheduler.put_link(encode(frame))
+    assert sent(scheduler) == [[Pong(999), Ack(999), Ping(999)]]
+
+
+def test_what_is_dropped_unsent_is_never_heard_of() -> None:
+    """While nothing can be sent, streams that come and go leave nothing in the queue."""
+    scheduler = scheduler_of()
+    for stream_id in (1, 129, 2**40 + 1):
+        scheduler.put_control(encode(Open(stream_id, REQUEST)))
+        scheduler.put_control(encode(Window(stream_id, 9)))
+    scheduler.put_control(encode(Head(2, ResponseHead(200))))
+    scheduler.wake(filled(129, b"body"))
+    assert scheduler.retract(129)
+    assert not scheduler.retract(2), "no OPEN of ours was among it"
+    assert not scheduler.retract(3)
+    assert sent(scheduler) == [
+        [
+            *(Open(1, REQUEST), Window(1, 9)),
+            *(Open(2**40 + 1, REQUEST), Window(2**40 + 1, 9)),
+        ]
+    ]
+    assert not scheduler.retract(1)
+
+
+def test_too_many_control_frames_are_noticed_until_they_leave() -> None:
+    """Eight for each stream and 1,024 beside; then the flag is up."""
+    scheduler = scheduler_of(max_streams=2)
+    for _ in range(1024 + 2 * 8):
+        scheduler.put_control(encode(Window(1, 1)))
+    flags = [scheduler.is_overfull]
+    scheduler.put_control(encode(Window(1, 1)))
+    flags.append(scheduler.is_overfull)
+    sent(scheduler)
+    assert [*flags, scheduler.is_overfull] == [False, True, False]
 
 
 def test_messages_of_bulk_data_are_full_but_not_over() -> None:
@@ -165,8 +220,73 @@ def test_messages_of_bulk_data_are_full_but_not_over() -> None:
     sizes = []
     while (made := scheduler.next_message()) is not None:
         sizes.append(len(made[0]))
-    assert max(sizes) <= 64 * KIB
-    assert min(sizes[:-1]) > 63 * KIB
+    assert max(sizes) <= Settings().message_bytes
+    assert min(sizes[:-1]) > 64 * KIB  # so what was read at once, 64 KiB, is one message
+
+
+def bulk_after(scheduler: Scheduler, size: int) -> Outbox:
+    """Return the outbox of a stream that has sent a lot, and has `size` bytes more to send."""
+    outbox = filled(1, bytes(2 * LIGHT_BYTES))
+    scheduler.wake(outbox)
+    while scheduler.next_message() is not None:
+        pass
+    outbox.put(bytes(size))
+    scheduler.wake(outbox)
+    return outbox
+
+
+def test_a_light_stream_passes_the_bulk_by() -> None:
+    """Whatever waits of large bodies, a small one that wakes later is in the next message, first."""
+    scheduler = scheduler_of()
+    bulk_after(scheduler, 10**6)
+    scheduler.wake(filled(3, b"small"))
+    made = scheduler.next_message()
+    assert made is not None
+    first, *others = Decoder().decode(made[0])
+    assert first == Data(3, b"small")
+    assert {frame.stream_id for frame in others if isinstance(frame, Data)} == {1}
+
+
+def test_a_stream_that_sends_more_becomes_bulk() -> None:
+    """The beginning of a large body is light, the rest takes its turns with the others."""
+    scheduler = scheduler_of(max_data_bytes=LIGHT_BYTES)
+    bulk_after(scheduler, 10**6)
+    scheduler.wake(filled(3, bytes(10**6)))
+    made = scheduler.next_message()
+    assert made is not None
+    ids = [frame.stream_id for frame in Decoder().decode(made[0]) if isinstance(frame, Data)]
+    assert ids[:4] == [3, 1, 3, 1]
+
+
+def test_bulk_is_left_where_it_is_and_the_others_go() -> None:
+    """When enough is under way, light streams and control frames do not wait for it."""
+    scheduler = scheduler_of()
+    outbox = bulk_after(scheduler, 5000)
+    assert scheduler.next_message(with_bulk=False) is None
+    scheduler.wake(filled(3, b"small"))
+    scheduler.put_control(encode(End(5)))
+    made = scheduler.next_message(with_bulk=False)
+    assert made is not None
+    assert Decoder().decode(made[0]) == [End(5), Data(3, b"small")]
+    assert outbox.unsent_bytes == 5000
+    assert scheduler.next_message() is not None
+    assert outbox.unsent_bytes == 0
+
+
+def test_a_stream_that_waited_becomes_light_again() -> None:
+    """An event stream may send much now and then; and who always has to wait is light at last."""
+    scheduler = scheduler_of()
+    outbox = bulk_after(scheduler, 100)
+    other = filled(3, bytes(2 * LATELY_BYTES))
+    scheduler.drop(1)
+    scheduler.wake(other)
+    while scheduler.next_message() is not None:
+        pass
+    other.put(bytes(1000))
+    scheduler.wake(other)
+    scheduler.wake(outbox)
+    (frames,) = sent(scheduler)
+    assert [frame.stream_id for frame in frames if isinstance(frame, Data)] == [1, 3]
 
 
 def test_draining_is_noticed_once() -> None:
@@ -251,9 +371,11 @@ def test_frames_about_the_link_can_go_alone() -> None:
     scheduler = scheduler_of(message_bytes=8)
     scheduler.put_control(encode(Window(1, 1)))
     assert scheduler.link_message() is None
-    for token in range(3):
-        scheduler.put_link(encode(Ping(token)))
-    assert scheduler.link_message() == encode(Ping(0)) + encode(Ping(1))
+    scheduler.put_link(encode(Ping(0)))
+    scheduler.put_link(encode(Ack(1)))
+    assert scheduler.link_message() == encode(Ping(0)) + encode(Ack(1))
+    assert scheduler.link_message() is None
+    scheduler.put_link(encode(Ping(1)))
     scheduler.clear_link()
     assert scheduler.link_message() is None
     assert scheduler.next_message() == (encode(Window(1, 1)), 0, [])

@@ -5,13 +5,16 @@ from math import inf
 import pytest
 
 from mcptunnel.model import Outcome, ResponseHead
-from mcptunnel.wire.constants import ErrorCode, Role
+from mcptunnel.wire.codec import Decoder
+from mcptunnel.wire.constants import KIB, ErrorCode, Role
 from mcptunnel.wire.errors import GoingAway, RemoteProtocolError
 from mcptunnel.wire.events import (
+    DataReceived,
     PeerGoingAway,
     PeerSilent,
     StreamLost,
 )
+from mcptunnel.wire.flight import LEAST_BYTES
 from mcptunnel.wire.frames import (
     FRAME_CLASSES,
     Ack,
@@ -28,6 +31,7 @@ from mcptunnel.wire.frames import (
     Window,
 )
 from mcptunnel.wire.lifecycle import SessionState
+from mcptunnel.wire.scheduler import LIGHT_BYTES
 from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Settings
 from tests.wire.pairs import HELLO, REQUEST, WELCOME, carry, joined, message, said, stream_between
@@ -70,17 +74,37 @@ def test_every_frame_class_has_a_step() -> None:
 
 
 def test_a_quiet_session_pings_and_measures() -> None:
-    """PING after 20 s of silence; the answer gives the round-trip time."""
+    """The agent's PING after 20 s of silence is the sign of life for both; its answer is measured.
+
+    With every second answer the relay's own PING goes along, so that it knows the time as well.
+    """
     relay, agent = joined()
-    assert relay.next_tick_s == 20.0
-    relay.tick(19.0)
-    assert said(relay) == []
-    relay.tick(20.0)
-    assert carry(relay, agent, 20.1) == []
-    assert carry(agent, relay, 20.25) == []
-    assert relay.round_trip_s == 0.25
-    assert agent.round_trip_s is None
-    assert relay.next_tick_s == pytest.approx(40.25)
+    assert (relay.next_tick_s, agent.next_tick_s) == (25.0, 20.0)
+    agent.tick(19.0)
+    assert said(agent) == []
+    agent.tick(20.0)
+    assert carry(agent, relay, 20.125) == []
+    assert relay.next_tick_s == 45.125
+    assert carry(relay, agent, 20.25) == []
+    assert (agent.round_trip_s, relay.round_trip_s) == (0.25, 0.0)
+    assert agent.next_tick_s == 40.25
+    agent.tick(40.25)
+    assert carry(agent, relay, 40.5) == []
+    assert carry(relay, agent, 40.75) == []
+    assert carry(agent, relay, 41.0) == []
+    assert (agent.round_trip_s, relay.round_trip_s) == (0.5, 0.5)
+    assert (said(relay), said(agent)) == ([], [])
+
+
+def test_a_new_session_measures_at_once() -> None:
+    """Nobody has to wait for a quiet moment to know how far away the peer is."""
+    settings = Settings()
+    session = Session(Role.RELAY, settings, settings.limits, 5.0)
+    assert session.next_tick_s == 5.0
+    session.tick(5.0)
+    assert said(session) == [Ping(1)]
+    session.receive(message(Pong(1)), 5.5)
+    assert session.round_trip_s == 0.5
 
 
 def test_a_silent_peer_is_reported_once() -> None:
@@ -218,3 +242,73 @@ def test_frames_on_a_stream_that_never_was(role: Role, frame: Frame) -> None:
     """An id that nobody opened is an error, whoever could have opened it."""
     session = joined()[role is Role.AGENT]
     assert broken(session, frame) is ErrorCode.PROTOCOL_ERROR
+
+
+def test_a_session_is_settled_when_nothing_is_open_and_all_was_received() -> None:
+    """Both count: an answer that was sent may still be lost with the link."""
+    relay, agent = joined()
+    stream_id = stream_between(relay, agent)
+    relay.send_end(stream_id)
+    carry(relay, agent)
+    found = [agent.is_settled]
+    agent.send_head(stream_id, RESPONSE)
+    agent.send_end(stream_id)
+    carry(agent, relay)
+    assert agent.stream_count == 0
+    found.append(agent.is_settled)
+    relay.tick(1.0)
+    carry(relay, agent)
+    found.append(agent.is_settled)
+    agent.goaway(ErrorCode.NO_ERROR)
+    found.append(agent.is_settled)  # a GOAWAY without a link is waited for by nobody
+    assert found == [False, False, True, True]
+    assert not agent.takes_streams
+
+
+def test_a_stream_that_is_read_quickly_gets_a_larger_window_for_its_life() -> None:
+    """Over a long path a window per round trip is too little; a reset gives back what it got."""
+    grows = Settings(window_bytes=64 * KIB, grown_window_bytes=256 * KIB)
+    relay, agent = joined(relay_settings=grows)
+    for life in range(200):
+        stream_id = stream_between(relay, agent)
+        agent.send_head(stream_id, RESPONSE)
+        agent.send_data(stream_id, bytes(1000 * KIB))
+        most_bytes = 0
+        for turn in range(20):
+            now_s = life + turn / 100
+            at_once = [
+                event for event in carry(agent, relay, now_s) if isinstance(event, DataReceived)
+            ]
+            most_bytes = max(most_bytes, sum(len(event.data) for event in at_once))
+            for event in at_once:
+                relay.consumed(stream_id, len(event.data))
+            carry(relay, agent, now_s)
+        assert most_bytes > 64 * KIB
+        relay.reset(stream_id, ErrorCode.CANCEL)
+        carry(relay, agent)
+
+
+def test_a_small_answer_comes_within_what_is_under_way() -> None:
+    """Bulk that waits does not grow the queue before it: not more than the limit is ever handed out."""
+    relay, agent = joined()
+    bulk = [stream_between(relay, agent) for _ in range(10)]
+    small = stream_between(relay, agent)
+    for stream_id in bulk:
+        agent.send_head(stream_id, RESPONSE)
+        agent.send_data(stream_id, bytes(200 * KIB))
+    under_way_bytes = 0
+    while (made := agent.message_to_send(1.0)) is not None:
+        under_way_bytes += len(made)
+        relay.receive(made, 1.05)
+    assert under_way_bytes < LEAST_BYTES + 10 * LIGHT_BYTES + Settings().message_bytes
+    agent.send_head(small, RESPONSE)
+    agent.send_data(small, b"answer")
+    agent.send_end(small)
+    made = agent.message_to_send(1.0)
+    assert made is not None
+    assert Decoder().decode(made) == [Head(small, RESPONSE), Data(small, b"answer"), End(small)]
+    assert agent.message_to_send(1.0) is None
+    carry(relay, agent, 1.1)  # an ACK
+    made = agent.message_to_send(1.1)
+    assert made is not None
+    assert len(made) > 60 * KIB

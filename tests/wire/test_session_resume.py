@@ -148,13 +148,15 @@ def test_a_suspended_session_takes_everything_and_says_nothing() -> None:
     assert (said(relay), relay.take_events(), relay.next_tick_s) == ([], [], inf)
     assert relay.received_count == 0
     relay.resume(1, 100.0)
+    relay.tick(100.0)
     assert said(relay) == [
+        Ping(2),
         Open(second, REQUEST),
         Data(first, b"late"),
         Data(second, b"body"),
         End(second),
     ]
-    assert relay.next_tick_s == 120.0
+    assert relay.next_tick_s == 125.0
 
 
 def test_what_was_lost_on_the_way_is_sent_again() -> None:
@@ -178,7 +180,7 @@ def test_frames_about_the_link_go_before_what_is_sent_again() -> None:
     relay.suspend()
     relay.resume(0, 0.0)
     relay.receive(message(Ping(7)), 0.0)
-    assert [type(frame) for frame in said(relay)] == [Pong, Open, Data, End]
+    assert [type(frame) for frame in said(relay)] == [Pong, Ping, Open, Data, End]
 
 
 def test_both_sides_may_lose_what_they_said() -> None:
@@ -237,12 +239,17 @@ def test_only_a_suspended_session_is_resumed() -> None:
 def test_the_round_trip_time_is_of_one_link() -> None:
     """A PONG that answers a PING of the link before says nothing."""
     relay, _ = joined()
-    relay.tick(20.0)
-    assert said(relay) == [Ping(1)]
+    relay.tick(25.0)
+    assert said(relay) == [Ping(2)]
     relay.suspend()
     relay.resume(0, 30.0)
-    relay.receive(message(Pong(1)), 30.1)
-    assert relay.round_trip_s is None
+    relay.receive(message(Pong(2)), 30.1)
+    assert relay.round_trip_s == 0.0, "as the link before had it"
+    relay.tick(30.2)
+    assert said(relay) == [Ping(3)]
+    relay.receive(message(Pong(2)), 30.3)
+    relay.receive(message(Pong(3)), 30.7)
+    assert relay.round_trip_s == pytest.approx(0.5)
 
 
 def test_a_goodbye_is_said_even_if_much_waits() -> None:

@@ -6,7 +6,7 @@ from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.errors import LocalProtocolError, RemoteProtocolError
 from mcptunnel.wire.scheduler import Outbox
 from mcptunnel.wire.streams import HalfState, HalfStep, Stream, StreamTable
-from mcptunnel.wire.windows import ReceiveWindow
+from mcptunnel.wire.windows import Growth, ReceiveWindow
 
 ALLOWED = {
     (HalfState.AWAITING_HEAD, HalfStep.HEAD): HalfState.BODY,
@@ -16,7 +16,7 @@ ALLOWED = {
 
 
 def stream_of(stream_id: int, *, ours: bool) -> Stream:
-    return Stream(stream_id, ours, Outbox(stream_id, 100), ReceiveWindow(100))
+    return Stream(stream_id, ours, Outbox(stream_id, 100), ReceiveWindow(100, Growth(0)))
 
 
 @pytest.mark.parametrize("state", HalfState)

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from mcptunnel.mcp import sse
 from mcptunnel.mcp.client_half.http import ACCEPTED, OK, Http, Watcher
-from mcptunnel.mcp.client_half.timers import Beating, Pulse
+from mcptunnel.mcp.client_half.keep_alive import QUIET_SWEEPS, SWITCH_SWEEPS, KeepAlive
 from mcptunnel.model import Headers
 
 
@@ -29,7 +29,7 @@ class Outlet(Protocol):
 
 
 class HttpAnswer:
-    """The answer to one HTTP request (`Outlet`, `http.Watcher`).
+    """The answer to one HTTP request (`Outlet`, `http.Watcher`, `keep_alive.QuietStream`).
 
     `headers` are added to the head of a stream, or of a body with status 200.
     """
@@ -37,38 +37,42 @@ class HttpAnswer:
     __slots__ = (
         "_http",
         "_is_slow",
-        "_pulse",
-        "_slot",
+        "_keep_alive",
         "_streaming",
         "_takes_json",
         "_watcher",
         "headers",
         "takes_events",
+        "was_heard",
     )
 
-    def __init__(self, http: Http, accepts: tuple[bool, bool], pulse: Pulse) -> None:
+    def __init__(self, http: Http, accepts: tuple[bool, bool], keep_alive: KeepAlive) -> None:
         self._http = http
         self._takes_json, self.takes_events = accepts
-        self._pulse = pulse
-        self._slot: dict[Beating, None] | None = None
+        self._keep_alive = keep_alive
         self._watcher: Watcher | None = None
         self._streaming = self._is_slow = False
+        self.was_heard = True
         self.headers: Headers = ()
 
     def wait(self, watcher: Watcher) -> None:
+        is_new = self._watcher is None
         self._watcher = watcher
-        if self._slot is None:
-            self._slot = self._pulse.add(self)
+        if is_new:
             self._http.watch(self)
+            if self.takes_events:
+                self._keep_alive.watch(self)
 
     def event(self, message: bytes) -> None:
         if self.takes_events:
             self.open_stream()
-            self._http.write(sse.encode(message))
+            self._http.write_soon(sse.encode(message))
+            self.was_heard = True
 
     def respond(self, status: int, response: bytes) -> None:
         if self._streaming or (status == OK and not self._takes_json):
-            self.event(response)
+            self.open_stream()
+            self._http.write(sse.encode(response))
             self._finish()
         else:
             self._leave()
@@ -92,11 +96,13 @@ class HttpAnswer:
             self._streaming = True
             self._http.start(self.headers)
 
-    def beat(self) -> None:
+    def keep_alive(self, quiet_sweeps: int) -> bool:
         """Show the client, and whoever stands between, that this goes on."""
-        if self.takes_events and not self._is_slow:
-            self.open_stream()
-            self._http.write(sse.COMMENT)
+        if self._is_slow or quiet_sweeps < (QUIET_SWEEPS if self._streaming else SWITCH_SWEEPS):
+            return False
+        self.open_stream()
+        self._http.write(sse.COMMENT)
+        return True
 
     def client_gone(self) -> None:
         watcher = self._watcher
@@ -115,7 +121,7 @@ class HttpAnswer:
 
     def _leave(self) -> None:
         """Let go of all who know us, so that nothing is left behind."""
-        if self._slot is not None:
-            del self._slot[self]
-            self._slot = self._watcher = None
+        if self._watcher is not None:
+            self._keep_alive.over(self)
+            self._watcher = None
             self._http.watch(None)

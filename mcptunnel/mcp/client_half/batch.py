@@ -14,6 +14,18 @@ VERSION: Final = "2025-03-26"
 """The only version that has batches."""
 
 
+def has_requests(batch: Batch) -> bool:
+    """Whether there is anything to be answered in a batch."""
+    for item in batch.items:
+        try:
+            message = jsonrpc.parse_item(item)
+        except JsonRpcError:
+            return True
+        if isinstance(message, Request):
+            return True
+    return False
+
+
 def take(live: Live, batch: Batch, answer: HttpAnswer, size_bytes: int) -> None:
     """Take all messages of a batch, in order.
 

@@ -11,18 +11,26 @@ from mcptunnel.mcp import headers as fields
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.client_half import http
 from mcptunnel.mcp.client_half.answer import HttpAnswer
+from mcptunnel.mcp.client_half.batch import has_requests
 from mcptunnel.mcp.client_half.call import Call
 from mcptunnel.mcp.client_half.http import Http
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.kept import Kept
 from mcptunnel.mcp.client_half.listen_call import LISTEN, ListenCall
 from mcptunnel.mcp.client_half.live import Shared
-from mcptunnel.mcp.client_half.refusals import refuse, send_error, too_many_streams
+from mcptunnel.mcp.client_half.refusals import (
+    Draining,
+    put_off,
+    refuse,
+    send_error,
+    too_many_streams,
+)
 from mcptunnel.mcp.client_half.session import Sessions
 from mcptunnel.mcp.client_half.session_endpoint import SessionEndpoint, Visit
 from mcptunnel.mcp.client_half.streams import Streams
-from mcptunnel.mcp.client_half.timers import Pulse, Timers
+from mcptunnel.mcp.client_half.timers import Timers
 from mcptunnel.mcp.eras import Initialize, InSession, Modern, Refused, classify_post
-from mcptunnel.mcp.jsonrpc import INVALID_REQUEST, JsonRpcError, Request
+from mcptunnel.mcp.jsonrpc import INVALID_REQUEST, Batch, JsonRpcError, Message, Request
 from mcptunnel.mcp.service import Asker, Service
 from mcptunnel.mcp.versions import Era, era_of
 from mcptunnel.model import Headers, header
@@ -34,8 +42,8 @@ ParamCheck: TypeAlias = Callable[[Headers, Request], JsonRpcError | None]
 class Endpoint:
     """Answers HTTP requests that were let in: Host, Origin and token are checked before.
 
-    `check_params` is for the service of one server, whose tools may have annotated arguments
-    (`mcp.param_headers`).
+    Comments keep its streams alive, with those of others that share `keep_alive`. `check_params` is
+    for the service of one server, whose tools may have annotated arguments (`mcp.param_headers`).
     """
 
     def __init__(
@@ -43,11 +51,14 @@ class Endpoint:
         sessions: Sessions,
         timers: Timers,
         random: Callable[[int], bytes],
+        keep_alive: KeepAlive,
+        draining: Draining,
         check_params: ParamCheck | None = None,
     ) -> None:
         self._check_params = check_params
-        self._pulse, self._streams = Pulse(timers), Streams()
-        shared = Shared(sessions, timers, random, self._pulse, self._streams, Kept())
+        self._keep_alive, self._draining = keep_alive, draining
+        self._streams = Streams()
+        shared = Shared(sessions, timers, random, keep_alive, self._streams, Kept())
         self._sessions = SessionEndpoint(shared)
 
     def answer(
@@ -61,7 +72,10 @@ class Endpoint:
         elif method == "DELETE":
             self._sessions.delete(visit)
         elif method == "GET" and (session_id := _session_of(client.headers)) is not None:
-            self._sessions.open_stream(visit, session_id)
+            if self._draining.is_on:
+                put_off(client, self._draining)
+            else:
+                self._sessions.open_stream(visit, session_id)
         else:
             allowed = "POST, DELETE" if method == "GET" else "GET, POST, DELETE"
             text = f"{method[:40]} is not offered here; use POST"
@@ -80,7 +94,6 @@ class Endpoint:
         """End all streams, and do nothing more of our own accord; sessions may be continued later."""
         self.end_streams()
         self._sessions.stop()
-        self._pulse.stop()
 
     def _post(self, visit: Visit, body: bytes) -> None:
         client, headers = visit.client, visit.client.headers
@@ -98,14 +111,23 @@ class Endpoint:
         except JsonRpcError as error:
             send_error(client, http.BAD_REQUEST, error)
             return
-        answer = HttpAnswer(client, accepts, self._pulse)
+        if self._draining.is_on and _begins_something(message):
+            request_id = message.id if isinstance(message, Request) else None
+            put_off(client, self._draining, request_id)
+            return
+        self._take(visit, message, HttpAnswer(client, accepts, self._keep_alive), len(body))
+
+    def _take(
+        self, visit: Visit, message: Message | Batch, answer: HttpAnswer, size_bytes: int
+    ) -> None:
+        client, headers = visit.client, visit.client.headers
         match classify_post(headers, message):
             case Modern(message=Request() as request):
                 self._modern(visit, request, answer)
             case Modern():
                 client.answer(http.ACCEPTED)
             case InSession() as said:
-                self._sessions.take(visit, said, answer, len(body))
+                self._sessions.take(visit, said, answer, size_bytes)
             case Initialize(request=request):
                 self._sessions.initialize(visit, request, answer)
             case Refused() as refused:
@@ -134,6 +156,11 @@ class Endpoint:
             call.run(visit.service.request(request, call))
         else:
             send_error(visit.client, http.UNAVAILABLE, too_many_streams(request.id))
+
+
+def _begins_something(message: Message | Batch) -> bool:
+    """Whether a message has an answer; others are what calls under way wait for, or their end."""
+    return has_requests(message) if isinstance(message, Batch) else isinstance(message, Request)
 
 
 def _session_of(headers: Headers) -> str | None:

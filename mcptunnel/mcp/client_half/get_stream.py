@@ -4,9 +4,9 @@ from typing import Final
 
 from mcptunnel.mcp import sse
 from mcptunnel.mcp.client_half.http import Http
+from mcptunnel.mcp.client_half.keep_alive import QUIET_SWEEPS, KeepAlive
 from mcptunnel.mcp.client_half.listening import Listening
 from mcptunnel.mcp.client_half.streams import Streams
-from mcptunnel.mcp.client_half.timers import Beating, Pulse
 from mcptunnel.mcp.service import Asker
 
 MAX_UNREAD_BYTES: Final = 256 * 1024
@@ -14,27 +14,46 @@ MAX_UNREAD_BYTES: Final = 256 * 1024
 
 
 class GetStream:
-    """A GET stream from its head to its end (`http.Watcher`, `streams.Ending`).
+    """A GET stream from its head to its end.
+
+    It is a `http.Watcher`, a `streams.Ending`, and a `keep_alive.QuietStream`.
 
     No event has an id: what is lost with the connection is lost (no `Last-Event-ID`).
     """
 
-    __slots__ = ("_asker", "_http", "_is_slow", "_listening", "_slot", "_streams", "_unread_bytes")
+    __slots__ = (
+        "_asker",
+        "_http",
+        "_is_slow",
+        "_keep_alive",
+        "_listening",
+        "_streams",
+        "_unread_bytes",
+        "was_heard",
+    )
 
-    def __init__(self, http: Http, asker: Asker, listening: Listening, streams: Streams) -> None:
+    def __init__(
+        self,
+        http: Http,
+        asker: Asker,
+        listening: Listening,
+        streams: Streams,
+        keep_alive: KeepAlive,
+    ) -> None:
         self._http = http
         self._asker = asker
         self._listening: Listening | None = listening  # None: it is over
         self._streams = streams
-        self._slot: dict[Beating, None] = {}
+        self._keep_alive = keep_alive
         self._is_slow = False
+        self.was_heard = True
         self._unread_bytes = 0
 
-    def open(self, pulse: Pulse) -> None:
+    def open(self) -> None:
         """Send the head, and what has been waiting for a stream."""
         self._http.start()
         self._http.write(sse.COMMENT)  # so that whoever stands between lets the head through
-        self._slot = pulse.add(self)
+        self._keep_alive.watch(self)
         self._http.watch(self)
         if self._listening is not None:
             self._listening.attach(self)
@@ -49,16 +68,19 @@ class GetStream:
             if self._unread_bytes > MAX_UNREAD_BYTES:
                 self.end()
                 return
-        self._http.write(event)
+        self._http.write_soon(event)
+        self.was_heard = True
 
     def end(self) -> None:
         """End the stream; the client may open another."""
         if self._leave():
             self._http.finish()
 
-    def beat(self) -> None:
-        if not self._is_slow:
-            self._http.write(sse.COMMENT)
+    def keep_alive(self, quiet_sweeps: int) -> bool:
+        if self._is_slow or quiet_sweeps < QUIET_SWEEPS:
+            return False
+        self._http.write(sse.COMMENT)
+        return True
 
     def client_gone(self) -> None:
         self._leave()
@@ -73,7 +95,7 @@ class GetStream:
         listening, self._listening = self._listening, None
         if listening is None:
             return False
-        self._slot.pop(self, None)
+        self._keep_alive.over(self)
         self._http.watch(None)
         self._streams.remove(self._asker, self)
         listening.detach(self)

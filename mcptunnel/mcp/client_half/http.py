@@ -52,6 +52,9 @@ class Http(Protocol):
     def write(self, data: bytes) -> None:
         """Send a part of the stream at once."""
 
+    def write_soon(self, data: bytes) -> None:
+        """Send a part of the stream with all else of this turn, in order with what `write` sends."""
+
     def finish(self) -> None:
         """End the stream in order."""
 

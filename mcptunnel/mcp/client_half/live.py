@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.kept import Kept
 from mcptunnel.mcp.client_half.listening import Listening
 from mcptunnel.mcp.client_half.session import McpSession, Sessions
 from mcptunnel.mcp.client_half.streams import Streams
-from mcptunnel.mcp.client_half.timers import Pulse, Timers
+from mcptunnel.mcp.client_half.timers import Timers
 from mcptunnel.mcp.jsonrpc import RequestId, Response
 from mcptunnel.mcp.service import Service
 
@@ -28,7 +29,7 @@ class Shared:
     sessions: Sessions
     timers: Timers
     random: Callable[[int], bytes]
-    pulse: Pulse
+    keep_alive: KeepAlive
     streams: Streams
     kept: Kept
 

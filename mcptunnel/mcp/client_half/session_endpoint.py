@@ -81,10 +81,10 @@ class SessionEndpoint:
         live = self._find(visit, session_id, None)
         if live is None:
             return
-        streams = self._shared.streams
-        stream = GetStream(visit.client, visit.asker, live.listening, streams)
+        streams, alive = self._shared.streams, self._shared.keep_alive
+        stream = GetStream(visit.client, visit.asker, live.listening, streams, alive)
         if streams.add(visit.asker, stream):
-            stream.open(self._shared.pulse)
+            stream.open()
         else:
             send_error(visit.client, http.UNAVAILABLE, too_many_streams(None))
 

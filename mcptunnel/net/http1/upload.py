@@ -8,6 +8,9 @@ from zope.interface import implementer
 
 from mcptunnel.net.http1.request import RequestError
 
+LEAST_PIECE_BYTES = 4096
+"""Smaller pieces are joined while they wait, or many would take far more room than their bytes."""
+
 
 @implementer(IPushProducer)
 class Upload:
@@ -23,7 +26,7 @@ class Upload:
     def __init__(self, length_bytes: int | None, resumed: Callable[[], object]) -> None:
         self._left_bytes = length_bytes
         self._resumed = resumed
-        self._held: list[bytes] = []
+        self._held = bytearray()
         self._ended = False
         self._transport: Any = None
         self.is_full = True
@@ -42,8 +45,12 @@ class Upload:
             self._left_bytes -= len(data)
         if self.is_full:
             self._late = True
-        if self._transport is None:
-            self._held.append(data)
+        waits = self.is_full and len(self._held) + len(data) < LEAST_PIECE_BYTES
+        if self._transport is None or waits:
+            self._held += data
+        elif self._held:
+            self._held += data
+            self._send_held()
         else:
             self._send(data)
 
@@ -53,6 +60,7 @@ class Upload:
             raise RequestError("The body is shorter than its head says")
         self._ended = True
         if self._transport is not None:
+            self._send_held()
             self._finish()
 
     def attach(self, transport: Any) -> None:
@@ -60,13 +68,16 @@ class Upload:
         self._transport = transport
         self.is_full = False
         transport.registerProducer(self, streaming=True)
-        held, self._held = self._held, []
-        for data in held:
-            self._send(data)
+        self._send_held()
         if self._ended:
             self._finish()
         if not self.is_full:
             self.resumeProducing()
+
+    def _send_held(self) -> None:
+        if self._held:
+            held, self._held = bytes(self._held), bytearray()
+            self._send(held)
 
     def _send(self, data: bytes) -> None:
         if self._left_bytes is None:
@@ -86,6 +97,7 @@ class Upload:
 
     def resumeProducing(self) -> None:
         self.is_full = False
+        self._send_held()
         if self._late:
             self._late = False
             self._resumed()

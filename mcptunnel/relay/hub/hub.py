@@ -118,6 +118,10 @@ class Hub:
             caller.error(JsonRpcError(INTERNAL_ERROR, "Internal error"))
         return None
 
+    def go_away(self) -> None:
+        """Ask servers nothing of our own accord any more; clients' calls run on."""
+        self.catalogue.stop()
+
     def stop(self) -> None:
         """Do nothing more of our own accord."""
         self.catalogue.stop()

@@ -109,6 +109,7 @@ def _device(device: Device, now_s: float, max_servers: int) -> dict[str, Any]:
         "name": device.name,
         "connected": device.is_connected,
         "resuming": device.is_resuming,
+        "stopping": device.is_stopping,
         "lastSeen": _time(device.last_seen_s if is_away else now_s),
         "agentVersion": device.agent_version,
         "servers": [_server(server) for _name, server in servers],
@@ -142,7 +143,11 @@ def _text(devices: list[dict[str, Any]]) -> str:
     lines: list[str] = []
     for device in devices:
         state = "connected"
-        if device["resuming"]:
+        if "roundTripMs" in device:
+            state += f", round trip {device['roundTripMs']:g} ms"
+        if device["stopping"]:
+            state = "stopping, and takes no new calls"
+        elif device["resuming"]:
             state = f"expected back, last seen {device['lastSeen']}; calls wait for it"
         elif not device["connected"]:
             state = f"offline, last seen {device['lastSeen']}"

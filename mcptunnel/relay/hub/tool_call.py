@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from mcptunnel.mcp import jsonrpc, meta
-from mcptunnel.mcp.calls import CallFailure
+from mcptunnel.mcp.calls import MEANING, CallFailure
 from mcptunnel.mcp.jsonrpc import (
     INTERNAL_ERROR,
     JsonRpcError,
@@ -18,16 +18,12 @@ from mcptunnel.mcp.service import Caller
 from mcptunnel.model import Outcome
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
+from mcptunnel.relay.draining import REFUSAL
 from mcptunnel.relay.hub.meta_tools import text_result
 from mcptunnel.relay.hub.open_calls import OpenCalls
 from mcptunnel.relay.hub.server_call import ServerCall
 
 _tokens: msgspec.json.Decoder[ProgressToken | None] = msgspec.json.Decoder(ProgressToken | None)
-
-_MEANING = {
-    Outcome.NOT_DELIVERED: "The call did not reach the server: it is safe to try again.",
-    Outcome.UNKNOWN: "The call may have run, wholly or in part: check before trying again.",
-}
 
 
 class ToolCall:
@@ -83,7 +79,7 @@ class ToolCall:
     def call_failed(self, failure: CallFailure) -> None:
         self._caller.result(
             text_result(
-                f"{failure.text} {_MEANING[failure.outcome]}",
+                f"{failure.text} {MEANING[failure.outcome]}",
                 is_error=True,
                 meta={OUTCOME: failure.outcome.value},
             )
@@ -100,5 +96,9 @@ def _token(progress: Notification) -> ProgressToken | None:
 def _away(device: Device | None) -> str:
     if device is None:
         return "The device of this tool is no longer known."
+    if device.is_stopping:
+        return f"The device {device.name!r} is going away: its agent is stopping."
+    if device.tunnel is not None:
+        return REFUSAL
     seen = datetime.fromtimestamp(device.last_seen_s, UTC).isoformat(timespec="seconds")
     return f"The device {device.name!r} is offline; it was last seen at {seen}."

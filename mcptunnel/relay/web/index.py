@@ -1,4 +1,4 @@
-"""`/` and `/health`: a page for people, JSON for programs."""
+"""`/`, `/health` and `/ready`: a page for people, JSON for programs."""
 
 from collections.abc import Callable
 from html import escape
@@ -8,6 +8,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 import mcptunnel
+from mcptunnel.relay.devices import Devices
+from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.web.answers import send_body, send_json
 from mcptunnel.relay.web.not_found import NotFound
 
@@ -61,19 +63,17 @@ class Health(Resource):
 
     isLeaf = True
 
-    def __init__(
-        self, connected_count: Callable[[], int], resuming_count: Callable[[], int]
-    ) -> None:
+    def __init__(self, devices: Devices, draining: Draining) -> None:
         super().__init__()
-        self._connected_count = connected_count
-        self._resuming_count = resuming_count
+        self._devices = devices
+        self._draining = draining
 
     def describe(self) -> dict[str, Any]:
         """Return what `/health` says."""
-        resuming = self._resuming_count()
-        linked = self._connected_count() - resuming
+        resuming = self._devices.resuming_count
+        linked = self._devices.connected_count - resuming
         return {
-            "status": "ok",
+            "status": "draining" if self._draining.is_on else "ok",
             "tunnel": "connected" if linked else "resuming" if resuming else "disconnected",
             "devices": linked,
             "version": mcptunnel.__version__,
@@ -84,6 +84,26 @@ class Health(Resource):
 
     def _answer(self, request: Request) -> int:
         return send_json(request, 200, self.describe(), headers={b"cache-control": b"no-store"})
+
+
+class Ready(Resource):
+    """`/ready`: whether new requests are taken, for whoever spreads them over several relays."""
+
+    isLeaf = True
+
+    def __init__(self, draining: Draining) -> None:
+        super().__init__()
+        self._draining = draining
+
+    def render(self, request: Request) -> int:
+        return _only_read(request, self._answer)
+
+    def _answer(self, request: Request) -> int:
+        headers = {b"cache-control": b"no-store"}
+        if not self._draining.is_on:
+            return send_json(request, 200, {"status": "ready"}, headers=headers)
+        headers[b"retry-after"] = b"%d" % self._draining.retry_after
+        return send_json(request, 503, {"status": "draining"}, headers=headers)
 
 
 class Index(Resource):

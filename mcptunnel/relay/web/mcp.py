@@ -4,11 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from mcptunnel.mcp.client_half.endpoint import Endpoint
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.session import Sessions
-from mcptunnel.mcp.client_half.timers import Timer
 from mcptunnel.mcp.jsonrpc import Request
 from mcptunnel.mcp.service import Asker, Caller, Running
+from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.relay.access import Access, client_of
+from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.web.reply import Reply
 from mcptunnel.relay.web.request import RelayRequest
@@ -27,26 +29,22 @@ class UserHub:
         return self._hub.request(self._access, request, caller)
 
 
-class ReactorTimers:
-    """A reactor's clock for the endpoint (`client_half.timers.Timers`)."""
-
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
-
-    def call_later(self, delay_s: float, call: Callable[[], None]) -> Timer:
-        timer: Timer = self._reactor.callLater(delay_s, call)
-        return timer
-
-
 class McpEndpoint:
     """Answers authenticated requests to the hub."""
 
     def __init__(
-        self, reactor: Any, hub: Hub, sessions: Sessions, random: Callable[[int], bytes]
+        self,
+        reactor: Any,
+        hub: Hub,
+        sessions: Sessions,
+        random: Callable[[int], bytes],
+        keep_alive: KeepAlive,
+        draining: Draining,
     ) -> None:
         self._hub = hub
         self._now_s: Callable[[], float] = reactor.seconds
-        self._endpoint = Endpoint(sessions, ReactorTimers(reactor), random)
+        timers = ReactorTimers(reactor)
+        self._endpoint = Endpoint(sessions, timers, random, keep_alive, draining)
 
     def answer(self, http: RelayRequest, access: Access, body: bytes) -> None:
         """Answer a request of any method."""

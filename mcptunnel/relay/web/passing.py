@@ -5,8 +5,12 @@ from typing import Final
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from mcptunnel.mcp import sse
+from mcptunnel.mcp.calls import MEANING
+from mcptunnel.mcp.client_half.keep_alive import QUIET_SWEEPS, KeepAlive
 from mcptunnel.mcp.headers import EVENT_STREAM, SESSION_HEADER, media_type
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError
+from mcptunnel.mcp.listens import LastingStream, is_lasting, lasting
 from mcptunnel.mcp.passthrough import (
     body_length,
     refusal,
@@ -28,6 +32,10 @@ BAD_REQUEST: Final = 400
 BAD_GATEWAY: Final = 502
 UNAVAILABLE: Final = 503
 RETRY_AFTER_S: Final = 1
+
+LEAST_PIECE_BYTES: Final = 4096
+"""Smaller pieces are joined while the client's connection is full, or many would take far more room than
+their bytes."""
 
 _ALWAYS: Final = (
     ("x-content-type-options", "nosniff"),
@@ -73,6 +81,7 @@ class Passing(ExchangeReceiver):
         server: str,
         owners: SessionOwners,
         session_id: str | None,
+        keep_alive: KeepAlive,
     ) -> None:
         self._http = http
         self._access = access
@@ -80,12 +89,17 @@ class Passing(ExchangeReceiver):
         self._server = server
         self._owners = owners
         self._session_id = session_id
+        self._keep_alive = keep_alive
+        self._boundary: sse.Boundary | None = None  # of a stream that may have comments
+        self.was_heard = True
         self._exchange: Exchange | None = None
         self._beginning = Beginning()
         self._has_head = False
         self._left_bytes: int | None = None
+        self._lasting: LastingStream | None = None
         self._full = False
         self._held_bytes = 0
+        self._small = bytearray()
 
     def begin(self, exchange: Exchange) -> None:
         """Begin with an exchange that was opened for the request."""
@@ -123,6 +137,8 @@ class Passing(ExchangeReceiver):
             return
         self._note_session(head)
         self._has_head = True
+        if self._exchange is not None:
+            self._lasting = lasting(self._exchange.request, head)
         self._left_bytes = None if head.status == NO_CONTENT else length_bytes
         self._send_head(head)
 
@@ -132,6 +148,10 @@ class Passing(ExchangeReceiver):
         fields = response_headers(head.headers)
         http.defaultContentType = b"application/octet-stream"
         if media_type(header(fields, "content-type")) == EVENT_STREAM:
+            is_framed = self._left_bytes is not None or head.status == NO_CONTENT
+            if not is_framed and header(fields, "content-encoding") is None:
+                self._boundary = sse.Boundary()
+                self._keep_alive.watch(self)
             fields = (*(field for field in _OF_STREAMS if not header(fields, field[0])), *fields)
         for name, value in (*fields, *_ALWAYS):
             http.responseHeaders.addRawHeader(name.encode(), value.encode("latin-1", "replace"))
@@ -148,10 +168,37 @@ class Passing(ExchangeReceiver):
             if self._left_bytes < 0:
                 self._break_off()
                 return
-        self._http.write(data)
+        if self._lasting is not None:
+            self._lasting.passed(data)
+        if self._boundary is not None:
+            self._boundary.passed(data)
+            self.was_heard = True
         self._held_bytes += len(data)
+        if self._full and len(self._small) + len(data) < LEAST_PIECE_BYTES:
+            self._small += data
+            return
+        if self._small:
+            self._small += data
+            self._write_small()
+        else:
+            self._http.write(data)
         if not self._full:
             self._took()
+
+    def keep_alive(self, quiet_sweeps: int) -> bool:
+        """Write a comment (`keep_alive.QuietStream`): only while the server cannot reach the client."""
+        exchange, boundary = self._exchange, self._boundary
+        if (
+            quiet_sweeps < QUIET_SWEEPS
+            or self._full
+            or exchange is None
+            or not exchange.is_held
+            or boundary is None
+            or not boundary.is_reached
+        ):
+            return False
+        self._http.write(sse.COMMENT)
+        return True
 
     def ended(self) -> None:
         if self._exchange is None:
@@ -161,6 +208,7 @@ class Passing(ExchangeReceiver):
             return
         if not self._http.body_in.is_complete:
             self._drop(ErrorCode.CANCEL, "the answer is complete")
+        self._write_small()
         self._finish()
         self._http.finish()
 
@@ -172,7 +220,23 @@ class Passing(ExchangeReceiver):
             self._break_off()
             return
         safe = failure.outcome is Outcome.NOT_DELIVERED
-        self._fail(UNAVAILABLE if safe else BAD_GATEWAY, self._sentence(failure), failure.outcome)
+        text = f"{self._sentence(failure)} {MEANING[failure.outcome]}"
+        self._fail(UNAVAILABLE if safe else BAD_GATEWAY, text, failure.outcome)
+
+    def going_away(self) -> None:
+        """End a stream that would last, as its server would; a call may go on."""
+        if self._exchange is None or not is_lasting(self._exchange.request):
+            return
+        if not self._has_head:
+            self._drop(ErrorCode.CANCEL, "going away")
+            self._fail(
+                UNAVAILABLE, "There is no stream now: somebody is stopping.", Outcome.UNKNOWN
+            )
+        elif self._lasting is not None:
+            self._drop(ErrorCode.CANCEL, "going away")
+            self._http.write(self._lasting.last_word(self._beginning.request_id))
+            self._finish()
+            self._http.finish()
 
     def _sentence(self, failure: ExchangeFailure) -> str:
         if failure.code is None:
@@ -204,7 +268,13 @@ class Passing(ExchangeReceiver):
 
     def resumeProducing(self) -> None:
         self._full = False
+        self._write_small()
         self._took()
+
+    def _write_small(self) -> None:
+        if self._small:
+            small, self._small = bytes(self._small), bytearray()
+            self._http.write(small)
 
     def stopProducing(self) -> None:
         """Nothing to do: `when_gone` tells."""
@@ -215,6 +285,7 @@ class Passing(ExchangeReceiver):
             self._exchange.consumed(held)
 
     def _client_gone(self) -> None:
+        self._keep_alive.over(self)
         self._drop(ErrorCode.CANCEL, "the client closed the connection")
 
     # How it ends.
@@ -231,6 +302,7 @@ class Passing(ExchangeReceiver):
         self._http.abort()
 
     def _finish(self) -> None:
+        self._keep_alive.over(self)
         self._exchange = None
         self._http.when_gone = None
         if self._has_head:

@@ -49,6 +49,9 @@ class Reply:
     def write(self, data: bytes) -> None:
         self._http.write(data)
 
+    def write_soon(self, data: bytes) -> None:
+        self._http.write_soon(data)
+
     def finish(self) -> None:
         self._http.unregisterProducer()
         self._http.finish()

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
+from weakref import WeakSet
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request as HTTPRequest
@@ -18,6 +19,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from mcptunnel.model import Headers
+from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.web.answers import error_body, send_body
 from mcptunnel.relay.web.bodies import HeldBodies
 from mcptunnel.relay.web.body import IncomingBody
@@ -47,6 +49,7 @@ class RelayRequest(Request):
     body_in: IncomingBody
     held_bytes = 0
     _then: Callable[[bytes], object] | None = None
+    _writing_soon: IDelayedCall | None = None
 
     def __init__(
         self, channel: Any, *args: Any, max_body_bytes: int, bodies: HeldBodies, **kwargs: Any
@@ -54,6 +57,7 @@ class RelayRequest(Request):
         super().__init__(channel, *args, **kwargs)
         self.max_body_bytes = max_body_bytes
         self._bodies = bodies
+        self._soon: list[bytes] = []
 
     # For the endpoints.
 
@@ -76,10 +80,21 @@ class RelayRequest(Request):
     def failed(self) -> None:
         """Log the exception that is being handled, and tell the client if that is still possible."""
         _log.failure("cannot answer {path}", path=self.path)
-        if self.startedWriting:
+        if self.startedWriting or self._soon:
             self.loseConnection()
         elif not self._disconnected:
             send_body(self, 500, error_body(-32603, "Internal error"))
+
+    def write_soon(self, data: bytes) -> None:
+        """Write at the start of the next turn, in one piece with all else that comes until then.
+
+        The connection could not take it earlier, either. A `write` takes it along.
+        """
+        channel: Any = self.channel
+        if channel is not None:
+            if self._writing_soon is None:
+                self._writing_soon = channel.callLater(0, self._write_late)
+            self._soon.append(data)
 
     def abort(self) -> None:
         """Drop the connection: so the client sees that the answer is not whole."""
@@ -141,6 +156,7 @@ class RelayRequest(Request):
         when_gone, self.when_gone = self.when_gone, None
         self._then = None
         self._bodies.released(self)
+        self._take_soon()
         super().connectionLost(reason)
         self.producer = None  # it knows us, too
         if when_gone is not None:
@@ -154,9 +170,11 @@ class RelayRequest(Request):
     def write(self, data: bytes) -> None:
         if not self.startedWriting and self.queued and self._may_stay_unread():
             self._make_last()
-        super().write(data)
+        super().write(b"".join((*self._take_soon(), data)) if self._soon else data)
 
     def finish(self) -> None:
+        if self._soon:
+            self.write(b"")
         super().finish()
         if self.queued:
             self._then = None
@@ -194,6 +212,17 @@ class RelayRequest(Request):
 
     # The parts.
 
+    def _write_late(self) -> None:
+        self._writing_soon = None
+        self.write(b"")
+
+    def _take_soon(self) -> list[bytes]:
+        soon, self._soon = self._soon, []
+        if self._writing_soon is not None:
+            self._writing_soon.cancel()
+            self._writing_soon = None
+        return soon
+
     def _take_expectation(self) -> bool:
         """Return whether the client waits for `100 Continue`; the channel will not send it."""
         values = self.requestHeaders.getRawHeaders(b"expect")
@@ -222,13 +251,31 @@ class RelaySite(Site):
     noisy = False
     protocol: Any = RelayChannel
 
-    def __init__(self, resource: IResource, max_body_bytes: int, reactor: IReactorTime) -> None:
+    def __init__(
+        self,
+        resource: IResource,
+        max_body_bytes: int,
+        reactor: IReactorTime,
+        draining: Draining,
+    ) -> None:
         super().__init__(
             resource, timeout=DEADLINE_S, reactor=reactor, parsePOSTFormSubmission=False
         )
+        self.draining = draining
+        self.channels: WeakSet[RelayChannel] = WeakSet()
         self.bodies = HeldBodies()
         factory: Any = partial(RelayRequest, max_body_bytes=max_body_bytes, bodies=self.bodies)
         self.requestFactory = factory
+
+    def drain(self) -> None:
+        """Close every connection after the answer that is being given on it."""
+        for channel in self.channels:
+            channel.make_last()
+
+    @property
+    def answering_count(self) -> int:
+        """On how many connections an answer is being given, up to its last byte."""
+        return sum(channel.is_answering for channel in self.channels)
 
     def logPrefix(self) -> str:
         return "relay"

@@ -9,12 +9,14 @@ from typing import Final
 from twisted.logger import Logger
 
 from mcptunnel.mcp.client_half.http import METHOD_NOT_ALLOWED, NOT_FOUND, UNAVAILABLE
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.refusals import SESSION_NOT_FOUND
 from mcptunnel.mcp.headers import SESSION_HEADER
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST, JsonRpcError
 from mcptunnel.model import Outcome, header
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.draining import REFUSAL, Draining
 from mcptunnel.relay.places import Address, NoSuchServer, NotNow, find
 from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.answers import error_body, send_body, send_json
@@ -35,9 +37,13 @@ class TransparentEndpoint:
 
     _log = Logger()
 
-    def __init__(self, devices: Devices, owners: SessionOwners) -> None:
+    def __init__(
+        self, devices: Devices, owners: SessionOwners, keep_alive: KeepAlive, draining: Draining
+    ) -> None:
+        self._draining = draining
         self._devices = devices
         self._owners = owners
+        self._keep_alive = keep_alive
 
     def answer(self, http: RelayRequest, access: Access, address: Address) -> None:
         """Answer a request of any method."""
@@ -49,6 +55,9 @@ class TransparentEndpoint:
                 error_body(INVALID_REQUEST, f"{name} is not offered here"),
                 headers={b"allow": b", ".join(METHODS)},
             )
+            return
+        if self._draining.is_on:
+            _refuse(http, UNAVAILABLE, REFUSAL, retry_after_s=self._draining.retry_after)
             return
         try:
             device = find(self._devices, access.principal, address)
@@ -74,7 +83,7 @@ class TransparentEndpoint:
         if session_id is not None and not self._owners.may_use(access, device, server, session_id):
             _refuse(http, NOT_FOUND, "Session not found", code=SESSION_NOT_FOUND)
             return
-        passing = Passing(http, access, device, server, self._owners, session_id)
+        passing = Passing(http, access, device, server, self._owners, session_id, self._keep_alive)
         try:
             if device.tunnel is None:
                 raise GoingAway(f"The device {device.name!r} is not connected.")
@@ -86,7 +95,13 @@ class TransparentEndpoint:
             _refuse(http, HEAD_TOO_LARGE, "The head of the request is too large to be passed on")
 
 
-def _refuse(http: RelayRequest, status: int, message: str, code: int = INTERNAL_ERROR) -> None:
+def _refuse(
+    http: RelayRequest,
+    status: int,
+    message: str,
+    code: int = INTERNAL_ERROR,
+    retry_after_s: int = RETRY_AFTER_S,
+) -> None:
     """Answer in JSON-RPC that nothing was delivered, once the request can be told by its id."""
     error = JsonRpcError(code, message, {"outcome": Outcome.NOT_DELIVERED.value})
-    LateError(http, status, error, RETRY_AFTER_S if status == UNAVAILABLE else None).when_known()
+    LateError(http, status, error, retry_after_s if status == UNAVAILABLE else None).when_known()

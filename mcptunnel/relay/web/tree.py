@@ -1,14 +1,14 @@
 """Which endpoint is where."""
 
-from collections.abc import Callable
-
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.relay.credentials import Credentials
+from mcptunnel.relay.devices import Devices
+from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.places import device_address, server_address
 from mcptunnel.relay.web.bearer import BearerGate
 from mcptunnel.relay.web.guard import Guard
-from mcptunnel.relay.web.index import Health, Index
+from mcptunnel.relay.web.index import Health, Index, Ready
 from mcptunnel.relay.web.root import Answer, Guarded, Root
 from mcptunnel.relay.web.servers import ServerAnswer, Servers
 
@@ -19,17 +19,18 @@ def make_root(
     config: RelayConfig,
     *,
     credentials: Credentials,
-    connected_count: Callable[[], int],
-    resuming_count: Callable[[], int],
+    devices: Devices,
+    draining: Draining,
     mcp: Answer,
     server: ServerAnswer,
     tunnel: Answer,
 ) -> Root:
     """Return the root of the relay's resources."""
     guard = Guard.of(config.public_url, config.allowed_hosts, config.allowed_origins)
-    health = Health(connected_count, resuming_count)
+    health = Health(devices, draining)
     root = Root(Index(config.public_url, health))
     root.putChild(b"health", health)
+    root.putChild(b"ready", Ready(draining))
     clients = BearerGate(credentials, Scope.MCP)
     root.putChild(b"mcp", Guarded(guard, clients, mcp))
     root.putChild(b"servers", Servers(guard, clients, server_address, server))

@@ -8,6 +8,7 @@ from typing import Any
 from mcptunnel.mcp import jsonrpc, sse
 from mcptunnel.mcp.client_half.endpoint import Endpoint, ParamCheck
 from mcptunnel.mcp.client_half.http import Watcher
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.session import McpSession
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
 from mcptunnel.mcp.service import Asker, Caller
@@ -68,6 +69,15 @@ class FakeTimer:
         self.calls.remove(self)
 
 
+@dataclass
+class FakeDraining:
+    """Whether we are stopping (`refusals.Draining`)."""
+
+    is_on: bool = False
+    retry_after: int = 3
+    refusal: str = "We are stopping."
+
+
 class FakeHttp:
     """One HTTP request, and what was answered (`http.Http`)."""
 
@@ -94,6 +104,8 @@ class FakeHttp:
         assert not self.is_over
         assert not self.is_gone
         self.body += data
+
+    write_soon = write
 
     def finish(self) -> None:
         assert self.is_stream
@@ -258,7 +270,21 @@ class Stage:
         self.ends_at_once = False
         self.asked: list[Asked] = []
         self._randoms = 0
-        self.endpoint = Endpoint(self.sessions, self.timers, self._random, check_params)
+        self.draining = FakeDraining()
+        self.keep_alive = KeepAlive(self.timers)
+        self.endpoint = Endpoint(
+            self.sessions,
+            self.timers,
+            self._random,
+            self.keep_alive,
+            self.draining,
+            check_params,
+        )
+
+    def stop(self) -> None:
+        """Stop all that is of the endpoint's program."""
+        self.endpoint.stop()
+        self.keep_alive.stop()
 
     def _random(self, count: int) -> bytes:
         self._randoms += 1

@@ -3,7 +3,7 @@
 import pytest
 
 from mcptunnel.mcp.client_half.answer import HttpAnswer
-from mcptunnel.mcp.client_half.timers import Pulse
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from tests.mcp.client_half.stage import FakeHttp, FakeTimers
 
 EXTRA = (("x", "y"),)
@@ -24,7 +24,7 @@ def answer_to(
     accepts: tuple[bool, bool] = (True, True),
 ) -> tuple[HttpAnswer, FakeHttp, FakeTimers]:
     http, timers = FakeHttp("POST", ()), FakeTimers()
-    answer = HttpAnswer(http, accepts, Pulse(timers))
+    answer = HttpAnswer(http, accepts, KeepAlive(timers))
     answer.headers = EXTRA
     return answer, http, timers
 

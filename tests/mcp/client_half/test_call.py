@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mcptunnel.mcp.client_half.timers import PERIOD_TICKS, SWITCH_TICKS, TICK_S
+from mcptunnel.mcp.client_half.keep_alive import INTERVAL_S, SWEEPS
 from mcptunnel.mcp.jsonrpc import HEADER_MISMATCH, JsonRpcError
 from tests.mcp.client_half.stage import Stage
 
@@ -91,10 +91,10 @@ def test_a_long_answer_becomes_a_stream(stage: Stage, legacy: bool) -> None:
     asked = stage.take()
     stage.timers.pass_s(4.9)
     assert not http.status
-    stage.timers.pass_s(SWITCH_TICKS * TICK_S - 4.9)
+    stage.timers.pass_s(7.5 - 4.9)
     assert (http.status, http.is_stream, http.comments) == (200, True, 1)
     for count in range(2, 6):
-        stage.timers.pass_s(PERIOD_TICKS * TICK_S)
+        stage.timers.pass_s(INTERVAL_S)
         assert http.comments == count
     asked.text("done")
     assert http.last["result"]["content"][0]["text"] == "done"
@@ -126,7 +126,7 @@ def test_quick_calls_share_one_timer(stage: Stage) -> None:
         stage.modern("tools/call", {"name": "t"})
         stage.take().text("done")
     assert stage.timers.count == 1
-    stage.timers.pass_s(TICK_S)
+    stage.timers.pass_s(INTERVAL_S / SWEEPS)
     assert stage.timers.count == 0
 
 

@@ -270,7 +270,7 @@ def test_when_we_stop_nobody_is_asked_any_more(client: LegacyClient, stage: Stag
     asking, waiting, running = (client.call(request_id=number) for number in range(3))
     stage.asked[0].needs({"a": ROOTS})
     stage.asked[1].needs(state="s")
-    stage.endpoint.stop()
+    stage.stop()
     for http in (asking, waiting):
         assert "stopping" in http.last["error"]["message"]
     assert not running.status

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mcptunnel.model import header
 from tests.mcp.client_half.stage import ABOUT, ALICE, MODERN, FakeHttp, FakeService, Stage, request
 
 
@@ -130,7 +131,45 @@ def test_who_belongs_to_no_era_is_told(
 
 def test_stopping_twice_does_no_harm(stage: Stage) -> None:
     stage.modern("tools/call", {"name": "t"})
-    stage.endpoint.stop()
-    stage.endpoint.stop()
+    stage.stop()
+    stage.stop()
     stage.modern("tools/call", {"name": "t"})
     assert stage.timers.count == 0
+
+
+def test_who_is_stopping_puts_off_what_would_begin(stage: Stage) -> None:
+    """Requests of both eras, batches with any, and streams: 503 with the id; the service is not asked."""
+    client, old = stage.client(), stage.client("2025-03-26")
+    stage.draining.is_on = True
+    batch = [request("notifications/initialized", request_id=None), request("ping")]
+    stage.asked.clear()
+    for http, request_id in (
+        (stage.modern("tools/call", {"name": "t"}, request_id="x"), "x"),
+        (stage.modern("subscriptions/listen", {"notifications": {}}), 1),
+        (client.call(request_id=7), 7),
+        (client.request("initialize", mcp_session_id=None), 1),
+        (old.post(batch), None),
+        (old.post([5]), None),
+        (client.listen(), None),
+    ):
+        assert (http.status, header(http.sent, "retry-after")) == (503, "3")
+        assert http.json["id"] == request_id
+        assert http.json["error"]["message"] == "We are stopping."
+        assert http.json["error"]["data"] == {"outcome": "not_delivered"}
+    assert not stage.asked
+
+
+def test_who_is_stopping_takes_what_calls_wait_for(stage: Stage) -> None:
+    """Answers, cancellations, and the end of a session."""
+    client = stage.client("2025-03-26", {"roots": {}})
+    asking, other = client.call(), client.call(request_id=2)
+    stage.asked[-2].needs({"a": {"method": "roots/list"}})
+    stage.draining.is_on = True
+    assert client.answer(asking.last["id"], {"roots": []}).status == 202
+    assert stage.asked[-1].request.method == "tools/call"
+    stage.asked[-1].text("done")
+    assert asking.last["result"]["content"][0]["text"] == "done"
+    cancelled = request("notifications/cancelled", {"requestId": 2}, request_id=None)
+    assert client.post([cancelled]).status == 202
+    assert other.is_over
+    assert client.delete().status == 204

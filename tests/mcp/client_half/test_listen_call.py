@@ -96,7 +96,7 @@ def test_we_end_it_with_a_result(stage: Stage) -> None:
     asked = stage.take()
     asked.acknowledge()
     stage.endpoint.end_streams()
-    stage.endpoint.stop()
+    stage.stop()
     assert http.last == {
         "jsonrpc": "2.0",
         "id": "x",

@@ -166,3 +166,42 @@ async def test_an_answer_may_come_before_the_end(serve: Serve, connect: Connect)
     server.visits[0].transport.resumeProducing()
     await until(lambda: server.visits[0].lost)
     assert b"y" not in server.visits[0].received
+
+
+class PieceCount(Socket):
+    """Counts what it is given one by one, as a transport keeps it."""
+
+    pieces = 0
+
+    def write(self, data: bytes) -> None:
+        self.pieces += 1
+        super().write(data)
+
+
+@pytest.mark.parametrize("attached", [True, False])
+def test_small_pieces_that_wait_are_joined(*, attached: bool) -> None:
+    """A window of single bytes for a server that does not read: few pieces, in their order."""
+    socket, source = PieceCount(4), Source()
+    upload = Upload(None, source)
+    if attached:
+        upload.attach(socket)
+        upload.write(b"first")
+    sent = bytes(number % 251 for number in range(64 * 1024))
+    for at in range(len(sent)):
+        upload.write(sent[at : at + 1])
+    assert socket.pieces <= (17 if attached else 0)
+    upload.write(bytes(10_000))
+    if not attached:
+        upload.attach(socket)
+    socket.take()
+    assert source.told == 1
+    upload.write(b"last")
+    upload.write(b"s")
+    upload.end()
+    chunks = socket.sent.replace(b"5\r\nfirst\r\n", b"")
+    body = b""
+    while chunks:
+        size, _, chunks = chunks.partition(b"\r\n")
+        body += chunks[: int(size, 16)]
+        chunks = chunks[int(size, 16) + 2 :]
+    assert body == sent + bytes(10_000) + b"lasts"

@@ -33,7 +33,7 @@ def test_status_tells_of_devices_and_servers() -> None:
     joined.wait_s(20)
     answer = joined.client().call("status")
     assert answer.text.splitlines() == [
-        "laptop: connected",
+        "laptop: connected, round trip 100 ms",
         "  files (memory): ready, 1 tools",
         "  web (memory): failed, 0 tools - no such program",
         "tower: offline, last seen 2027-01-15T08:00:00+00:00",

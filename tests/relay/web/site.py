@@ -12,6 +12,8 @@ from twisted.python.failure import Failure
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import LimitsConfig, RelayConfig
 from mcptunnel.mcp import sse
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
+from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.hub.sessions import McpSessions
@@ -20,8 +22,11 @@ from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.transparent import TransparentEndpoint
 from mcptunnel.relay.web.tree import make_root
-from mcptunnel.testing.joined import Joined
+from mcptunnel.testing.joined import Joined, MemoryAgent
 from tests.relay.keys import MemoryKeys
+
+HELD_S = 10.0
+"""A cut link is held for so long by the relay."""
 
 HOST = "relay.test"
 MODERN = "2026-07-28"
@@ -174,19 +179,25 @@ class MemorySite:
             allowed_hosts=self.allowed_hosts,
             allowed_origins=self.allowed_origins,
         )
-        self.endpoint = McpEndpoint(self.joined.clock, self.joined.hub, self.sessions, self._random)
+        clock, draining = self.joined.clock, self.joined.draining
+        self.keep_alive = KeepAlive(ReactorTimers(clock))
+        self.endpoint = McpEndpoint(
+            clock, self.joined.hub, self.sessions, self._random, self.keep_alive, draining
+        )
         self.owners = SessionOwners(self.limits.max_sessions)
-        self.transparent = TransparentEndpoint(self.joined.devices, self.owners)
+        self.transparent = TransparentEndpoint(
+            self.joined.devices, self.owners, self.keep_alive, draining
+        )
         root = make_root(
             config,
             credentials=self.credentials,
-            connected_count=lambda: self.joined.devices.connected_count,
-            resuming_count=lambda: self.joined.devices.resuming_count,
+            devices=self.joined.devices,
+            draining=draining,
             mcp=self.endpoint.answer,
             server=self.transparent.answer,
             tunnel=self._upgrade,
         )
-        self.site = RelaySite(root, self.limits.max_request_bytes, self.joined.clock)
+        self.site = RelaySite(root, self.limits.max_request_bytes, self.joined.clock, draining)
 
     def _random(self, count: int) -> bytes:
         self._randoms += 1
@@ -294,3 +305,10 @@ class HttpClient:
         ).answer
         self.session = answer.headers.get("mcp-session-id")
         return answer
+
+
+def hold_link(joined: Joined, agent: MemoryAgent, seconds: float) -> None:
+    """Cut an agent's link, let time pass, and take the session up again."""
+    joined.cut(agent)
+    joined.wait_s(seconds)
+    joined.connect(agent)

@@ -109,3 +109,49 @@ def test_a_broken_body_behind_its_answer_gets_no_second_one(site: MemorySite) ->
     connection.send(head_of("POST", "/mcp", headers) + b"zz\r\n")
     assert connection.answer.status == 401
     assert connection.is_lost
+
+
+GET_HEALTH = b"GET /health HTTP/1.1\r\nHost: relay.test\r\n\r\n"
+
+
+def drain(site: MemorySite) -> None:
+    site.joined.draining.is_on = True
+    site.site.drain()
+
+
+def test_in_a_drain_every_answer_is_the_last_on_its_connection(
+    site: MemorySite, client: HttpClient
+) -> None:
+    """Of requests that are being answered, and of those that still come; idle ones stay."""
+    idle, running = site.connection(), begin(client)
+    idle.send(GET_HEALTH)
+    assert site.site.answering_count == 1
+    drain(site)
+    lost = [idle.is_lost]
+    idle.send(GET_HEALTH + GET_HEALTH)
+    running.send(b" " * LARGE)
+    site.joined.settle()
+    lost += [idle.is_lost, running.is_lost]
+    assert lost == [False, True, True]
+    assert len(idle.answers) == 2
+    for connection in (idle, running):
+        assert connection.answers[-1].headers["connection"] == "close"
+    assert site.site.answering_count == 0
+
+
+def test_a_connection_counts_until_its_last_byte_has_left(
+    site: MemorySite, client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = begin(client)
+    drain(site)
+    monkeypatch.setattr(connection, "lose_soon", lambda: None)
+    connection.send(b" " * LARGE)
+    assert connection.answer.is_complete
+    assert site.site.answering_count == 1
+    connection.hang_up()
+    assert site.site.answering_count == 0
+
+
+def test_an_unfinished_head_holds_nobody_up(site: MemorySite) -> None:
+    site.connection().send(GET_HEALTH[:-2])
+    assert site.site.answering_count == 0

@@ -57,7 +57,7 @@ def test_the_index_for_people() -> None:
     assert "{" not in page.replace("{ font", "").partition("<style>")[0]
 
 
-@pytest.mark.parametrize("path", ["/", "/health"])
+@pytest.mark.parametrize("path", ["/", "/health", "/ready"])
 def test_head_has_the_headers_alone(path: str) -> None:
     site = MemorySite()
     connection = site.connection()
@@ -68,10 +68,23 @@ def test_head_has_the_headers_alone(path: str) -> None:
     assert body == b""
 
 
-@pytest.mark.parametrize("path", ["/", "/health"])
+@pytest.mark.parametrize("path", ["/", "/health", "/ready"])
 @pytest.mark.parametrize("method", ["POST", "DELETE", "PUT", "OPTIONS", "BREW"])
 def test_they_can_only_be_read(path: str, method: str) -> None:
     answer = MemorySite().ask(method, path)
     assert answer.status == 405
     assert answer.headers["allow"] == "GET, HEAD"
     assert answer.json["error"] == "method_not_allowed"
+
+
+def test_a_relay_that_stops_is_alive_and_not_ready() -> None:
+    """For any host, as with `/health`."""
+    site = MemorySite()
+    answer = site.ask("GET", "/ready", {"host": "10.0.0.1"})
+    assert (answer.status, answer.json) == (200, {"status": "ready"})
+    site.joined.draining.is_on = True
+    answer = site.ask("GET", "/ready")
+    assert (answer.status, answer.json) == (503, {"status": "draining"})
+    assert answer.headers["retry-after"] == "1"
+    answer = site.ask("GET", "/health")
+    assert (answer.status, answer.json["status"]) == (200, "draining")

@@ -427,3 +427,30 @@ def test_nothing_is_below(site: MemorySite) -> None:
         answer = site.ask("POST", path, {"authorization": f"Bearer {site.key()}"})
         assert answer.status == 404
         assert answer.json["error"] == "not_found"
+
+
+def test_a_relay_that_stops_puts_requests_off(
+    site: MemorySite, client: HttpClient, files: MemoryServer
+) -> None:
+    """With the id of each; a call that runs has its answer, and a legacy client may cancel it."""
+    running = client.modern("tools/call", {"name": "files__wait"})
+    client.initialize()
+    site.joined.draining.is_on = True
+    site.joined.draining.retry_after_s = 2.5
+    for connection in (
+        client.modern("tools/call", {"name": "files__wait"}, request_id="x"),
+        client.modern("server/discover", request_id="x"),
+        client.legacy("tools/list", request_id="x"),
+        client.legacy("initialize", request_id="x", mcp_session_id=None),
+    ):
+        answer = connection.answer
+        assert answer.status == 503
+        assert answer.headers["retry-after"] == "3"
+        assert answer.json["id"] == "x"
+        assert answer.json["error"]["data"] == {"outcome": "not_delivered"}
+    cancelled = {"requestId": 1}
+    assert client.legacy("notifications/cancelled", cancelled, request_id=None).answer.status == 202
+    assert client.request("DELETE").answer.status == 204
+    files.calls[0].answer({"content": []})
+    site.joined.settle()
+    assert running.answer.status == 200

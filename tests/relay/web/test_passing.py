@@ -165,6 +165,31 @@ def test_a_slow_client_stops_its_own_server(site: TransparentSite) -> None:
     assert connection.answer.is_complete
 
 
+def test_small_pieces_for_a_slow_client_are_joined(site: TransparentSite) -> None:
+    """A window of bytes sent one by one, while the client does not read: what is kept is a few pieces."""
+    connection = site.begin("GET")
+    asked = site.last
+    asked.answer(200)
+    site.settle()
+    written: list[int] = []
+    write = connection.wire.writeSequence
+    connection.wire.writeSequence = lambda data: (written.append(1), write(data))  # type: ignore[method-assign,func-returns-value]  # it counts
+    connection.slow_down()
+    body = bytes(number % 251 for number in range(20_000))
+    for at in range(len(body)):
+        asked.send(body[at : at + 1])
+        if not at % 50:
+            site.settle()
+    site.settle()
+    assert len(written) < 20
+    connection.go_on()
+    asked.send(b"end")
+    asked.end()
+    site.settle()
+    assert connection.answer.body == body + b"end"
+    assert connection.answer.is_complete
+
+
 def test_a_client_that_goes_ends_the_request(site: TransparentSite) -> None:
     for with_head in (False, True):
         connection = site.begin("GET")
@@ -185,7 +210,10 @@ def test_a_server_that_fails_before_its_head(
     connection = site.begin(body=PING)
     site.last.fail("broken", may_have_run=ran)
     site.settle()
-    assert "broken" in told(connection, status, outcome)
+    message = told(connection, status, outcome)
+    assert "broken" in message
+    assert ("may have run" in message) is ran
+    assert ("safe to try again" in message) is not ran
     assert ("retry-after" in connection.answer.headers) is not ran
 
 
@@ -193,12 +221,13 @@ def test_a_server_that_fails_without_a_word(site: TransparentSite) -> None:
     connection = site.begin(body=PING)
     site.agent.opened[-1].reset(ErrorCode.INTERNAL_ERROR)
     site.settle()
-    assert told(connection, 502, "unknown") == "The server 'web' gave no answer."
+    assert told(connection, 502, "unknown").startswith("The server 'web' gave no answer. ")
 
 
 def test_a_server_that_fails_after_its_head(site: TransparentSite) -> None:
     connection = site.begin(body=PING)
     site.last.answer(200)
+    site.settle()
     site.last.fail("broken", may_have_run=True)
     site.settle()
     assert broken_off(connection)
@@ -211,6 +240,7 @@ def test_a_tunnel_that_is_lost(site: TransparentSite) -> None:
     site.joined.lose(site.agent)
     message = told(waiting, 502, "unknown")
     assert "The tunnel to the device 'laptop' was lost" in message
+    assert "may have run" in message
     assert broken_off(running)
 
 
@@ -237,3 +267,64 @@ def test_what_the_agent_is_told_of_a_request(site: TransparentSite) -> None:
     assert request.path == ""
     names = [name for name, _ in request.headers]
     assert sorted(names) == ["accept", "content-length"]
+
+
+LISTEN = b'{"jsonrpc":"2.0","id":7,"method":"subscriptions/listen"}'
+LISTENS = {"mcp-method": "subscriptions/listen"}
+
+
+def go_away(site: TransparentSite, which: str) -> None:
+    """Let the relay or the agent stop."""
+    if which == "relay":
+        site.joined.agents.go_away()
+    elif site.agent.tunnel is not None:
+        site.agent.tunnel.go_away(ErrorCode.NO_ERROR, "the agent is stopping")
+    site.settle()
+
+
+@pytest.mark.parametrize("which", ["relay", "agent"])
+def test_a_stream_that_would_last_ends_in_order(site: TransparentSite, which: str) -> None:
+    """A GET by its end, a listen by its result; the server is let go. A call's stream goes on."""
+    got = site.begin("GET")
+    get = site.last
+    listened = site.begin(body=LISTEN, fields=LISTENS)
+    listen = site.last
+    called = site.begin(body=PING)
+    call = site.last
+    for asked in (get, listen, call):
+        asked.answer(200, ("content-type", "text/event-stream"))
+        asked.send(b"data: 1\n\n")
+    site.settle()
+    go_away(site, which)
+    assert got.answer.is_complete
+    assert got.answer.body == b"data: 1\n\n"
+    assert listened.answer.is_complete
+    assert listened.answer.events[-1]["result"]["resultType"] == "complete"
+    assert listened.answer.events[-1]["id"] == 7
+    assert [asked.aborted for asked in (get, listen, call)] == [True, True, False]
+    call.send(b"data: 2\n\n")
+    call.end()
+    site.settle()
+    assert called.answer.is_complete
+    assert called.answer.body == b"data: 1\n\ndata: 2\n\n"
+    assert streams(site) == 0
+
+
+def test_a_stream_that_has_not_begun_is_put_off(site: TransparentSite) -> None:
+    listened = site.begin(body=LISTEN, fields=LISTENS)
+    go_away(site, "agent")
+    assert told(listened, 503, "unknown") == "There is no stream now: somebody is stopping."
+    assert listened.answer.headers["retry-after"] == "1"
+    assert site.last.aborted
+
+
+def test_a_file_that_is_fetched_is_no_stream(site: TransparentSite) -> None:
+    got = site.begin("GET")
+    site.last.answer(200, ("content-type", "application/json"))
+    site.settle()
+    go_away(site, "relay")
+    site.last.send(b"{}")
+    site.last.end()
+    site.settle()
+    assert got.answer.body == b"{}"
+    assert got.answer.is_complete

@@ -44,6 +44,24 @@ def test_a_client_that_takes_no_streams_gets_the_result_alone(
     assert connection.answer.json["result"]["content"][0]["text"] == "done"
 
 
+def test_news_of_one_turn_is_one_piece(
+    client: HttpClient, files: MemoryServer, site: MemorySite
+) -> None:
+    """However many events a message from the agent brings, the connection is written once."""
+    connection = call(client)
+    for step in range(5):
+        files.calls[0].progress(step)
+    site.joined.settle()
+    assert [event["params"]["progress"] for event in connection.answer.events] == [0, 1, 2, 3, 4]
+    assert connection.wire.value().count(b"\n\n\r\n") == 1  # where an event and a chunk end
+    files.calls[0].progress(5)
+    files.calls[0].answer("done")
+    site.joined.settle()
+    assert len(connection.answer.events) == 7
+    assert connection.wire.value().count(b"\n\n\r\n") == 2
+    assert connection.answer.is_complete
+
+
 def test_a_client_that_takes_only_streams_gets_one(client: HttpClient) -> None:
     answer = client.modern("tools/call", {"name": "files__now"}, accept="text/event-stream").answer
     assert answer.status == 200

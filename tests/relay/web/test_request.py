@@ -1,11 +1,14 @@
 """Bodies: in memory, bounded, and refused so that the client gets to hear it."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from mcptunnel.config.relay import LimitsConfig
 from mcptunnel.relay.web.reply import Reply
+from mcptunnel.testing.local_server import MemoryServer
+from tests.conftest import LoggedFailures
 from tests.relay.web.site import Connection, HttpClient, MemorySite, head_of
 
 LIMIT = 4096
@@ -171,3 +174,54 @@ def test_an_endpoint_may_take_the_connection_over(
     client.request("GET")
     client.request("GET")  # now the token is known, and nothing is waited for
     assert took_over == [True, True]
+
+
+def open_request(client: HttpClient, site: MemorySite) -> tuple[Connection, Any]:
+    """Return a connection with a request that nobody has answered yet, and the request."""
+    server = MemoryServer("files", {"wait": None})
+    site.joined.agent(server)
+    connection = client.modern("tools/call", {"name": "files__wait"})
+    return connection, connection._protocol.requests[-1]
+
+
+def test_what_is_written_soon_keeps_its_order(client: HttpClient, site: MemorySite) -> None:
+    """A write takes it along, and so does the end."""
+    connection, request = open_request(client, site)
+    request.write_soon(b"one ")
+    request.write_soon(b"two ")
+    assert connection.wire.value() == b""
+    request.write(b"three ")
+    request.write_soon(b"four ")
+    site.joined.settle()
+    request.write_soon(b"five")
+    request.finish()
+    assert [answer.body for answer in connection.answers] == [b"one two three four five"]
+    site.joined.settle()
+    assert connection.wire.value().count(b"five") == 1
+
+
+def test_what_is_written_soon_to_a_client_that_is_gone_is_dropped(
+    client: HttpClient, site: MemorySite
+) -> None:
+    """Whether it went before or after."""
+    connection, request = open_request(client, site)
+    request.write_soon(b"late")
+    connection.hang_up()
+    request.write_soon(b"later")
+    site.joined.settle()
+    assert b"late" not in connection.wire.value()
+
+
+def test_a_mistake_after_something_was_written_soon_ends_the_connection(
+    client: HttpClient, site: MemorySite, logged_failures: LoggedFailures
+) -> None:
+    """What waits belongs to an answer that cannot be completed: no other may follow it."""
+    connection, request = open_request(client, site)
+    request.write_soon(b"half an ans")
+    try:
+        raise RuntimeError
+    except RuntimeError:
+        request.failed()
+    site.joined.settle()
+    assert logged_failures.take(RuntimeError)
+    assert b"HTTP/1.1 500" not in connection.wire.value()

@@ -7,6 +7,7 @@ from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
+from mcptunnel.wire.constants import ErrorCode
 from tests.relay.web.site import HOST, HttpAnswer
 from tests.relay.web.transparent_site import PATH, TransparentSite
 
@@ -160,3 +161,20 @@ def test_an_ended_session_is_forgotten(site: TransparentSite) -> None:
     site.last.end()
     site.settle()
     assert len(site.owners) == 0
+
+
+def test_a_relay_that_stops(site: TransparentSite) -> None:
+    site.joined.draining.is_on = True
+    answer = site.begin(body=PING).answer
+    refused(answer, 503, "The relay is stopping")
+    assert answer.json["id"] == "one"
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_a_device_that_is_stopping(site: TransparentSite) -> None:
+    assert site.agent.tunnel is not None
+    site.agent.tunnel.go_away(ErrorCode.NO_ERROR, "the agent is stopping")
+    site.settle()
+    answer = site.begin(body=PING).answer
+    refused(answer, 503, "The device 'laptop' is going away")
+    assert answer.headers["retry-after"] == "5"

@@ -13,6 +13,7 @@ from tests.relay.web.site import MemorySite
         ("/devices/y/servers/x/mcp", 401),
         ("/", 200),
         ("/health", 200),
+        ("/ready", 200),
         ("/mcp", 401),
         ("/tunnel", 401),
         ("/ws", 401),

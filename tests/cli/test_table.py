@@ -1,0 +1,29 @@
+"""Tables on a terminal and in a pipe."""
+
+import sys
+
+import pytest
+
+from mcptunnel.cli.table import print_table, time_text
+
+ROWS = [("1", "[red]two"), ("3", "4")]
+
+
+def test_in_a_pipe_columns_are_separated_by_tabs(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("A", "B"), ROWS)
+    assert capsys.readouterr().out == "A\tB\n1\t[red]two\n3\t4\n"
+
+
+def test_on_a_terminal_it_is_a_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What looks like markup is shown as it is."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_table(("A", "B"), ROWS)
+    shown = capsys.readouterr().out
+    assert "[red]two" in shown
+    assert "\t" not in shown
+
+
+def test_times_are_for_people() -> None:
+    assert [time_text(None), time_text(86_400.0)] == ["-", "1970-01-02 00:00Z"]
