@@ -12,7 +12,7 @@ from typing import Any
 from mcptunnel.model import RequestHead, ResponseHead
 from mcptunnel.wire import events
 from mcptunnel.wire.acks import Acks
-from mcptunnel.wire.codec import Decoder, encode
+from mcptunnel.wire.codec import encode, shared_decoder
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.errors import GoingAway, LocalProtocolError, RemoteProtocolError
 from mcptunnel.wire.exchanges import Exchanges
@@ -52,7 +52,7 @@ class Session:
         self._floods = Floods(now_s)
         self._peer_received_count = 0
         self._events: list[events.Event] = []
-        self._decoder = Decoder(settings.max_message_bytes)
+        self._decoder = shared_decoder(settings.max_message_bytes)
         self._scheduler = Scheduler(settings)
         self._heartbeat = Heartbeat(role, settings, now_s)
         self._acks = Acks()

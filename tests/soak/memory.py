@@ -1,0 +1,50 @@
+"""Whether memory stays flat: what processes hold late, against what they held early."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+EARLY = (0.33, 0.5)
+LATE = (0.83, 1.0)
+GROWTH_MIB = 16.0
+GROWTH_SHARE = 0.15
+"""A process may hold so much more late than early: both together. The C library's allocator keeps holes
+between what lives, ever fewer new ones; a leak grows on. In 8 minutes one of 1 KiB for each exchange
+shows, in a minute one of 4 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a process held, so long after the load began."""
+
+    at_s: float
+    rss_mib: float
+
+
+def allowed_mib(early_mib: float) -> float:
+    """Return how much a process may hold late."""
+    return early_mib * (1 + GROWTH_SHARE) + GROWTH_MIB
+
+
+def verdict(
+    name: str, samples: Sequence[Sample], seconds: float, idle_mib: float
+) -> tuple[bool, str]:
+    """Judge one process: return whether it stayed flat, and the figures.
+
+    `samples` were taken under load, which went on for `seconds`; `idle_mib` is what it held once
+    all was over. Both the late samples and that must be within bounds. Raises ValueError without samples.
+    """
+    early, late = (
+        statistics.mean(
+            [each.rss_mib for each in samples if low * seconds <= each.at_s <= high * seconds]
+            or [samples[-1].rss_mib]
+        )
+        for low, high in (EARLY, LATE)
+    )
+    most = allowed_mib(early)
+    flat = late <= most and idle_mib <= most
+    figures = (
+        f"{name}: {samples[0].rss_mib:.0f} MiB at first, {early:.0f} after a third, {late:.0f} at the end,"
+        f" {idle_mib:.0f} idle; at most {most:.0f}"
+    )
+    return flat, figures if flat else f"{figures}: NOT FLAT"
