@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -15,13 +16,18 @@ from twisted.python.failure import Failure
 import mcptunnel
 from mcptunnel.agent.connector import Connector, Refused
 from mcptunnel.agent.control import Announcer
-from mcptunnel.agent.endpoint import RequestRoom
-from mcptunnel.agent.exchanges import accept
+from mcptunnel.agent.exchanges import Exchanges
 from mcptunnel.agent.installation import installation_id
 from mcptunnel.agent.servers.http import HttpServer
-from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, URGENT_GRACE_S, LocalServer
+from mcptunnel.agent.servers.interfaces import (
+    STOP_GRACE_S,
+    URGENT_GRACE_S,
+    IdleServer,
+    LocalServer,
+)
 from mcptunnel.agent.servers.isolated import IsolatedServer
 from mcptunnel.agent.servers.stdio import StdioServer
+from mcptunnel.agent.servers.two_eras import TwoEras
 from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.agent_key import key_place
 from mcptunnel.mcp import jsonrpc
@@ -80,7 +86,10 @@ class AgentService(Service):
         self._announcer = Announcer(lambda: [server.status for server in self.servers.values()])
         self._announce_call: IDelayedCall | None = None
         self._announcements = TokenBucket(ANNOUNCE_BURST, ANNOUNCE_PER_S)
-        self._room = RequestRoom()
+        most_bytes = config.max_request_bytes
+        self._exchanges = Exchanges(
+            reactor, self.servers, random=os.urandom, max_request_bytes=most_bytes
+        )
         self._settings = settings_of(config.tunnel)
         self._connector = Connector(
             reactor,
@@ -94,16 +103,18 @@ class AgentService(Service):
         self._connecting: Deferred[None] | None = None
 
     def _local_server(self, config: ServerConfig) -> LocalServer:
-        kind = StdioServer if config.kind == "stdio" else HttpServer
+        reactor, info, states = self._reactor, self._client_info, self._states
 
-        def make(changed: Callable[[], None]) -> StdioServer | HttpServer:
-            return kind(
-                self._reactor,
-                config,
-                client_info=self._client_info,
-                states=self._states,
-                changed=changed,
+        def process(changed: Callable[[], None], *, probe: bool) -> IdleServer:
+            return StdioServer(
+                reactor, config, client_info=info, states=states, changed=changed, probe=probe
             )
+
+        def make(changed: Callable[[], None]) -> IdleServer:
+            if config.kind == "http":
+                return HttpServer(reactor, config, client_info=info, states=states, changed=changed)
+            first, second = process(changed, probe=True), partial(process, probe=False)
+            return TwoEras(reactor, config, first=first, make_second=second)
 
         if config.isolation == "shared":
             return make(self._server_changed)
@@ -128,6 +139,7 @@ class AgentService(Service):
         """Let calls finish, say goodbye, and end the servers."""
         Service.stopService(self)
         self._order.has_begun = True
+        self._exchanges.drain()
         for local in self.servers.values():
             local.end_listens()
         if self._announce_call is not None:
@@ -143,6 +155,7 @@ class AgentService(Service):
             self._connecting.cancel()
         if tunnel is not None:
             tunnel.close(ErrorCode.SHUTDOWN, STOPPING)
+        self._exchanges.stop()
         await self._stop_servers()
         await deferLater(self._reactor, 0)  # a turn for the socket to take our goodbye
 
@@ -204,7 +217,7 @@ class AgentService(Service):
         self._announcer.detach()
 
     def exchange_opened(self, exchange: Exchange) -> None:
-        accept(exchange, self.servers, self._room)
+        self._exchanges.accept(exchange)
 
     # What the servers tell us.
 

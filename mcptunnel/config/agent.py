@@ -182,6 +182,13 @@ class AgentConfig:
             aliases=("mcp_servers",),
         ),
     ]
+    max_request_bytes: Annotated[
+        int,
+        Option(
+            "The largest MCP request that is read, where the agent speaks for a server.",
+            Bounds(least=1024, most=64 * 1024 * 1024),
+        ),
+    ] = 4 * 1024 * 1024
     tunnel: Annotated[TunnelConfig, Option("Heartbeat and flow control.")] = field(
         default_factory=TunnelConfig
     )

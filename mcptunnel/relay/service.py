@@ -10,6 +10,7 @@ from mcptunnel.auth.keys import KeyId
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
+from mcptunnel.mcp.client_half.session_table import McpSessions
 from mcptunnel.model import Principal
 from mcptunnel.net.listen import ListeningService
 from mcptunnel.net.stopping import Drain, StopOrder
@@ -24,7 +25,6 @@ from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
-from mcptunnel.relay.hub.sessions import McpSessions
 from mcptunnel.relay.remembering import Remembering
 from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.mcp import McpEndpoint

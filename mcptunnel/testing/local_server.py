@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from msgspec import Raw
 
-from mcptunnel.agent.servers.interfaces import LocalCall, Passage
+from mcptunnel.agent.servers.interfaces import LocalCall, Passage, PassageFound
 from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
@@ -93,8 +93,8 @@ class MemoryServer:
     """A local server in memory (`agent.servers.interfaces.LocalServer`).
 
     Calls of tools without a function wait in `calls`, and so do listens, and requests for lists while
-    `holds_lists` is set. `changed` is called when the status has changed; `passage` is for
-    transparent requests.
+    `holds_lists` is set. `changed` is called when the status has changed; `passage` is for transparent
+    requests of clients of its eras.
     """
 
     def __init__(
@@ -132,6 +132,11 @@ class MemoryServer:
             LATEST_MODERN,
             self._restarts,
         )
+
+    def find_passage(self, era: Era, found: PassageFound) -> None:
+        """Tell `passage`, if it is for clients of the era."""
+        passage = self.passage
+        found(passage if passage is not None and era in passage.eras else None)
 
     def start(self) -> None:
         """Be ready."""

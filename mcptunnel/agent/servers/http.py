@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from msgspec import Raw
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -11,8 +12,9 @@ from twisted.python.failure import Failure
 from mcptunnel.agent.servers.http_call import Calls
 from mcptunnel.agent.servers.http_handshake import Agreed, Unusable, agree, say_goodbye
 from mcptunnel.agent.servers.http_one_way import MAX_ONE_WAY
+from mcptunnel.agent.servers.http_passages import Passages
 from mcptunnel.agent.servers.http_talk import Ended, Talk, Told
-from mcptunnel.agent.servers.interfaces import Passage
+from mcptunnel.agent.servers.interfaces import Passage, PassageFound
 from mcptunnel.agent.servers.kept import MAX_WAITING, KeptServer
 from mcptunnel.agent.servers.old_calls import OldCalls
 from mcptunnel.agent.servers.old_channel import OldChannel, root_of
@@ -25,11 +27,14 @@ from mcptunnel.mcp.server_half import http as rules
 from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.mcp.server_half.listens import MAX_LISTENS
 from mcptunnel.mcp.server_half.request_state import RequestStates
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers, Outcome
 from mcptunnel.net.errors import printable
 from mcptunnel.net.http1 import Client
 
 HANDSHAKE_TIMEOUT_S: Final = 30.0
+JUST_NOW_S: Final = 1.0
+"""So long a failed handshake stands: what comes is passed on to a server that we do not understand."""
 MAX_IDLE: Final = 256
 """As many connections as streams: with fewer, a busy server is connected to anew for every call."""
 MAX_CONNECTIONS: Final = MAX_IDLE + 2 * MAX_ONE_WAY + MAX_LISTENS + 1
@@ -65,6 +70,8 @@ class HttpServer(KeptServer):
         self._goodbye: Deferred[None] | None = None
         self._closing_old: list[Deferred[None]] = []
         self._retried: set[int] = set()
+        self._passages = Passages(reactor, client_info)
+        self._failed_s = float("-inf")
 
     # What the agent does.
 
@@ -85,20 +92,29 @@ class HttpServer(KeptServer):
                 say_goodbye(self._reactor, self._closing, self._headers, self._calls.agreed)
             )
         self._leave()
+        self._passages.lost()
         if self._agreeing is not None:
             self._agreeing.cancel()
+        self._failed_s = float("-inf")
         for pending in (self._asked, self._retried):
             pending.clear()
 
-    @property
-    def passage(self) -> Passage | None:
-        return None if self._client is None else Passage(self._client, self._headers)
+    def find_passage(self, era: Era, found: PassageFound) -> None:
+        client = self._client
+        if self._calls is not None or client is None:
+            self._passages.find(era, found)
+        elif self._reactor.seconds() - self._failed_s < JUST_NOW_S:
+            found(self._passage(client))
+        else:
+            self._passages.wait(era, found)
+            self._agree()  # at once: whoever waits for a server need not wait for its next turn
 
     async def _end(self, grace_s: float) -> None:
         goodbye, self._goodbye = self._goodbye, None
         if goodbye is not None:
             await goodbye
         await DeferredList(list(self._closing_old))
+        await self._passages.over()
         if self._closing is not None:
             await self._closing.close()
 
@@ -135,9 +151,22 @@ class HttpServer(KeptServer):
         self._calls = calls = self._talk(client, agreed, channel)
         calls.begin()
         self._is_ready(agreed.info)
+        self._passages.agreed(client, agreed, self._passage(client))
         waiting, self._waiting = self._waiting, {}
         for key, request in waiting.items():
             self._ask(key, request)
+
+    def _passage(self, client: Client) -> Passage:
+        def unreachable() -> None:
+            if client is self._client and self._calls is not None:
+                self._session_over()
+
+        return Passage(
+            client,
+            self._headers,
+            takes_query=not urlsplit(self._config.url or "").query,
+            unreachable=unreachable,
+        )
 
     async def _agreement(self, client: Client) -> tuple[Agreed, OldChannel | None]:
         info = self._context.client_info
@@ -190,6 +219,9 @@ class HttpServer(KeptServer):
         for key in waiting:
             self._fail(key, detail, Outcome.NOT_DELIVERED)
         self._try_later()
+        self._failed_s = self._reactor.seconds()
+        if self._client is not None:
+            self._passages.lost(self._passage(self._client))
 
     def _words(self, failure: Failure) -> str:
         if failure.check(DeferredTimeoutError):

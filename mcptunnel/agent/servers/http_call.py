@@ -14,17 +14,13 @@ from mcptunnel.agent.servers.http_stream import EventStream
 from mcptunnel.agent.servers.http_talk import Ended, Told
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Message, Request, Response
+from mcptunnel.mcp.param_headers import Annotation, header_fields, read_list
 from mcptunnel.mcp.server_half import actions as core
 from mcptunnel.mcp.server_half import http as rules
 from mcptunnel.mcp.server_half.calls import OpenCalls as OwnIds
 from mcptunnel.mcp.server_half.context import ServerContext
 from mcptunnel.mcp.server_half.conversation import Conversation
 from mcptunnel.mcp.server_half.handshake import shown
-from mcptunnel.mcp.server_half.params_headers import (
-    Marks,
-    params_headers,
-    without_invalid_marks,
-)
 from mcptunnel.mcp.service import NOBODY, Asker
 from mcptunnel.model import Headers, Outcome, ResponseHead
 from mcptunnel.net.errors import printable
@@ -81,7 +77,7 @@ class Calls:
         )
         self._asked: dict[int, _Asked] = {}
         self._request: Request | None = None
-        self._marks: dict[str, Marks] = {}
+        self._annotated: dict[str, tuple[Annotation, ...]] = {}
         self._again: dict[int, IDelayedCall] = {}
         self._again_s = LISTEN_AGAIN_S
         self._is_retired = False
@@ -224,10 +220,10 @@ class Calls:
         if session is not None:
             return (*self._headers, *rules.legacy_headers(session))
         fields = (*self._headers, *rules.modern_headers(request, self.agreed.info))
-        if request.method != "tools/call" or not self._marks:
+        if request.method != "tools/call" or not self._annotated:
             return fields
-        marks = self._marks.get(jsonrpc.text(request.params.get("name")) or "", ())
-        return (*fields, *params_headers(marks, request.params.get("arguments")))
+        annotated = self._annotated.get(jsonrpc.text(request.params.get("name")) or "", ())
+        return (*fields, *header_fields(annotated, request.params.get("arguments")))
 
     # What the server says.
 
@@ -251,14 +247,14 @@ class Calls:
         listing = request is not None and request.method == "tools/list"
         if not listing or self.agreed.session is not None or response.result is None:
             return response
-        result, marks, dropped = without_invalid_marks(response.result)
-        self._marks.update(marks)
-        for name in dropped:
+        listed = read_list(response.result)
+        self._annotated.update(listed.annotated)
+        for name in listed.dropped:
             self._log.warn(
-                "the tool {tool} is left out: its x-mcp-header marks are invalid",
+                "the tool {tool} is left out: its x-mcp-header annotations are invalid",
                 tool=printable(name),
             )
-        return Response(response.id, result)
+        return Response(response.id, listed.result)
 
     def _over(
         self, own: int, head: ResponseHead | None, rest: bytes, failure: RequestFailed | None

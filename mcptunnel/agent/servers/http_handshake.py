@@ -1,6 +1,7 @@
 """Finding out how to talk to a local HTTP server, and beginning a session if it wants one."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
 from msgspec import Raw
@@ -82,6 +83,24 @@ async def _begin_session(client: Client, headers: Headers, client_info: Raw) -> 
         else:
             break
     await post(client, (*headers, *rules.legacy_headers(session)), rules.INITIALIZED_BODY)
+    return Agreed(session.info, session)
+
+
+async def began_session(client: Client, headers: Headers, client_info: Raw) -> Agreed | None:
+    """Return the session that a modern server begins with legacy clients; None if it begins none.
+
+    It has to be ended (`say_goodbye`). Raises Unusable if nothing can be said about it now.
+    """
+    fields, body = rules.initialize_request(client_info, Offer.NONE)
+    answer = await post(client, (*headers, *fields), body)
+    if answer.head.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Unusable(f"has a problem of its own (HTTP status {answer.head.status})")
+    try:
+        session = rules.read_initialize(
+            answer.head.status, answer.head.headers, answer.content_type, answer.body
+        )
+    except HandshakeError:
+        return None
     return Agreed(session.info, session)
 
 

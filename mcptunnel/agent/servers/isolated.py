@@ -1,7 +1,7 @@
 """A local server with a process, or a session, of its own for each session of a client."""
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
@@ -9,9 +9,9 @@ from twisted.logger import Logger
 
 from mcptunnel.agent.servers.interfaces import (
     STOP_GRACE_S,
+    IdleServer,
     LocalCall,
-    LocalServer,
-    Passage,
+    PassageFound,
 )
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp import jsonrpc
@@ -20,6 +20,7 @@ from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Request
 from mcptunnel.mcp.server_half.listens import LISTEN
 from mcptunnel.mcp.service import NOBODY, Asker
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
 
 LONGEST_SWEEP_S: Final = 30.0
@@ -34,13 +35,6 @@ _SAID_BY_ANY: Final = frozenset(
         "resources/templates/list",
     }
 )
-
-
-class IdleServer(LocalServer, Protocol):
-    """A local server that knows whether it has anything to do."""
-
-    @property
-    def is_idle(self) -> bool: ...
 
 
 class _Own:
@@ -83,9 +77,8 @@ class IsolatedServer:
     def status(self) -> ServerStatus:
         return self._first.status
 
-    @property
-    def passage(self) -> Passage | None:
-        return self._first.passage
+    def find_passage(self, era: Era, found: PassageFound) -> None:
+        self._first.find_passage(era, found)
 
     def start(self) -> None:
         self._first.start()

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from mcptunnel.agent.servers.calls import OpenCalls
-from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, LocalCall, Passage
+from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, LocalCall, PassageFound
 from mcptunnel.agent.servers.restarts import RestartPolicy
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
@@ -22,6 +22,7 @@ from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.server_half.listens import LISTEN
 from mcptunnel.mcp.server_half.request_state import RequestStates
 from mcptunnel.mcp.service import NOBODY, Asker
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
 from mcptunnel.net.errors import printable
 
@@ -125,9 +126,8 @@ class KeptServer(ABC):
         """Whether no call is open, no listen, and none parked."""
         return not len(self._open) and not self._parked_count()
 
-    @property
-    def passage(self) -> Passage | None:
-        return None
+    def find_passage(self, era: Era, found: PassageFound) -> None:
+        found(None)
 
     # What each kind does in its own way.
 

@@ -29,7 +29,10 @@ VERDICT_S = 3600.0
 
 
 class StdioServer(KeptServer):
-    """Keeps one child process running and carries calls to it (`LocalServer`, `ChildReceiver`)."""
+    """Keeps one child process running and carries calls to it (`LocalServer`, `ChildReceiver`).
+
+    Without `probe` it is not asked which era it speaks, but greeted as a legacy server.
+    """
 
     def __init__(
         self,
@@ -39,12 +42,13 @@ class StdioServer(KeptServer):
         client_info: Raw,
         states: RequestStates,
         changed: Callable[[], None],
+        probe: bool = True,
     ) -> None:
         super().__init__(reactor, config, client_info=client_info, states=states, changed=changed)
         self._printed = Printed(config.name)
         self._process: ChildProcess | None = None
         self._child: Child | None = None
-        self._probe = True
+        self._may_probe = self._probe = probe
         self._verdict_s = 0.0
         self._offer = Offer.FULL
         self._probe_killed_it = False
@@ -63,7 +67,7 @@ class StdioServer(KeptServer):
     # What the agent does.
 
     def _begin(self) -> None:
-        self._probe = True
+        self._probe = self._may_probe
         self._offer = Offer.FULL
         self._spawn()
 
@@ -148,7 +152,7 @@ class StdioServer(KeptServer):
     def _spawn(self) -> None:
         now_s = self._reactor.seconds()
         self._restarts.started(now_s)
-        if now_s - self._verdict_s >= VERDICT_S:
+        if self._may_probe and now_s - self._verdict_s >= VERDICT_S:
             self._probe = True
         self._set(state=ServerState.STARTING, detail="is starting")
         config = self._config

@@ -21,7 +21,6 @@ _MAX_PREFIXES: Final = 64
 
 class _Feature(msgspec.Struct, frozen=True):
     list_changed: bool | None = msgspec.field(name="listChanged", default=None)
-    subscribe: bool | None = None
 
 
 class _Capabilities(msgspec.Struct, frozen=True):
@@ -106,14 +105,17 @@ class EmulatedListens:
 
 
 def honoured(info: ServerInfo) -> tuple[frozenset[Kind], bool]:
-    """Return of which lists a server tells changes, and whether it takes subscriptions."""
+    """Return of which lists a server tells changes, and whether subscriptions are worth a try.
+
+    That it does not declare `subscribe` says nothing: servers of the Python SDK 1.x never do.
+    """
     try:
         found = _capabilities.decode(info.capabilities)
     except (msgspec.MsgspecError, RecursionError):
         return frozenset(), False
     features = zip(Kind, (found.tools, found.prompts, found.resources), strict=True)
     kinds = frozenset(kind for kind, one in features if one is not None and one.list_changed)
-    return kinds, found.resources is not None and bool(found.resources.subscribe)
+    return kinds, found.resources is not None
 
 
 def _with_parents(uri: str) -> set[str]:

@@ -72,7 +72,7 @@ def restored(
         return problem.response(request_id)
     if asked is not None:
         return input_required(request_id, asked, None, info)
-    return Response(request_id, error=translate.to_modern_error(error))
+    return Response(request_id, error=translate.to_modern_error(method, error))
 
 
 def input_required(

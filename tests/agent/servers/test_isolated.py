@@ -1,17 +1,24 @@
 """A server for each session of a client, over servers in memory."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, URGENT_GRACE_S, LocalCall
+from mcptunnel.agent.servers.interfaces import (
+    STOP_GRACE_S,
+    URGENT_GRACE_S,
+    LocalCall,
+    Passage,
+    Requester,
+)
 from mcptunnel.agent.servers.isolated import IsolatedServer
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.calls import CallReceiver
 from mcptunnel.mcp.jsonrpc import Request
 from mcptunnel.mcp.service import NOBODY, Asker
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
 from mcptunnel.testing.local_server import MemoryServer
 from tests.agent import Caller, done, request, tool_call
@@ -89,7 +96,10 @@ def test_one_server_is_always_there_and_its_status_is_told(bench: Bench) -> None
     (first,) = bench.made
     assert first.life == ["started"]
     assert bench.server.status == first.status
-    assert bench.server.passage is first.passage
+    first.passage = passage = Passage(cast("Requester", None), ())
+    found: list[Passage | None] = []
+    bench.server.find_passage(Era.LEGACY, found.append)
+    assert found == [passage]
     changes = bench.changes
     first.offer({})
     assert bench.changes == changes + 1

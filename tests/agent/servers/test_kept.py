@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from mcptunnel.agent.servers.interfaces import Passage
 from mcptunnel.agent.servers.kept import KeptServer
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp import jsonrpc
@@ -188,4 +189,7 @@ def test_of_orders_that_overlap_the_last_one_counts(orders: list[str]) -> None:
 
 
 def test_a_server_passes_nothing_on_unless_it_says_so() -> None:
-    assert Toy(Clock()).passage is None
+    found: list[Passage | None] = []
+    for era in Era:
+        Toy(Clock()).find_passage(era, found.append)
+    assert found == [None, None]

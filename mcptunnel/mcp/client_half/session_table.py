@@ -1,4 +1,4 @@
-"""The sessions of legacy clients at the hub: kept in memory, bounded, idle ones ended."""
+"""The sessions of legacy clients of one endpoint: kept in memory, bounded, idle ones ended."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -36,6 +36,10 @@ class McpSessions:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    def __contains__(self, session_id: str) -> bool:
+        """Whether there is a session of this id, whoever's it is."""
+        return session_id in self._sessions
 
     def new_id(self) -> str:
         """Return an id that cannot be guessed."""
