@@ -6,6 +6,7 @@ import pytest
 
 from mcptunnel.agent.servers.interfaces import Passage
 from mcptunnel.mcp.announcement import ServerState
+from mcptunnel.mcp.service import Asker
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
 from mcptunnel.wire.constants import ErrorCode
@@ -168,10 +169,15 @@ def test_a_get_without_a_session_is_not_offered(stage: Stage) -> None:
 
 
 def test_the_server_hears_who_asks_and_in_which_era(stage: Stage) -> None:
+    """Each session of a legacy client is somebody for himself."""
     stage.modern("server/discover")
-    session_of(stage)
-    told = [(asker.principal, asker.client, asker.era) for asker in stage.server.askers]
-    assert told == [("local|ken", "key:1", Era.MODERN), ("local|ken", "key:1", Era.LEGACY)]
+    session = session_of(stage)
+    stage.in_session(session, {"id": 1, "method": "tools/list"})
+    assert stage.server.askers == [
+        Asker("local|ken", "key:1", Era.MODERN),
+        Asker("local|ken", "key:1", Era.LEGACY),
+        Asker("local|ken", f"key:1 {session}", Era.LEGACY),
+    ]
 
 
 @pytest.mark.parametrize(
