@@ -1,6 +1,7 @@
 """Client driver: the Python SDK 1.x. Run by the interpreter of its own environment."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio  # type: ignore[import-not-found, unused-ignore]  # only in the SDK's environment
@@ -8,6 +9,9 @@ import httpx  # type: ignore[import-not-found, unused-ignore]  # the same
 import mcp  # type: ignore[import-not-found, unused-ignore]  # the same
 import scenario  # type: ignore[import-not-found, unused-ignore]  # beside this script
 from mcp import types  # type: ignore[import-not-found, unused-ignore]  # as above
+from mcp.client.sse import (  # type: ignore[import-not-found, unused-ignore]  # the same
+    sse_client,
+)
 from mcp.client.streamable_http import (  # type: ignore[import-not-found, unused-ignore]  # the same
     streamable_http_client,
 )
@@ -60,13 +64,26 @@ def _plain(model: Any) -> dict[str, Any]:
     return dumped
 
 
+@asynccontextmanager
+async def connected(url: str, headers: dict[str, str]) -> AsyncIterator[tuple[Any, Any]]:
+    """Give the streams of a connection: over the transport of 2024-11-05 if the URL ends so."""
+    if url.endswith("/sse"):
+        async with sse_client(url, headers=headers) as (incoming, outgoing):
+            yield incoming, outgoing
+        return
+    async with (
+        httpx.AsyncClient(headers=headers, timeout=60) as http,
+        streamable_http_client(url, http_client=http) as (incoming, outgoing, _),
+    ):
+        yield incoming, outgoing
+
+
 async def main() -> None:
     """Connect, do the steps, disconnect."""
     asked = scenario.read_input()
     headers = {"Authorization": f"Bearer {asked['token']}"} if asked["token"] else {}
     async with (
-        httpx.AsyncClient(headers=headers, timeout=60) as http,
-        streamable_http_client(asked["url"], http_client=http) as (incoming, outgoing, _),
+        connected(asked["url"], headers) as (incoming, outgoing),
         mcp.ClientSession(incoming, outgoing) as session,
     ):
         welcome = await session.initialize()
