@@ -17,6 +17,10 @@ from mcptunnel.net.errors import ListenFailed
 WANTED_FILES = 1 << 18
 """One descriptor per agent and one per client; one process serves no more than this."""
 
+BACKLOG = 4096
+"""Connections that the system holds until we accept them, if it allows as many. Twisted asks for 50;
+then the agents that all come back after a restart, and clients beside them, are reset."""
+
 
 class ListeningService(Service):
     """Listens on an endpoint description (in the syntax of `strports`) while it runs.
@@ -78,6 +82,8 @@ class ListeningService(Service):
     def _listens(self, port: IListeningPort) -> None:
         self._port = port
         set_no_delay(port)
+        if "backlog" not in self._description:
+            raise_backlog(port)
         self._log.info("listening on {address}", address=address_text(port.getHost()))
 
 
@@ -105,6 +111,13 @@ def set_no_delay(port: IListeningPort) -> None:
         socket.AF_INET6,
     ):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def raise_backlog(port: IListeningPort) -> None:
+    """Let the system hold up to BACKLOG connections for a port that listens on a socket."""
+    listener = getattr(port, "socket", None)
+    if isinstance(listener, socket.socket):
+        listener.listen(BACKLOG)  # on a socket that listens it changes only this
 
 
 def raise_file_limit(wanted: int = WANTED_FILES) -> int:

@@ -31,6 +31,8 @@ def device_to_json(device: Device) -> Json:
         state = "resuming"
     elif device.is_connected:
         state = "connected"
+    elif device.tunnel is not None:
+        state = "stopping"  # it, or this relay: what runs may finish
     session = None if device.tunnel is None else device.tunnel.session
     round_trip_s = None if session is None else session.round_trip_s
     return {

@@ -6,6 +6,7 @@ end the session for everybody.
 """
 
 from collections.abc import Iterable
+from functools import cache
 from itertools import islice
 from typing import NoReturn
 
@@ -101,7 +102,10 @@ def _refuse(*_: object) -> NoReturn:
 
 
 class Decoder:
-    """Decodes messages. From one to the next it keeps nothing but a buffer to use again."""
+    """Decodes messages. From one to the next it keeps nothing but a buffer to use again.
+
+    It takes 45 KiB, so whoever has many peers uses `shared_decoder`.
+    """
 
     __slots__ = ("_max_message_bytes", "_read_bytes", "_unpacker")
 
@@ -143,6 +147,9 @@ class Decoder:
         except ValueError:
             text = "a message must be msgpack within the limits"
             raise self._refusal(ErrorCode.PROTOCOL_ERROR, text) from None
+        except BaseException:
+            self._renew()  # the next message may be of another peer
+            raise
         if len(message) > _KEPT_BUFFER_BYTES:
             self._renew()  # an idle session should not hold the memory of its largest message
         return frames
@@ -165,3 +172,9 @@ class Decoder:
     def _refusal(self, code: ErrorCode, text: str) -> RemoteProtocolError:
         self._renew()
         return RemoteProtocolError(code, text)
+
+
+@cache
+def shared_decoder(max_message_bytes: int) -> Decoder:
+    """Return the one decoder of a program for messages up to this size; for a single thread."""
+    return Decoder(max_message_bytes)

@@ -10,7 +10,7 @@ side we are: both sides go through the same states.
 from dataclasses import replace
 from enum import Enum
 
-from mcptunnel.wire.codec import Decoder, encode
+from mcptunnel.wire.codec import encode, shared_decoder
 from mcptunnel.wire.constants import PROTOCOL_VERSION, ErrorCode, Role
 from mcptunnel.wire.errors import LocalProtocolError, RemoteProtocolError
 from mcptunnel.wire.fields import fitted
@@ -71,7 +71,7 @@ class Greeting:
 
         Raises RemoteProtocolError for anything else; `refusal` with its code is to be sent.
         """
-        frame, *more = Decoder(self._settings.max_message_bytes).decode(message)
+        frame, *more = shared_decoder(self._settings.max_message_bytes).decode(message)
         if more:
             raise RemoteProtocolError(ErrorCode.PROTOCOL_ERROR, "a greeting travels alone")
         match frame:

@@ -12,7 +12,7 @@ from typing import Any
 from mcptunnel.model import RequestHead, ResponseHead
 from mcptunnel.wire import events
 from mcptunnel.wire.acks import Acks
-from mcptunnel.wire.codec import Decoder, encode
+from mcptunnel.wire.codec import encode, shared_decoder
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.errors import GoingAway, LocalProtocolError, RemoteProtocolError
 from mcptunnel.wire.exchanges import Exchanges
@@ -52,7 +52,7 @@ class Session:
         self._floods = Floods(now_s)
         self._peer_received_count = 0
         self._events: list[events.Event] = []
-        self._decoder = Decoder(settings.max_message_bytes)
+        self._decoder = shared_decoder(settings.max_message_bytes)
         self._scheduler = Scheduler(settings)
         self._heartbeat = Heartbeat(role, settings, now_s)
         self._acks = Acks()
@@ -114,9 +114,13 @@ class Session:
     def goodbye(self, code: ErrorCode, text: str = "", retry_after_s: float = 0.0) -> None:
         """Queue the last GOAWAY; there will be no resume. `lost` follows when it was sent.
 
-        Nothing waits for an ACK any more, and the GOAWAY does not wait for what was to be sent again.
+        Nothing waits for an ACK any more, and the GOAWAY does not wait for what was to be sent again, nor
+        for a queue that does not fit into its message: there may be no other.
         """
-        if self._replay.is_replaying:
+        if (
+            self._replay.is_replaying
+            or 2 * self._scheduler.control_bytes > self.settings.message_bytes
+        ):
             self._scheduler.clear()
         self.goaway(code, text, retry_after_s)
         self._replay.clear()

@@ -1,6 +1,7 @@
 """The command: `python -m tests.benchmarks [options] [phases]`. It asserts nothing about time.
 
-Only CPU time per call can be bounded, by `--most-cpu-ms`.
+Only CPU time per call can be bounded, by `--most-cpu-ms`. `python -m tests.benchmarks idle` is another
+one, with options of its own: links that only stay.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import meters, report
+from tests.benchmarks import idle, meters, report
 from tests.benchmarks.bounds import exceeded, parse_bounds
 from tests.benchmarks.load import LoadError
 from tests.benchmarks.phases import PHASES, QUICK, Case, Measurement, Scale, cases, median
@@ -30,7 +31,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         prog="python -m tests.benchmarks",
         description="Measure calls through relay and agent against direct calls, in the same run.",
     )
-    parser.add_argument("phases", nargs="*", metavar="phase", help=f"of {', '.join(PHASES)}; all")
+    parser.add_argument(
+        "phases",
+        nargs="*",
+        metavar="phase",
+        help=f"of {', '.join(PHASES)}; all (or idle, which see)",
+    )
     parser.add_argument("--quick", action="store_true", help="under 40 s, for a build machine")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--md", action="store_true", help="print Markdown")
@@ -136,6 +142,8 @@ def run_era(era: Era, options: argparse.Namespace) -> tuple[dict[str, Any], list
 
 def main(argv: Sequence[str]) -> int:
     """Measure as the arguments say; return the exit code."""
+    if argv[:1] == ["idle"]:
+        return idle.main(argv[1:])
     options = parse(argv)
     eras: Sequence[Era] = tuple(VERSIONS) if options.era == "both" else (options.era,)
     started_s = time.monotonic()

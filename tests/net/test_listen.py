@@ -3,6 +3,7 @@
 import errno
 import resource
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,38 @@ async def test_accepted_connections_have_no_nagle(running_reactor: Any) -> None:
     service.startService()
     port: Any = service._port
     assert port.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    await service.stopService()
+
+
+@in_reactor
+async def test_a_crowd_is_held_until_it_is_accepted(running_reactor: Any) -> None:
+    """While the reactor is busy; of more than 50, as Twisted asks for, some would be reset."""
+    service = ListeningService("tcp:0:interface=127.0.0.1", protocols(), running_reactor)
+    service.startService()
+    address: Any = service.address
+    crowd = [
+        socket.create_connection((address.host, address.port), timeout=0.5) for _ in range(120)
+    ]
+    for one in crowd:
+        one.close()
+    await service.stopService()
+
+
+@in_reactor
+async def test_a_backlog_that_is_asked_for_is_kept(running_reactor: Any) -> None:
+    on = "tcp:0:interface=127.0.0.1:backlog=1"
+    service = ListeningService(on, protocols(), running_reactor)
+    service.startService()
+    address: Any = service.address
+    with ExitStack() as stack:
+
+        def crowd() -> None:
+            for _ in range(9):
+                where = (address.host, address.port)
+                stack.enter_context(socket.create_connection(where, timeout=0.05))
+
+        with pytest.raises(TimeoutError):
+            crowd()
     await service.stopService()
 
 

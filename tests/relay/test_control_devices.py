@@ -12,6 +12,7 @@ from mcptunnel.relay.control import ControlSocket
 from mcptunnel.relay.control_devices import device_to_json
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
+from mcptunnel.wire.constants import ErrorCode
 from tests.relay.control_socket import Served, idle
 
 
@@ -65,3 +66,15 @@ async def test_the_socket_tells_of_all_devices(tmp_path: Path, running_reactor: 
         assert await served.refused("POST", "/api/v1/devices", {}) == 405
     finally:
         await served.service.stopService()
+
+
+def test_a_device_that_is_stopping() -> None:
+    """It takes nothing new, but it is still there."""
+    joined = Joined()
+    agent = joined.agent(name="laptop")
+    joined.wait_s(0.5)
+    assert agent.tunnel is not None
+    agent.tunnel.go_away(ErrorCode.NO_ERROR)
+    joined.wait_s(0.5)
+    (device,) = joined.devices.everyone()
+    assert device_to_json(device)["state"] == "stopping"

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
+from mcptunnel.wire import codec
 from mcptunnel.wire import frames as frame_module
-from mcptunnel.wire.codec import Decoder, data_prefix, data_size, encode
+from mcptunnel.wire.codec import Decoder, data_prefix, data_size, encode, shared_decoder
 from mcptunnel.wire.constants import (
     MAX_DATA_BYTES,
     MAX_HEADER_COUNT,
@@ -168,6 +169,28 @@ def test_an_empty_message_is_refused() -> None:
     """A message carries at least one frame."""
     with pytest.raises(RemoteProtocolError):
         Decoder().decode(b"")
+
+
+def test_a_decoder_goes_on_after_a_mistake_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was left of a message must not become a part of the next peer's."""
+
+    def mistake(_fields: object) -> None:
+        raise KeyError
+
+    shared, message = shared_decoder(1000), encode(Ping(1)) + encode(Ping(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(codec, "frame_of", mistake)
+        with pytest.raises(KeyError):
+            shared.decode(message)
+    assert shared.decode(encode(Ping(3))) == [Ping(3)]
+
+
+def test_peers_share_a_decoder_and_its_limit() -> None:
+    """One for each size: it takes more memory than all else that belongs to an idle link."""
+    assert shared_decoder(1000) is shared_decoder(1000)
+    assert shared_decoder(1000) is not shared_decoder(2000)
+    with pytest.raises(RemoteProtocolError):
+        shared_decoder(1000).decode(bytes(1001))
 
 
 def test_a_message_may_be_as_large_as_the_limit_and_no_larger() -> None:

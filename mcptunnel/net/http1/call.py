@@ -52,8 +52,31 @@ class CallOwner(Protocol):
     def withdraw(self, call: "Call") -> None: ...
 
 
+class _Nobody(ResponseReceiver):
+    """Takes the place of the receiver of a call that is over."""
+
+    def head_received(self, head: ResponseHead) -> None:
+        return
+
+    def data_received(self, data: bytes) -> None:
+        return
+
+    def ended(self) -> None:
+        return
+
+    def failed(self, reason: RequestFailed) -> None:
+        return
+
+
+_NOBODY = _Nobody()
+
+
 class Call:
-    """A request under way. After `ended` or `failed` all methods are no-ops."""
+    """A request under way. After `ended` or `failed` all methods are no-ops.
+
+    A call that is over lets go of its receiver, which mostly holds the call: what they keep is freed at
+    once, and not only when the garbage is looked for.
+    """
 
     _log = Logger()
 
@@ -102,9 +125,10 @@ class Call:
     def abort(self) -> None:
         """Drop the request: its connection is closed, which is how the server learns of it."""
         if not self.done:
-            self.done = True
-            if self._connection:
-                self._connection.close()
+            connection = self._connection
+            self.over()
+            if connection:
+                connection.close()
             else:
                 self._owner.withdraw(self)
 
@@ -115,8 +139,15 @@ class Call:
     def fail(self, text: str, *, may_have_run: bool) -> None:
         """End the call without a (whole) response; for the client only."""
         if not self.done:
-            self.done = True
+            receiver = self.receiver
+            self.over()
             try:
-                self.receiver.failed(RequestFailed(text, may_have_run))
+                receiver.failed(RequestFailed(text, may_have_run))
             except Exception:  # noqa: BLE001  it must not stop the connection
                 self._log.failure("The receiver of a response failed")
+
+    def over(self) -> None:
+        """Note the end; for the client only, who knows the receiver."""
+        self.done = True
+        self.receiver = _NOBODY
+        self.upload = self._connection = None

@@ -166,7 +166,7 @@ class Connection(Protocol):
 
     def _end(self, call: Call, end: End) -> None:
         """Let go of a finished call, and let the next one have the connection if that is sound."""
-        call.done = True
+        call.over()
         self._call = None
         if not end.reusable or not self._usable:
             self.close()

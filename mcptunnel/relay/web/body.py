@@ -80,7 +80,7 @@ class IncomingBody:
         if held:
             receiver.body_received(held)
         if self.is_complete:
-            receiver.body_ended()
+            self._end()
 
     def drop_rest(self, most_bytes: int) -> None:
         """Read what is still to come for nobody; abort the connection if it is too much."""
@@ -131,8 +131,13 @@ class IncomingBody:
     def ended(self) -> None:
         self.is_complete = True
         self.resume()  # only so do we hear that the client goes away
-        if self._receiver is not None:
-            self._receiver.body_ended()
+        self._end()
+
+    def _end(self) -> None:
+        """Tell the receiver and let it go: it knows the request, which knows us, and none would be freed."""
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.body_ended()
 
     def _begin(self) -> None:
         self._is_wanted = True

@@ -1,7 +1,11 @@
 """What the sender of a request can do with it: pause, resume, abort."""
 
+import gc
+import weakref
+
 import pytest
 
+from mcptunnel.net.http1 import Call, Client, Upload
 from tests.conftest import LoggedFailures
 from tests.net.http1 import Recorder, Server, Silence, in_reactor, turns, until
 from tests.net.http1.conftest import Connect, Serve
@@ -106,3 +110,43 @@ async def test_a_receiver_that_raises_when_told_of_a_failure(
     await until(lambda: server.visits and server.visits[0].lost)
     await until(lambda: not client._connections)
     assert len(logged_failures.take(ValueError)) == 1
+
+
+class Holder(Recorder):
+    """A receiver that holds its call, as most do."""
+
+    call: Call
+
+    def resumed(self) -> None:
+        """There is nothing more to write."""
+
+
+async def ended(server: Server, client: Client) -> "weakref.ref[Holder]":
+    """Make a call and see its end; return what is left of its receiver."""
+    got = Holder()
+    upload = Upload(2, got.resumed)
+    got.call = client.request("POST", "/", (), upload, got)
+    upload.write(b"ab")
+    upload.end()
+    await until(lambda: server.visits and server.visits[0].requests)
+    if server.answer is None:
+        server.visits[0].hang_up()
+    await until(lambda: got.outcome)
+    return weakref.ref(got)
+
+
+@pytest.mark.parametrize("answer", [HELLO, None])
+@in_reactor
+async def test_a_call_that_is_over_is_freed(
+    serve: Serve, connect: Connect, answer: bytes | None
+) -> None:
+    """With its receiver and its upload, well or badly ended, and not only by the garbage collector."""
+    server = serve(answer)
+    client = connect(server)
+    gc.disable()
+    try:
+        known = await ended(server, client)
+        await turns()
+        assert known() is None
+    finally:
+        gc.enable()

@@ -1,5 +1,8 @@
 """Bodies that are handed on as they come: at the pace of whoever takes them."""
 
+import gc
+import weakref
+
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -131,3 +134,17 @@ def test_an_answer_may_begin_before_the_body_ends(client: HttpClient, takers: li
     http.write(b"cd")
     http.finish()
     assert connection.answer.body == b"abcd"
+
+
+def test_a_request_is_freed_when_it_was_answered(client: HttpClient, takers: list[Taker]) -> None:
+    """At once, not when garbage is collected: a busy relay would hold those of minutes."""
+    connection = begin(client)
+    connection.send(bytes(SIZE))
+    known = weakref.ref(takers[0].http)
+    gc.disable()
+    try:
+        send_body(takers.pop().http, 200, b"{}")
+        assert connection.answer.status == 200
+        assert known() is None
+    finally:
+        gc.enable()
