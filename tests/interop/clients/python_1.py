@@ -1,6 +1,7 @@
 """Client driver: the Python SDK 1.x. Run by the interpreter of its own environment.
 
-With `proxy` in the input, an argv, that program is spoken to over stdio, in place of the URL.
+With `proxy` in the input, an argv, that program is spoken to over stdio, in place of the URL. A URL
+that ends in `/sse` is that of the transport of 2024-11-05.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,6 +13,9 @@ import httpx  # type: ignore[import-not-found, unused-ignore]  # the same
 import mcp  # type: ignore[import-not-found, unused-ignore]  # the same
 import scenario  # type: ignore[import-not-found, unused-ignore]  # beside this script
 from mcp import types  # type: ignore[import-not-found, unused-ignore]  # as above
+from mcp.client.sse import (  # type: ignore[import-not-found, unused-ignore]  # the same
+    sse_client,
+)
 from mcp.client.stdio import (  # type: ignore[import-not-found, unused-ignore]  # the same
     StdioServerParameters,
     stdio_client,
@@ -117,6 +121,10 @@ async def _streams(asked: dict[str, Any]) -> AsyncIterator[tuple[Any, Any]]:
             yield incoming, outgoing
         return
     headers = {"Authorization": f"Bearer {asked['token']}"} if asked["token"] else {}
+    if asked["url"].endswith("/sse"):
+        async with sse_client(asked["url"], headers=headers) as (incoming, outgoing):
+            yield incoming, outgoing
+        return
     async with (
         httpx.AsyncClient(headers=headers, timeout=60) as http,
         streamable_http_client(asked["url"], http_client=http) as (incoming, outgoing, _),

@@ -53,7 +53,8 @@ class HttpAnswer:
     def events(self) -> list[Any]:
         """The messages of an event stream."""
         assert self.headers["content-type"] == "text/event-stream"
-        return [json.loads(event.data) for event in sse.Parser(10**9).feed(self.body)]
+        found = sse.Parser(10**9).feed(self.body)
+        return [json.loads(event.data) for event in found if event.type == "message"]
 
 
 def read_answers(data: bytes) -> list[HttpAnswer]:
@@ -250,13 +251,17 @@ class HttpClient:
 
     def request(self, method: str, data: bytes = b"", **headers: str | None) -> Connection:
         """Send any request to `/mcp`, in the session if there is one."""
+        return self.at("/mcp", method, data, **headers)
+
+    def at(self, path: str, method: str, data: bytes = b"", **headers: str | None) -> Connection:
+        """Send any request to a path."""
         wanted: dict[str, str | None] = {**self.headers, "content-length": str(len(data))}
         if self.session is not None:
             wanted["mcp-session-id"] = self.session
         wanted |= {name.replace("_", "-"): value for name, value in headers.items()}
         connection = self.site.connection()
         present = {name: value for name, value in wanted.items() if value is not None}
-        connection.send(head_of(method, "/mcp", present) + data)
+        connection.send(head_of(method, path, present) + data)
         return connection
 
     def modern(

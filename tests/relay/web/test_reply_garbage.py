@@ -18,6 +18,7 @@ from mcptunnel.mcp.client_half.get_stream import GetStream
 from mcptunnel.mcp.client_half.initializing import Initializing
 from mcptunnel.mcp.client_half.legacy_call import LegacyCall
 from mcptunnel.mcp.client_half.session_endpoint import Visit
+from mcptunnel.mcp.client_half.sse_session import SseSession
 from mcptunnel.model import Outcome
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.relay.hub.restart import RestartOrder
@@ -30,8 +31,10 @@ from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.testing.joined import MemoryAgent
 from mcptunnel.testing.local_server import MemoryServer
 from tests.relay.web.site import Connection, HttpClient, MemorySite
+from tests.relay.web.test_mcp_sse import begun, post
 
 PARTS = (
+    SseSession,
     RelayRequest,
     IncomingBody,
     Reply,
@@ -144,6 +147,15 @@ def with_streams(scene: Scene) -> None:
     stream.hang_up()
 
 
+def with_an_old_client(scene: Scene) -> None:
+    """One that leaves with a call under way."""
+    stream, path = begun(scene.client)
+    for number, tool in enumerate(("files__now", "files__wait"), 2):
+        post(scene.client, path, "tools/call", {"name": tool}, number)
+    stream.hang_up()
+    scene.site.joined.wait_s(1)
+
+
 def refused(scene: Scene) -> None:
     scene.client.modern("no/such")
     scene.client.modern("tools/call", {"name": "no such"})
@@ -173,6 +185,7 @@ def living() -> Counter[str]:
         asking,
         as_batches,
         with_streams,
+        with_an_old_client,
         refused,
     ],
 )
