@@ -79,6 +79,7 @@ UNPAIRED_FOLDERS = (
     "docs",
     "fuzz",
     "interop",
+    "isolation",
     "packaging",
     "programs",
     "soak",

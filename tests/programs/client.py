@@ -108,7 +108,7 @@ class Client:
         self._timeout_s = timeout_s
         self._key = key
         self._version = version
-        self._session: str | None = None
+        self.session: str | None = None
         self._next_id = 0
 
     @property
@@ -128,9 +128,9 @@ class Client:
         )
         (arrived,) = answer.messages()
         assert arrived.message["result"]["protocolVersion"] == self._version
-        self._session = answer.headers["mcp-session-id"]
+        self.session = answer.headers["mcp-session-id"]
         answer.close()
-        assert self._session
+        assert self.session
         assert self.notify("notifications/initialized", {}) == 202
         return self
 
@@ -150,17 +150,26 @@ class Client:
         answer.close()
         return answer.status
 
-    def end(self) -> int:
-        """End our session; return the HTTP status."""
-        answer = self._send(None, self._headers("", {}), "DELETE")
-        answer.close()
-        return answer.status
-
     def _send(self, message: Json | None, headers: dict[str, str], method: str = "POST") -> Answer:
         body = None if message is None else json.dumps({"jsonrpc": "2.0", **message}).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
         connection.request(method, self._path, body, headers)
         return Answer(connection)
+
+    def use_key(self, key: str) -> None:
+        """Come with another key from now on."""
+        self._key = key
+
+    def delete(self) -> int:
+        """End the session; return the HTTP status."""
+        answer = self._send(None, self._headers("", {}), "DELETE")
+        answer.close()
+        return answer.status
+
+    def get(self) -> Answer:
+        """Open the event stream of the session; return when the head has come."""
+        headers = {**self._headers("", {}), "Accept": "text/event-stream"}
+        return self._send(None, headers, "GET")
 
     def _headers(self, method: str, params: Json) -> dict[str, str]:
         headers = {
@@ -170,10 +179,11 @@ class Client:
         }
         if self.is_modern:
             headers |= {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
-            if "name" in params:
-                headers["Mcp-Name"] = params["name"]
-        elif self._session is not None:
-            headers["Mcp-Session-Id"] = self._session
+            for member in ("name", "uri"):
+                if member in params:
+                    headers["Mcp-Name"] = params[member]
+        elif self.session is not None:
+            headers["Mcp-Session-Id"] = self.session
             if self._version != "2025-03-26":  # older than the header
                 headers["MCP-Protocol-Version"] = self._version
         return headers

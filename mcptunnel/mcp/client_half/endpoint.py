@@ -15,7 +15,7 @@ from mcptunnel.mcp.client_half.call import Call
 from mcptunnel.mcp.client_half.http import Http
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.kept import Kept
-from mcptunnel.mcp.client_half.listen_call import LISTEN, ListenCall
+from mcptunnel.mcp.client_half.listen_call import ListenCall
 from mcptunnel.mcp.client_half.live import Shared
 from mcptunnel.mcp.client_half.refusals import (
     Draining,
@@ -26,10 +26,12 @@ from mcptunnel.mcp.client_half.refusals import (
 )
 from mcptunnel.mcp.client_half.session import Sessions
 from mcptunnel.mcp.client_half.session_endpoint import SessionEndpoint, Visit
+from mcptunnel.mcp.client_half.sse_endpoint import SseEndpoint
 from mcptunnel.mcp.client_half.streams import Streams
 from mcptunnel.mcp.client_half.timers import Timers
 from mcptunnel.mcp.eras import Initialize, InSession, Modern, Refused, classify_post
 from mcptunnel.mcp.jsonrpc import INVALID_REQUEST, Batch, JsonRpcError, Message, Request
+from mcptunnel.mcp.listens import LISTEN
 from mcptunnel.mcp.service import Asker, Service
 from mcptunnel.mcp.versions import Era, era_of
 from mcptunnel.model import Headers, header
@@ -53,6 +55,7 @@ class Endpoint:
         self._streams = Streams()
         shared = Shared(sessions, timers, random, keep_alive, self._streams, Kept())
         self._sessions = SessionEndpoint(shared)
+        self._sse = SseEndpoint(shared, draining)
 
     def answer(
         self, client: Http, asker: Asker, service: Service, body: bytes, now_s: float
@@ -74,8 +77,27 @@ class Endpoint:
             text = f"{method[:40]} is not offered here; use POST"
             refuse(client, http.METHOD_NOT_ALLOWED, text, (("allow", allowed),))
 
+    def open_sse(
+        self, client: Http, asker: Asker, service: Service, post_path: str, now_s: float
+    ) -> None:
+        """Answer a client of 2024-11-05 that wants its stream (`sse_endpoint`)."""
+        self._sse.open(Visit(client, asker, service, now_s), post_path)
+
+    def post_sse(
+        self,
+        client: Http,
+        asker: Asker,
+        service: Service,
+        session_id: str | None,
+        body: bytes,
+        now_s: float,
+    ) -> None:
+        """Take what such a client posts to the path that it was told."""
+        self._sse.post(Visit(client, asker, service, now_s), session_id, body)
+
     def revoked(self, whose: Callable[[Asker], bool]) -> None:
         """End the streams and the sessions of some askers, who may come in no more."""
+        self._sse.close(whose)
         self._streams.end(whose)
         self._sessions.revoked(whose)
 
@@ -85,6 +107,7 @@ class Endpoint:
 
     def stop(self) -> None:
         """End all streams, and do nothing more of our own accord; sessions may be continued later."""
+        self._sse.close(lambda _asker: True)
         self.end_streams()
         self._sessions.stop()
 

@@ -18,8 +18,10 @@ MAX_KEPT_BYTES: Final = 8 * 1024
 _NAMELESS: Final = Raw(b'{"name":"unnamed","version":"0"}')
 
 
-def open_session(request: Request, *, session_id: str, asker: Asker) -> McpSession:
-    """Return the session that an `initialize` begins, if it is answered.
+def open_session(
+    request: Request, *, session_id: str, asker: Asker, only: str | None = None
+) -> McpSession:
+    """Return the session that an `initialize` begins, if it is answered; `only` in this version.
 
     What the client says about itself is taken only if it is an object of at most MAX_KEPT_BYTES;
     nothing depends on it. Raises JsonRpcError (INVALID_PARAMS) if the client names no version.
@@ -29,7 +31,7 @@ def open_session(request: Request, *, session_id: str, asker: Asker) -> McpSessi
         raise JsonRpcError(
             INVALID_PARAMS, "initialize needs protocolVersion, a string", None, request.id
         )
-    version = negotiate_legacy(requested)
+    version = only or negotiate_legacy(requested)
     capabilities = to_modern_client(_object(request.params.get("capabilities")), version)
     info = _object(request.params.get("clientInfo"))
     return McpSession(session_id, asker, version, capabilities, info)

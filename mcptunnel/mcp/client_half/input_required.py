@@ -10,10 +10,8 @@ import msgspec
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.input_required import METHODS
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError, Members
-
-MAY_ASK: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
-"""The methods whose answer may ask for input."""
 
 ELICIT: Final = "elicitation/create"
 SAMPLE: Final = "sampling/createMessage"
@@ -57,7 +55,7 @@ def read(method: str, result: Raw) -> InputRequired:
 
     Raises JsonRpcError (INTERNAL_ERROR) if the server breaks the rules.
     """
-    if method not in MAY_ASK:
+    if method not in METHODS:
         raise _fault(f"{method} may not ask for input")
     known = jsonrpc.members(result)
     state, asked = known.get("requestState"), known.get("inputRequests")

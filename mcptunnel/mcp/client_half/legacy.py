@@ -11,7 +11,6 @@ from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.client_half.answer import Outlet
 from mcptunnel.mcp.client_half.http import BAD_REQUEST, UNAVAILABLE
 from mcptunnel.mcp.client_half.legacy_call import LegacyCall
-from mcptunnel.mcp.client_half.listen_call import LISTEN
 from mcptunnel.mcp.client_half.live import MAX_CALLS, Live
 from mcptunnel.mcp.client_half.translate import to_modern
 from mcptunnel.mcp.jsonrpc import (
@@ -25,6 +24,7 @@ from mcptunnel.mcp.jsonrpc import (
     RequestId,
     Response,
 )
+from mcptunnel.mcp.listens import LISTEN
 from mcptunnel.mcp.meta import LOG_LEVELS, LogLevel
 from mcptunnel.mcp.service import Running
 

@@ -12,6 +12,7 @@ from mcptunnel.mcp.client_half.kept import SMALL_BYTES
 from mcptunnel.mcp.client_half.live import Live
 from mcptunnel.mcp.client_half.translate import to_legacy_error, to_legacy_result
 from mcptunnel.mcp.eras import http_status
+from mcptunnel.mcp.input_required import METHODS
 from mcptunnel.mcp.jsonrpc import (
     INTERNAL_ERROR,
     JsonRpcError,
@@ -49,7 +50,7 @@ class LegacyCall(Call):
 
     def start(self, service: Service, request: Request, size_bytes: int) -> None:
         """Ask the service; `request` is the modern one, `size_bytes` what it holds in memory."""
-        if request.method in input_required.MAY_ASK and self._may_keep(size_bytes):
+        if request.method in METHODS and self._may_keep(size_bytes):
             self._request, self._service = request, service
         self.run(service.request(request, self))
 

@@ -6,9 +6,9 @@ import msgspec
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc
-from mcptunnel.mcp.client_half.listen_call import ACKNOWLEDGED, LISTEN
 from mcptunnel.mcp.client_half.session import McpSession
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
+from mcptunnel.mcp.listens import ACKNOWLEDGED, LISTEN
 from mcptunnel.mcp.meta import META, SUBSCRIPTION_ID, modern_meta
 from mcptunnel.mcp.service import Running, Service
 

@@ -10,11 +10,9 @@ from mcptunnel.mcp.client_half.call import Call
 from mcptunnel.mcp.client_half.http import OK
 from mcptunnel.mcp.client_half.streams import Streams
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Members, Notification, RequestId, Response
+from mcptunnel.mcp.listens import ACKNOWLEDGED
 from mcptunnel.mcp.meta import META, SUBSCRIPTION_ID
 from mcptunnel.mcp.service import Asker
-
-LISTEN: Final = "subscriptions/listen"
-ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 
 _NEVER: Final = frozenset({"notifications/progress", "notifications/message"})
 """What belongs to the request that asked for it, and to no subscription."""

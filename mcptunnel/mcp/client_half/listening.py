@@ -134,7 +134,17 @@ class Listening:
             if listen is not None:
                 listen.hold(holding)
 
+    @property
+    def has_stream(self) -> bool:
+        """Whether a GET stream is open."""
+        return self._stream is not None
+
     # Subscriptions.
+
+    def resume(self) -> None:
+        """Listen to what the session has subscribed to already."""
+        if self._current is None and self._next is None:
+            self._open()
 
     def subscribe(self, uri: str, caller: Caller) -> Subscribing | None:
         """Listen to a resource as well; the caller hears when that is so, or why it cannot be."""

@@ -87,6 +87,16 @@ class Live:
             self._listening = Listening(self)
         return self._listening
 
+    @property
+    def has_stream(self) -> bool:
+        """Whether its event stream is open."""
+        return self._listening is not None and self._listening.has_stream
+
+    def resume(self) -> None:
+        """Go on with a session that an earlier process may have begun."""
+        if self.session.subscriptions:
+            self.listening.resume()
+
     def new_id(self) -> str:
         """Return an id for a request of ours; none is used twice, not even after a restart."""
         if not self._prefix:

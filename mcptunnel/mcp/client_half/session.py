@@ -35,10 +35,12 @@ class McpSession:
 class Sessions(Protocol):
     """Where sessions are kept; it decides how many there may be, and for how long.
 
-    `when_ended` is called with the id of each session that ends, however that came.
+    `when_ended` is called with the id of each session that ends, however that came; `is_open` tells
+    whether a session is in use without any request: its event stream is open.
     """
 
     when_ended: Callable[[str], None]
+    is_open: Callable[[str], bool]
 
     def new_id(self) -> str:
         """Return an id that cannot be guessed (`new_session_id`)."""
@@ -54,6 +56,9 @@ class Sessions(Protocol):
 
     def end(self, session_id: str) -> None:
         """Forget a session, if there is one."""
+
+    def end_those(self, whose: Callable[[Asker], bool]) -> None:
+        """Forget all sessions of some askers."""
 
 
 def new_session_id(random_bytes: bytes) -> str:

@@ -41,6 +41,7 @@ class SessionEndpoint:
         self._shared = shared
         self._live: dict[str, Live] = {}
         shared.sessions.when_ended = self._session_ended
+        shared.sessions.is_open = self._is_open
 
     def initialize(self, visit: Visit, request: Request, answer: HttpAnswer) -> None:
         """Begin a session."""
@@ -101,9 +102,7 @@ class SessionEndpoint:
 
     def revoked(self, whose: Callable[[Asker], bool]) -> None:
         """End the sessions of some askers."""
-        for session_id, live in tuple(self._live.items()):
-            if whose(live.session.asker):
-                self._shared.sessions.end(session_id)
+        self._shared.sessions.end_those(whose)
 
     def stop(self) -> None:
         """Do nothing more of our own accord."""
@@ -124,8 +123,13 @@ class SessionEndpoint:
         live = self._live.get(session_id)
         if live is None:
             live = self._live[session_id] = Live(session, visit.service, self._shared)
+            live.resume()
         live.service = visit.service
         return live
+
+    def _is_open(self, session_id: str) -> bool:
+        live = self._live.get(session_id)
+        return live is not None and live.has_stream
 
     def _session_ended(self, session_id: str) -> None:
         live = self._live.pop(session_id, None)

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc, meta
-from mcptunnel.mcp.client_half.input_required import MAY_ASK
 from mcptunnel.mcp.client_half.session import McpSession
+from mcptunnel.mcp.input_required import METHODS
 from mcptunnel.mcp.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -61,7 +61,7 @@ def to_modern(request: Request, session: McpSession) -> Request:
             if not key.startswith(meta.CORE_PREFIX):
                 ours[key] = value
     params = jsonrpc.with_member(request.params, meta.META, ours)
-    if request.method in MAY_ASK:
+    if request.method in METHODS:
         for name in _NOT_THEIRS:
             params.pop(name, None)
     return Request(request.id, request.method, params)

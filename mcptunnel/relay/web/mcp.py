@@ -1,11 +1,13 @@
-"""`/mcp`: the hub over Streamable HTTP, for clients of both eras."""
+"""`/mcp`: the hub over Streamable HTTP, for clients of both eras; and over the transport of 2024-11-05."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+from urllib.parse import parse_qs
 
 from mcptunnel.mcp.client_half.endpoint import Endpoint
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.session import Sessions
+from mcptunnel.mcp.client_half.sse_endpoint import QUERY
 from mcptunnel.mcp.jsonrpc import Request
 from mcptunnel.mcp.service import Asker, Caller, Running
 from mcptunnel.net.timers import ReactorTimers
@@ -14,6 +16,8 @@ from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.web.reply import Reply
 from mcptunnel.relay.web.request import RelayRequest
+
+MESSAGES_PATH: Final = "/messages"
 
 
 class UserHub:
@@ -51,6 +55,18 @@ class McpEndpoint:
         asker = asker_of(access)
         service = UserHub(self._hub, access)
         self._endpoint.answer(Reply(http), asker, service, body, self._now_s())
+
+    def open_sse(self, http: RelayRequest, access: Access, _body: bytes) -> None:
+        """Answer a request of a client of 2024-11-05 for its stream."""
+        asker, service = asker_of(access), UserHub(self._hub, access)
+        self._endpoint.open_sse(Reply(http), asker, service, MESSAGES_PATH, self._now_s())
+
+    def post_sse(self, http: RelayRequest, access: Access, body: bytes) -> None:
+        """Take what such a client posts."""
+        query = parse_qs(http.uri.partition(b"?")[2].decode("ascii", "replace"))
+        (session_id, *_) = query.get(QUERY, [None])
+        asker, service = asker_of(access), UserHub(self._hub, access)
+        self._endpoint.post_sse(Reply(http), asker, service, session_id, body, self._now_s())
 
     def revoked(self, key_id: str) -> None:
         """End what the holder of a key has open."""

@@ -244,6 +244,7 @@ class Passing(ExchangeReceiver):
             )
         elif self._lasting is not None:
             self._drop(ErrorCode.CANCEL, "going away")
+            self._write_small()
             self._http.write(self._lasting.last_word(self._beginning.request_id))
             self._finish()
             self._http.finish()

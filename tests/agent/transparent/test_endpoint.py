@@ -85,10 +85,7 @@ def test_a_listen_stays_open_until_the_agent_stops(stage: Stage) -> None:
     told = stage.modern(
         "subscriptions/listen", {"notifications": {"toolsListChanged": True}}, request_id="mine"
     )
-    (listen,) = stage.server.calls
-    listen.notify(
-        "notifications/subscriptions/acknowledged", {"notifications": {"toolsListChanged": True}}
-    )
+    (listen,) = stage.server.listens
     listen.notify("notifications/tools/list_changed", {})
     stage.relay.settle()
     stage.stop()
@@ -154,10 +151,7 @@ def test_a_get_is_the_sessions_stream(stage: Stage) -> None:
     session = session_of(stage)
     fields = (("mcp-session-id", session), ("accept", "text/event-stream"))
     told = stage.send("GET", b"", fields)
-    (listen,) = stage.server.calls
-    listen.notify(
-        "notifications/subscriptions/acknowledged", {"notifications": {"toolsListChanged": True}}
-    )
+    (listen,) = stage.server.listens
     listen.notify("notifications/tools/list_changed", {})
     stage.relay.settle()
     assert (told.status, told.field("content-type")) == (200, "text/event-stream")

@@ -54,7 +54,7 @@ class Bench:
     def begun(self, asked: Request) -> tuple[WaitingCall, Running]:
         running = self.ask(asked)
         assert running is not None
-        return self.server.calls[-1], running
+        return [*self.server.calls, *self.server.listens][-1], running
 
 
 @pytest.fixture
@@ -110,6 +110,7 @@ def test_progress_is_left_out_while_the_caller_holds(bench: Bench) -> None:
 
 
 def test_a_listen_tells_each_change_once_later(bench: Bench) -> None:
+    bench.server.acknowledges = False
     call, running = bench.begun(LISTEN)
     running.hold(True)
     for _ in range(2):

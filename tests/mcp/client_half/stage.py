@@ -129,7 +129,9 @@ class FakeHttp:
     @property
     def events(self) -> list[Any]:
         assert self.is_stream
-        return [json.loads(event.data) for event in sse.Parser(10**9).feed(self.body)]
+        """The messages of the stream."""
+        found = sse.Parser(10**9).feed(self.body)
+        return [json.loads(event.data) for event in found if event.type == "message"]
 
     @property
     def comments(self) -> int:
@@ -236,6 +238,7 @@ class MemorySessions:
 
     def __init__(self) -> None:
         self.when_ended: Callable[[str], None] = lambda _session_id: None
+        self.is_open: Callable[[str], bool] = lambda _session_id: False
         self.all: dict[str, McpSession] = {}
         self._numbers = 0
 
@@ -257,6 +260,11 @@ class MemorySessions:
     def end(self, session_id: str) -> None:
         if self.all.pop(session_id, None) is not None:
             self.when_ended(session_id)
+
+    def end_those(self, whose: Callable[[Asker], bool]) -> None:
+        for session in tuple(self.all.values()):
+            if whose(session.asker):
+                self.end(session.id)
 
 
 class Stage:
@@ -303,6 +311,28 @@ class Stage:
         http = FakeHttp(method, fields)
         service = FakeService(self, asker)
         self.endpoint.answer(http, asker, service, body, self.timers.now_s)
+        return http
+
+    def sse(self, asker: Asker = ALICE, method: str = "GET", accept: str = BOTH) -> FakeHttp:
+        """Open the stream of a client of 2024-11-05."""
+        http = FakeHttp(method, (("accept", accept),))
+        service = FakeService(self, asker)
+        self.endpoint.open_sse(http, asker, service, "/messages", self.timers.now_s)
+        return http
+
+    def post_sse(
+        self,
+        session_id: str | None,
+        message: Any,
+        asker: Asker = ALICE,
+        method: str = "POST",
+        content_type: str = "application/json",
+    ) -> FakeHttp:
+        """Post a message of such a client; bytes are sent as they are."""
+        body = message if isinstance(message, bytes) else json.dumps(message).encode()
+        http = FakeHttp(method, (("content-type", content_type),))
+        service, now_s = FakeService(self, asker), self.timers.now_s
+        self.endpoint.post_sse(http, asker, service, session_id, body, now_s)
         return http
 
     def post(self, message: Any, asker: Asker = ALICE, **headers: str | None) -> FakeHttp:

@@ -302,3 +302,29 @@ def test_a_service_that_is_told_to_stop_before_it_has_begun(
     http = client.listen()
     assert http.is_over
     assert stage.take().cancelled == "nobody listens any more"
+
+
+def test_a_session_of_an_earlier_process_listens_again(client: LegacyClient, stage: Stage) -> None:
+    """With its first request, whatever that is; what comes waits for its stream."""
+    subscribed(client, "a:1")
+    now = Stage()
+    now.sessions.all.update(stage.sessions.all)
+    client.stage = now
+    client.request("ping")
+    asked = now.take()
+    assert asked.params["notifications"] == {**LISTS, "resourceSubscriptions": ["a:1"]}
+    asked.acknowledge(resourceSubscriptions=["a:1"])
+    updated(asked, "a:1")
+    client.request("ping")
+    http = client.listen()
+    assert not now.asked
+    assert [event["params"]["uri"] for event in http.events] == ["a:1"]
+
+
+def test_a_session_with_a_stream_is_in_use(client: LegacyClient, stage: Stage) -> None:
+    assert not stage.sessions.is_open(client.session)
+    http = client.listen()
+    assert stage.sessions.is_open(client.session)
+    http.hang_up()
+    assert not stage.sessions.is_open(client.session)
+    assert not stage.sessions.is_open("another")

@@ -193,7 +193,7 @@ class MemorySite:
             credentials=self.credentials,
             devices=self.joined.devices,
             draining=draining,
-            mcp=self.endpoint.answer,
+            hub=self.endpoint,
             server=self.transparent.answer,
             tunnel=self._upgrade,
         )

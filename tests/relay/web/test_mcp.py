@@ -109,7 +109,7 @@ def test_a_legacy_client(client: HttpClient, version: str) -> None:
     result = answer.json["result"]
     assert result["protocolVersion"] == version
     assert result["serverInfo"]["name"] == "mcptunnel"
-    assert result["capabilities"] == {"tools": {}}
+    assert result["capabilities"] == {"tools": {"listChanged": True}}
     assert client.session
     said = None if version == "2025-03-26" else version
     noted = client.legacy(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from mcptunnel.testing.local_server import MemoryServer
+from tests.relay.hub.servers import with_resources
 from tests.relay.web.site import HttpClient, MemorySite
 
 FORM = {"method": "elicitation/create", "params": {"mode": "form", "message": "Sure?"}}
@@ -130,12 +131,69 @@ def test_a_batch(client: HttpClient) -> None:
     assert {one["id"] for one in answer.json} == {1, 2}
 
 
-def test_resources_cannot_be_subscribed_to_at_a_hub_that_tells_of_none(client: HttpClient) -> None:
+@pytest.fixture
+def shelf(site: MemorySite, files: MemoryServer) -> MemoryServer:
+    """A server with a resource that can be listened to."""
+    assert files.status.name == "files"
+    shelf = with_resources("shelf", "file:///x")
+    site.joined.agent(shelf, name="tower")
+    return shelf
+
+
+def test_a_subscription_of_a_legacy_client(
+    client: HttpClient, site: MemorySite, shelf: MemoryServer
+) -> None:
+    """What the server tells of it comes on the GET stream, as 2025-11-25 knows it."""
     client.initialize()
+    client.legacy("resources/list")
+    unknown = client.legacy("resources/subscribe", {"uri": "other:///y"})
+    assert client.legacy("resources/subscribe", {"uri": "file:///x"}).answer.json["result"] == {}
+    stream = client.request("GET", accept="text/event-stream")
+    site.joined.wait_s(1)
+    assert shelf.listens[-1].wishes["resourceSubscriptions"] == ["file:///x", "other:///y"]
+    assert unknown.answer.json["result"] == {}
+    shelf.tell("notifications/resources/updated", uri="file:///x")
+    site.joined.settle()
+    (event,) = stream.answer.events
+    assert event == {
+        "jsonrpc": "2.0",
+        "method": "notifications/resources/updated",
+        "params": {"uri": "file:///x"},
+    }
+    client.legacy("resources/unsubscribe", {"uri": "file:///x"})
+    site.joined.wait_s(1)
+    assert shelf.listens[-1].wishes["resourceSubscriptions"] == ["other:///y"]
+
+
+def test_a_resource_of_nobody_cannot_be_subscribed_to(client: HttpClient) -> None:
+    client.initialize()
+    client.legacy("resources/list")
+    client.legacy("resources/templates/list")
     answer = client.legacy("resources/subscribe", {"uri": "file:///x"}).answer
-    assert answer.json["error"]["code"] == -32601
+    assert answer.json["error"]["code"] == -32602
+    assert "does not tell of changes of 'file:///x'" in answer.json["error"]["message"]
 
 
-def test_a_modern_listen_at_a_hub_that_tells_of_nothing(client: HttpClient) -> None:
-    answer = client.modern("subscriptions/listen", {"notifications": {}}).answer
-    assert (answer.status, answer.json["error"]["code"]) == (404, -32601)
+def test_a_modern_listen_bears_its_own_id(
+    client: HttpClient, site: MemorySite, shelf: MemoryServer
+) -> None:
+    """Once, whatever id the server's own listen has; and it ends with a result."""
+    client.modern("resources/list")
+    wishes = {"toolsListChanged": True, "resourceSubscriptions": ["file:///x"]}
+    listen = client.modern("subscriptions/listen", {"notifications": wishes}, request_id="mine")
+    site.joined.wait_s(1)
+    shelf.tell("notifications/resources/updated", uri="file:///x", _other=1)
+    site.joined.agent(MemoryServer("more", {"t": None}), name="third")
+    site.joined.wait_s(2)
+    site.endpoint.end_streams()
+    tagged = {"io.modelcontextprotocol/subscriptionId": "mine"}
+    acknowledged, updated, changed, ended = listen.answer.events
+    assert acknowledged["method"] == "notifications/subscriptions/acknowledged"
+    assert acknowledged["params"] == {"notifications": wishes, "_meta": tagged}
+    assert updated["params"] == {"uri": "file:///x", "_other": 1, "_meta": tagged}
+    assert changed["method"] == "notifications/tools/list_changed"
+    assert changed["params"] == {"_meta": tagged}
+    assert ended["result"] == {"resultType": "complete", "_meta": tagged}
+    assert listen.answer.is_complete
+    site.joined.wait_s(1)
+    assert shelf.listens[-1].cancelled
