@@ -94,7 +94,7 @@ class WaitingCall:
     @property
     def wishes(self) -> Any:
         """What a listen asks for, decoded."""
-        return jsonrpc.decode(self.request.params.get("notifications", b"{}"))
+        return jsonrpc.decode(self.request.params.get("notifications", Raw(b"{}")))
 
     def cancel(self, reason: str) -> None:
         """Give up on the caller's word (`agent.servers.interfaces.LocalCall`)."""
@@ -119,9 +119,10 @@ class MemoryServer:
 
     Calls of tools without a function wait in `calls`, and so do requests for lists while
     `holds_lists` is set. `changed` is called when the status has changed; `passage` is for
-    transparent requests of clients of its eras. With `tells` it can be listened to: `listens` are the open listens, which
-    `tell` tells of what they asked for, once they are acknowledged. `answers` has everything but tools, by method: see `offer_list`; `about` is
-    what `server/discover` tells beside the capabilities that follow from it.
+    transparent requests of clients of its eras. With `tells` it can be listened to: `listens` are the
+    open listens, which `tell` tells of what they asked for, once they are acknowledged. `answers` has
+    everything but tools, by method: see `offer_list`; `about` is what `server/discover` tells beside
+    the capabilities that follow from it.
     """
 
     def __init__(

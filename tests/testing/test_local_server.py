@@ -118,7 +118,7 @@ def test_it_is_a_local_server() -> None:
 def test_listens_wait_until_they_are_ended() -> None:
     server = MemoryServer("files", {"wait": None})
     listening, waiting = ask(server, "subscriptions/listen"), ask(server, "tools/call", name="wait")
-    assert len(listening.events) == 1
+    assert len(listening.events) == 1, "acknowledged"
     listening.events.clear()
     server.end_listens()
     assert result_of(listening) == {"resultType": "complete"}

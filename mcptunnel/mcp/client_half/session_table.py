@@ -1,4 +1,4 @@
-"""The sessions of legacy clients of an endpoint: kept in memory, a store told, bounded, idle ones ended."""
+"""The sessions of legacy clients of one endpoint: in memory and, if asked, in a store; bounded, idle ones ended."""
 
 import hashlib
 from collections import OrderedDict
