@@ -150,12 +150,6 @@ class Client:
         answer.close()
         return answer.status
 
-    def end(self) -> int:
-        """End our session; return the HTTP status."""
-        answer = self._send(None, self._headers("", {}), "DELETE")
-        answer.close()
-        return answer.status
-
     def _send(self, message: Json | None, headers: dict[str, str], method: str = "POST") -> Answer:
         body = None if message is None else json.dumps({"jsonrpc": "2.0", **message}).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
@@ -168,18 +162,14 @@ class Client:
 
     def delete(self) -> int:
         """End the session; return the HTTP status."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
-        connection.request("DELETE", "/mcp", headers=self._headers("", {}))
-        answer = Answer(connection)
+        answer = self._send(None, self._headers("", {}), "DELETE")
         answer.close()
         return answer.status
 
     def get(self) -> Answer:
         """Open the event stream of the session; return when the head has come."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
         headers = {**self._headers("", {}), "Accept": "text/event-stream"}
-        connection.request("GET", "/mcp", headers=headers)
-        return Answer(connection)
+        return self._send(None, headers, "GET")
 
     def _headers(self, method: str, params: Json) -> dict[str, str]:
         headers = {
