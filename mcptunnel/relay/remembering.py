@@ -21,9 +21,9 @@ class Remembering:
 
     _log = Logger()
 
-    def __init__(self, store: Store, now_s: Callable[[], float]) -> None:
+    def __init__(self, store: Store, epoch_s: Callable[[], float]) -> None:
         self._store = store
-        self._now_s = now_s
+        self._epoch_s = epoch_s
         self._writing: set[Deferred[None]] = set()
 
     def device_seen(self, device: Device, now_s: float) -> Deferred[DeviceRecord]:
@@ -48,7 +48,7 @@ class Remembering:
         self, principal: Principal, bound: Sequence[Row], forgotten: Collection[str]
     ) -> None:
         """Note the names of a user that were bound, and those that were forgotten."""
-        now_s = self._now_s()
+        now_s = self._epoch_s()
         self._own(
             self._store.write(
                 lambda connection: Names(connection).change(principal, bound, forgotten, now_s)

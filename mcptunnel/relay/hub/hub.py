@@ -69,8 +69,10 @@ class Hub:
         devices: Devices,
         *,
         names_changed: NamesChanged,
+        epoch_s: Callable[[], float],
     ) -> None:
         self._reactor = reactor
+        self._epoch_s = epoch_s
         self._devices = devices
         self._max_result_bytes = config.limits.max_result_bytes
         self.listing = Listing(
@@ -189,19 +191,19 @@ class Hub:
         return waiting
 
     def _answer_list(self, principal: Principal, caller: Caller) -> None:
-        tools = self.listing.tools(principal, self._reactor.seconds())
+        tools = self.listing.tools(principal, self._epoch_s())
         caller.result(list_result(tools, LIST_TTL_MS, self.server_info))
 
     def _call(self, access: Access, request: Request, caller: Caller) -> Running | None:
         name = jsonrpc.text(request.params.get("name"))
         if name is None:
             raise JsonRpcError(INVALID_PARAMS, "tools/call needs name, a string")
-        principal, now_s = access.principal, self._reactor.seconds()
+        principal = access.principal
         target = self.listing.resolve(principal, name)
         if target is not None:
             return self._call_tool(access, request, caller, target)
         if name == STATUS:
-            caller.result(status_result(self._devices.of(principal), now_s))
+            caller.result(status_result(self._devices.of(principal), self._epoch_s()))
             return None
         if name == RESTART:
             return self._restart(access, request, caller)

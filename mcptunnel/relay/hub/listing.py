@@ -112,14 +112,14 @@ class Listing:
         view = self._views.get(principal)
         return None if view is None else view.names.resolve(name)
 
-    def tools(self, principal: Principal, now_s: float) -> list[Raw]:
+    def tools(self, principal: Principal, epoch_s: float) -> list[Raw]:
         """Return the definitions of all tools: ours, then by device, server and tool name."""
         found = [tool.definition for tool in META_TOOLS]
         view = self._views.get(principal)
         if view is None:
             return found
         for device in self._devices.of(principal):
-            if device.is_connected or now_s < device.last_seen_s + self._offline_grace_s:
+            if device.is_connected or epoch_s < device.last_seen_s + self._offline_grace_s:
                 for _name, server in sorted(device.servers.items()):
                     shown = view.shown.get(server)
                     if shown is not None:

@@ -65,7 +65,7 @@ class Settling:
 
     def _is_becoming(self, device: Device) -> bool:
         now_s = self._reactor.seconds()
-        if device.connected_s is not None and now_s - device.connected_s > 2 * self._timeout_s:
+        if now_s - device.joined_s > 2 * self._timeout_s:
             # A server that starts, fails and starts again must not slow down every list.
             return any(
                 self._catalogue.is_fetching(device, server) for server in device.servers.values()
