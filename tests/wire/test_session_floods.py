@@ -48,6 +48,13 @@ def peer_ids(role: Role) -> Iterable[int]:
     return count(role.peer.first_stream_id + 2, 2)
 
 
+def _splinters(role: Role) -> Iterable[Frame]:
+    stream_id = role.peer.first_stream_id
+    yield Open(stream_id, REQUEST)
+    while True:
+        yield Data(stream_id, b"x")
+
+
 STORMS: dict[str, tuple[Callable[[Role], Iterable[Frame]], int]] = {
     "ping": (lambda _: map(Ping, count()), QUESTIONS.burst),
     "goaway": (lambda _: (Goaway(2**50, CANCEL) for _ in count()), QUESTIONS.burst),
@@ -72,6 +79,7 @@ STORMS: dict[str, tuple[Callable[[Role], Iterable[Frame]], int]] = {
         lambda role: (Window(role.first_stream_id, 2000) for _ in count()),
         IDLE_FRAMES.burst,
     ),
+    "splinters of data": (_splinters, IDLE_FRAMES.burst),
     "unknown": (lambda _: (Unknown(100, 5) for _ in count()), IDLE_FRAMES.burst),
     "pong": (lambda _: map(Pong, count()), IDLE_FRAMES.burst),
     "ack": (lambda _: (Ack(1) for _ in count()), IDLE_FRAMES.burst),
@@ -389,6 +397,44 @@ def test_small_bytes_with_credit_are_welcome() -> None:
         relay.consumed(stream_id, 4000)
         said(relay)
     assert relay.state is SessionState.OPEN
+
+
+def test_a_short_frame_of_each_stream_in_a_message_is_never_counted() -> None:
+    """Nor is DATA of 64 bytes: what a sender does that joins what waits."""
+    session = under_attack(Role.AGENT)
+    session.receive(message(Open(1, REQUEST), Open(3, REQUEST)), 0.0)
+    before = session._floods._idle._spent
+    for _ in range(3):
+        session.receive(message(*(Data(i, b"x" * 64) for i in (1, 3, 1))), 0.0)
+        session.receive(message(Data(1, b"x"), Data(3, b"x" * 63), Data(1, b"x" * 64)), 0.0)
+    assert session._floods._idle._spent == before
+    session.receive(message(Data(1, b"x"), Data(1, b"x" * 63)), 0.0)
+    assert session._floods._idle._spent == before + 1
+
+
+def test_the_data_of_a_message_full_of_splinters_comes_joined() -> None:
+    """All of a stream at once, where its first bytes came; the order within each stream stays."""
+    session = under_attack(Role.AGENT)
+    session.receive(
+        message(
+            Open(1, REQUEST),
+            *(Data(1, bytes([i])) for i in range(100)),
+            Open(3, REQUEST),
+            *(Data(i, b"%d" % i) for _ in range(100) for i in (3, 1)),
+            End(1),
+            Data(3, b"!"),
+            End(3),
+        ),
+        0.0,
+    )
+    assert session.take_events() == [
+        events.StreamOpened(1, REQUEST),
+        events.DataReceived(1, bytes(range(100)) + b"1" * 100),
+        events.StreamOpened(3, REQUEST),
+        events.DataReceived(3, b"3" * 100 + b"!"),
+        events.EndReceived(1),
+        events.EndReceived(3),
+    ]
 
 
 # Anything at all.
