@@ -5,6 +5,8 @@ One timer serves all streams.
 
 from typing import Any, Final, Protocol
 
+from twisted.logger import Logger
+
 INTERVAL_S: Final = 15.0
 """No stream that may have comments is quiet for longer."""
 
@@ -26,6 +28,8 @@ class QuietStream(Protocol):
 
 class KeepAlive:
     """Looks at all streams, and has those speak that were quiet for too long."""
+
+    _log = Logger()
 
     def __init__(self, reactor: Any, interval_s: float = INTERVAL_S) -> None:
         self._reactor = reactor
@@ -51,16 +55,28 @@ class KeepAlive:
 
     def _sweep(self) -> None:
         self._sweep_call = None
-        for stream, quiet_sweeps in self._quiet_sweeps.items():
-            self._quiet_sweeps[stream] = _look_at(stream, quiet_sweeps)
-        if self._quiet_sweeps:
+        for stream in list(
+            self._quiet_sweeps
+        ):  # whoever speaks may find that it is over, or others
+            self._look_at(stream)
+        if self._quiet_sweeps and self._sweep_call is None:  # who speaks may bring a new one
             self._sweep_call = self._reactor.callLater(self._sweep_s, self._sweep)
 
-
-def _look_at(stream: QuietStream, quiet_sweeps: int) -> int:
-    """Return how often in a row a stream was found quiet; one less than that right after a comment."""
-    if stream.was_heard:
-        stream.was_heard = False
-        return 0
-    quiet_sweeps += 1
-    return QUIET_SWEEPS - SWEEPS if stream.keep_alive(quiet_sweeps) else quiet_sweeps
+    def _look_at(self, stream: QuietStream) -> None:
+        """Count how often in a row a stream was found quiet; after a comment it begins one below."""
+        quiet_sweeps = self._quiet_sweeps.get(stream)
+        if quiet_sweeps is None:
+            return
+        if stream.was_heard:
+            stream.was_heard = False
+            self._quiet_sweeps[stream] = 0
+            return
+        quiet_sweeps += 1
+        try:
+            spoke = stream.keep_alive(quiet_sweeps)
+        except Exception:  # noqa: BLE001 - it must cost this stream its comments and nothing else
+            self._log.failure("cannot keep an event stream alive")
+            self.over(stream)
+            return
+        if stream in self._quiet_sweeps:
+            self._quiet_sweeps[stream] = QUIET_SWEEPS - SWEEPS if spoke else quiet_sweeps

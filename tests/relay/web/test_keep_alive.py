@@ -11,6 +11,7 @@ from mcptunnel.mcp import sse
 from mcptunnel.relay.web.keep_alive import INTERVAL_S, KeepAlive
 from mcptunnel.testing.joined import MemoryAgent
 from mcptunnel.testing.local_server import MemoryServer
+from tests.conftest import LoggedFailures
 from tests.relay.web.site import Connection, MemorySite
 from tests.relay.web.transparent_site import TransparentSite
 
@@ -44,6 +45,34 @@ def test_a_quiet_stream_speaks_every_interval() -> None:
     keep_alive.watch(stream)
     clock.pump([1.0] * 61)
     assert stream.comments_s == [15.0, 30.0, 45.0, 60.0]
+
+
+def test_a_stream_that_ends_or_fails_as_it_speaks_costs_no_other(
+    logged_failures: LoggedFailures,
+) -> None:
+    """One ends itself and another, a new one comes meanwhile, one fails: the rest go on."""
+    clock = Clock()
+    keep_alive = KeepAlive(clock)
+    first, gone, last, new = (Stream(clock) for _ in range(4))
+
+    class Ending(Stream):
+        def keep_alive(self, _quiet_sweeps: int) -> bool:
+            keep_alive.over(self)
+            keep_alive.over(gone)
+            keep_alive.watch(new)
+            return True
+
+    class Failing(Stream):
+        def keep_alive(self, _quiet_sweeps: int) -> bool:
+            raise ZeroDivisionError
+
+    for stream in (first, Ending(clock), Failing(clock), gone, last):
+        keep_alive.watch(stream)
+    clock.pump([1.0] * 46)
+    assert first.comments_s == last.comments_s == [15.0, 30.0, 45.0]
+    assert gone.comments_s == []
+    assert new.comments_s
+    assert len(logged_failures.take(ZeroDivisionError)) == 1
 
 
 @given(st.lists(st.floats(0.1, 40), min_size=1, max_size=10))
