@@ -29,8 +29,8 @@ DEAF = "the peer takes nothing that is sent to it"
 class LinkEnd:
     """One end of one link (`net.link.LinkReceiver`).
 
-    `is_paused` says whether the transport's buffer is full. If it stays so for `dead_after_s` the peer
-    does not read, whatever it sends.
+    `is_paused` says whether the transport's buffer is full. If it stays so for `dead_after_s`, and nothing
+    is acknowledged meanwhile, the peer does not read, whatever it sends.
     """
 
     _log = Logger()
@@ -167,7 +167,8 @@ class LinkEnd:
         self._watch = None
         if self.tunnel is None or not self.is_paused:
             return
-        left_s = self._paused_s + self._settings.dead_after_s - self._reactor.seconds()
+        moved_s = max(self._paused_s, self.tunnel.session.taken_s)  # a slow path moves, too
+        left_s = moved_s + self._settings.dead_after_s - self._reactor.seconds()
         if left_s > 0:
             self._watch = self._reactor.callLater(left_s, self._look)
         else:

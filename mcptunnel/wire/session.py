@@ -166,6 +166,11 @@ class Session:
         """
         return self._heartbeat.round_trip_s
 
+    @property
+    def taken_s(self) -> float:
+        """When the peer last acknowledged something new; -inf if it never did."""
+        return self._heartbeat.taken_s
+
     # Streams.
 
     def open(self, head: RequestHead) -> int:
