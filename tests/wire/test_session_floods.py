@@ -412,31 +412,6 @@ def test_a_short_frame_of_each_stream_in_a_message_is_never_counted() -> None:
     assert session._floods._idle._spent == before + 1
 
 
-def test_the_data_of_a_message_full_of_splinters_comes_joined() -> None:
-    """All of a stream at once, where its first bytes came; the order within each stream stays."""
-    session = under_attack(Role.AGENT)
-    session.receive(
-        message(
-            Open(1, REQUEST),
-            *(Data(1, bytes([i])) for i in range(100)),
-            Open(3, REQUEST),
-            *(Data(i, b"%d" % i) for _ in range(100) for i in (3, 1)),
-            End(1),
-            Data(3, b"!"),
-            End(3),
-        ),
-        0.0,
-    )
-    assert session.take_events() == [
-        events.StreamOpened(1, REQUEST),
-        events.DataReceived(1, bytes(range(100)) + b"1" * 100),
-        events.StreamOpened(3, REQUEST),
-        events.DataReceived(3, b"3" * 100 + b"!"),
-        events.EndReceived(1),
-        events.EndReceived(3),
-    ]
-
-
 # Anything at all.
 
 CODES = {
