@@ -67,9 +67,13 @@ class LinkEnd:
 
     def refuse(self, code: ErrorCode, text: str = "", retry_after_s: float = 0.0) -> None:
         """Tell the agent why it is not taken in, and close the link (relay)."""
+        self.goodbye(code, text, retry_after_s)
+        self._finish(LinkLost(clean=True, code=CLOSE_NORMAL, text=text))
+
+    def goodbye(self, code: ErrorCode, text: str, retry_after_s: float = 0.0) -> None:
+        """Tell the peer why there will be no session, and close the link; its loss follows."""
         self._send(self._greeting.refusal(code, text, retry_after_s))
         self.close(CLOSE_NORMAL, text)
-        self._finish(LinkLost(clean=True, code=CLOSE_NORMAL, text=text))
 
     # What the tunnel does.
 
