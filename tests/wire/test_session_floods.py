@@ -347,6 +347,7 @@ def test_a_peer_that_reads_slowly_is_not() -> None:
         agent.receive(sent, 0.0)
         relay.receive(message(Ack(agent.received_count)), now_s)
         assert relay.take_events() == []
+        assert relay.taken_s == now_s
 
 
 # What we do to the peer.
