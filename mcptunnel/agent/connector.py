@@ -17,7 +17,7 @@ from mcptunnel.errors import McpTunnelError
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused, printable
 from mcptunnel.net.exchange import Exchange
-from mcptunnel.net.link import CLOSE_NORMAL, Link, LinkLost, LinkReceiver
+from mcptunnel.net.link import Link, LinkLost, LinkReceiver
 from mcptunnel.net.link_end import CLOSE_PROTOCOL_ERROR, LinkEnd
 from mcptunnel.net.tunnel import ORDERLY_CLOSES, Tunnel
 from mcptunnel.wire.constants import ErrorCode, Role
@@ -224,7 +224,7 @@ class Connector:
         if old is not None:
             old.lose(LinkLost(clean=True, code=None, text="the relay did not resume the session"))
         if self._is_leaving:
-            end.close(CLOSE_NORMAL, "the agent is stopping")
+            end.goodbye(ErrorCode.SHUTDOWN, "the agent is stopping")  # or it is expected back
             return
         session = Session(Role.AGENT, self._settings, welcome.limits, self._reactor.seconds())
         self.tunnel = self._joined = tunnel = Tunnel(self._reactor, session, self)

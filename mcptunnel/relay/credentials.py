@@ -38,7 +38,10 @@ class KeyBook(Protocol):
 
 
 class Credentials:
-    """Answers whose a token is. An unknown, mistyped or revoked one is nobody's."""
+    """Answers whose a token is. An unknown, mistyped or revoked one is nobody's.
+
+    Of the times that `now_s` tells only differences matter.
+    """
 
     _log = Logger()
 

@@ -27,7 +27,11 @@ MAX_BORNE_NAMES: Final = 4096
 
 @dataclass(slots=True, eq=False)
 class Device:
-    """One installation of the agent. Its name is a label; `installation_id` is what it is."""
+    """One installation of the agent. Its name is a label; `installation_id` is what it is.
+
+    Times are seconds since the epoch, but for `joined_s`: when its tunnel was joined, by the clock that
+    cannot be set. Only differences to that one's `seconds` mean anything.
+    """
 
     principal: Principal
     installation_id: str
@@ -36,6 +40,7 @@ class Device:
     last_seen_s: float
     tunnel: Tunnel | None = None
     connected_s: float | None = None
+    joined_s: float = 0.0
     key_id: str = ""
     agent_version: str = ""
     announced: bool = False
@@ -152,7 +157,7 @@ class Devices:
         *,
         name: str,
         tunnel: Tunnel,
-        now_s: float,
+        epoch_s: float,
         key_id: str = "",
         agent_version: str = "",
     ) -> Device:
@@ -161,44 +166,44 @@ class Devices:
         device = devices.get(installation_id)
         if device is None:
             self._make_room(devices, MAX_DEVICES - 1)
-            device = Device(principal, installation_id, name, now_s, now_s)
+            device = Device(principal, installation_id, name, epoch_s, epoch_s)
             devices[installation_id] = device
         self._resuming.discard(device)
         replaced = device.tunnel
         if replaced is None:
             self.connected_count += 1
         device.name, device.tunnel = name, tunnel
-        device.connected_s = device.last_seen_s = now_s
+        device.connected_s = device.last_seen_s = epoch_s
         device.key_id, device.agent_version, device.announced = key_id, agent_version, False
         if replaced is not None:
             replaced.close(ErrorCode.REPLACED, "another process of this installation connected")
         self._changed(principal)
         return device
 
-    def suspended(self, device: Device, tunnel: Tunnel, now_s: float) -> bool:
+    def suspended(self, device: Device, tunnel: Tunnel, epoch_s: float) -> bool:
         """Note that a tunnel has no link now; return whether it is that of the device."""
         if device.tunnel is not tunnel:
             return False
         self._resuming.add(device)
-        device.last_seen_s = now_s
+        device.last_seen_s = epoch_s
         return True
 
     def resumed(self, device: Device) -> None:
         """Note that the tunnel of a device has a link again."""
         self._resuming.discard(device)
 
-    def going_away(self, device: Device, now_s: float) -> None:
+    def going_away(self, device: Device, epoch_s: float) -> None:
         """Note that the agent of a device takes nothing new."""
-        device.last_seen_s = now_s
+        device.last_seen_s = epoch_s
         self._changed(device.principal)
 
-    def disconnect(self, device: Device, tunnel: Tunnel, now_s: float) -> bool:
+    def disconnect(self, device: Device, tunnel: Tunnel, epoch_s: float) -> bool:
         """Note that a tunnel is gone; return whether the device is offline now."""
         if device.tunnel is not tunnel:
             return False
         device.tunnel = device.connected_s = None
         if device not in self._resuming:
-            device.last_seen_s = now_s
+            device.last_seen_s = epoch_s
         self._resuming.discard(device)
         self.connected_count -= 1
         self._changed(device.principal)

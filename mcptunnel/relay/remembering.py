@@ -23,9 +23,9 @@ class Remembering:
 
     _log = Logger()
 
-    def __init__(self, store: Store, now_s: Callable[[], float]) -> None:
+    def __init__(self, store: Store, epoch_s: Callable[[], float]) -> None:
         self._store = store
-        self._now_s = now_s
+        self._epoch_s = epoch_s
         self._writing: set[Deferred[None]] = set()
 
     def device_seen(self, device: Device, now_s: float) -> Deferred[DeviceRecord]:
@@ -54,7 +54,7 @@ class Remembering:
         forgotten: Collection[str],
     ) -> None:
         """Note the names of a user that were bound in a table of the hub's, and those forgotten."""
-        now_s = self._now_s()
+        now_s = self._epoch_s()
         self._own(
             self._store.write(
                 lambda connection: Names(connection).change(

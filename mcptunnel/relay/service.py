@@ -1,6 +1,8 @@
 """The relay: the public web site, the agents behind it, the store and the control socket."""
 
 import secrets
+import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.application.service import MultiService
@@ -44,11 +46,21 @@ FLUSH_S: Final = 0.5
 
 
 class RelayService(MultiService):
-    """Everything that one relay process is. `order` says how it is to stop."""
+    """Everything that one relay process is. `order` says how it is to stop.
+
+    `epoch_s` is the time of day, for what is stored and shown; all else goes by the reactor's clock.
+    """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, config: RelayConfig, order: StopOrder | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        config: RelayConfig,
+        order: StopOrder | None = None,
+        *,
+        epoch_s: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__()
         self._reactor = reactor
         self._order = order or StopOrder()
@@ -57,41 +69,43 @@ class RelayService(MultiService):
         self._path = config.state_dir / FILE_NAME
         self._store = Store(self._path, reactor)
         keys = StoredKeys(
-            self._store, random=secrets.token_bytes, now_s=reactor.seconds, revoked=self._revoked
+            self._store, random=secrets.token_bytes, epoch_s=epoch_s, revoked=self._revoked
         )
         self._credentials = Credentials(keys, reactor.seconds)
-        self._remembering = Remembering(self._store, reactor.seconds)
+        self._remembering = Remembering(self._store, epoch_s)
         self.devices = Devices(self._changed, self._remembering.device_forgotten)
-        self.hub = Hub(
-            reactor,
-            config,
-            self.devices,
-            names_changed=self._remembering.names_changed,
-            secret=lambda: relay_secret(config.secret, config.state_dir),
-        )
+        self._epoch_s = epoch_s
+        self.hub = self._make_hub(config)
         self._keep_alive = KeepAlive(ReactorTimers(reactor))
         self._mcp = self._hub_endpoint(config)
         self._settings = settings_of(config.tunnel)
         self.agents = Agents(
-            reactor, self._settings, self.devices, self._remembering.device_seen, self._draining
+            reactor,
+            self._settings,
+            self.devices,
+            self._remembering.device_seen,
+            self._draining,
+            epoch_s=epoch_s,
         )
         root = self._root(config)
         self._site = RelaySite(root, config.limits.max_request_bytes, reactor, self._draining)
         self.listening = ListeningService(config.listen, self._site, reactor)
         self.listening.setServiceParent(self)
-        control = ControlSocket(
-            config.state_dir / SOCKET_NAME,
-            keys,
-            reactor,
-            reactor,
-            status=self._status,
-            devices=self.devices.everyone,
+        self._control(config, keys).setServiceParent(self)
+
+    def _make_hub(self, config: RelayConfig) -> Hub:
+        return Hub(
+            self._reactor,
+            config,
+            self.devices,
+            names_changed=self._remembering.names_changed,
+            secret=lambda: relay_secret(config.secret, config.state_dir),
+            epoch_s=self._epoch_s,
         )
-        control.setServiceParent(self)
 
     def startService(self) -> None:
         """Open the store, then everything else. Raises `errors.McpTunnelError`."""
-        idle_s = self._reactor.seconds() - IDLE_S
+        idle_s = self._epoch_s() - IDLE_S
         with Database(self._path) as database:
             past = read_past(database, sessions_since_s=idle_s)
         self._store.start()
@@ -168,6 +182,16 @@ class RelayService(MultiService):
             hub=self._mcp,
             server=transparent.answer,
             tunnel=self._upgrade,
+        )
+
+    def _control(self, config: RelayConfig, keys: StoredKeys) -> ControlSocket:
+        return ControlSocket(
+            config.state_dir / SOCKET_NAME,
+            keys,
+            self._reactor,
+            self._reactor,
+            status=self._status,
+            devices=self.devices.everyone,
         )
 
     def _upgrade(self, request: RelayRequest, access: Access, _body: bytes) -> None:

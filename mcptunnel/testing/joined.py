@@ -254,7 +254,10 @@ class MemoryAgent:
 
 
 class Joined:
-    """The relay's half in memory; `agent` and `client` add to it."""
+    """The relay's half in memory; `agent` and `client` add to it.
+
+    The time of day is that of `clock`, and `epoch_step_s` by which somebody has set it.
+    """
 
     def __init__(
         self,
@@ -265,6 +268,7 @@ class Joined:
     ) -> None:
         self.clock = Clock()
         self.clock.advance(START_S)
+        self.epoch_step_s = 0.0
         self.config = RelayConfig(
             public_url="http://relay.test",
             state_dir=Path("unused"),
@@ -281,14 +285,24 @@ class Joined:
             self.devices,
             names_changed=self._names_changed,
             secret=lambda: b"the secret of a relay in memory.",
+            epoch_s=self.epoch_s,
         )
         self.remembered: list[tuple[Device, float]] = []
         self._settings = settings_of(self.config.tunnel)
         self.draining = Draining()
         self.agents = Agents(
-            self.clock, self._settings, self.devices, self._remember, self.draining
+            self.clock,
+            self._settings,
+            self.devices,
+            self._remember,
+            self.draining,
+            epoch_s=self.epoch_s,
         )
         self._numbers = count(1)
+
+    def epoch_s(self) -> float:
+        """Return the time of day."""
+        return self.clock.seconds() + self.epoch_step_s
 
     def _changed(self, principal: Principal) -> None:
         self.hub.changed(principal)

@@ -161,7 +161,6 @@ class Scheduler:
         "_most_control",
         "_settings",
         "_taken_bytes",
-        "is_overfull",
         "numbered_count",
     )
 
@@ -175,7 +174,6 @@ class Scheduler:
         self._most_control = (
             _CONTROL_FRAMES_BESIDE + _CONTROL_FRAMES_PER_STREAM * settings.max_streams
         )
-        self.is_overfull = False
         self.numbered_count = 0
 
     def put_link(self, frame: bytes) -> None:
@@ -188,8 +186,11 @@ class Scheduler:
     def put_control(self, frame: bytes) -> None:
         """Queue an encoded frame that keeps its order, before all bodies."""
         self._control.append(frame)
-        if len(self._control) > self._most_control:
-            self.is_overfull = True
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether too many control frames wait."""
+        return len(self._control) > self._most_control
 
     @property
     def control_bytes(self) -> int:
@@ -256,7 +257,6 @@ class Scheduler:
             queued = len(self._control)
             room = self._fill(parts, self._control, room)
             self.numbered_count += queued - len(self._control)
-            self.is_overfull = False
         changed: list[Outbox] = []
         if not self._control:
             if self._light:

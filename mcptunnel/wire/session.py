@@ -36,6 +36,9 @@ from mcptunnel.wire.replay import ReplayBuffer
 from mcptunnel.wire.scheduler import Scheduler
 from mcptunnel.wire.settings import Limits, Settings
 
+_MANY_EVENTS = 16
+"""With more from one message, DATA is joined: each event costs far more than its bytes."""
+
 
 class Session:
     """One side of a tunnel session, from the end of the first greeting on.
@@ -163,6 +166,11 @@ class Session:
         """
         return self._heartbeat.round_trip_s
 
+    @property
+    def taken_s(self) -> float:
+        """When the peer last acknowledged something new; -inf if it never did."""
+        return self._heartbeat.taken_s
+
     # Streams.
 
     def open(self, head: RequestHead) -> int:
@@ -238,6 +246,7 @@ class Session:
             return
         self._floods.now_s = now_s
         self._heartbeat.heard(now_s)
+        self._exchanges.short_data.clear()
         steps = self._steps
         numbered_count = 0
         try:
@@ -251,6 +260,8 @@ class Session:
         except RemoteProtocolError as error:
             self._break_off(error)
             raise
+        if len(self._events) > _MANY_EVENTS:
+            self._events = events.with_data_joined(self._events)
         if numbered_count:
             self._acks.received(numbered_count, len(message), now_s)
 

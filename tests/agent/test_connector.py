@@ -438,7 +438,8 @@ def test_who_leaves_resumes_and_begins_nothing_new(bench: Bench) -> None:
     assert bench.owner.events == ["connected as laptop", "disconnected"]
     assert bench.connector.tunnel is None
     bench.wait(1)
+    assert [notice.code for notice in bench.relay.notices] == [ErrorCode.SHUTDOWN]
     assert done(bench.running)
-    for tunnel in bench.relay.tunnels:
-        tunnel.lose(GONE)
+    assert not bench.relay.tunnels[-1].is_suspended  # the agent is not expected back
+    bench.relay.tunnels[0].lose(GONE)
     assert not bench.clock.getDelayedCalls()

@@ -38,24 +38,20 @@ class Plant:
 
     def answer(self, method: str, params: Any) -> Any:
         """Return a result; None for an unknown method."""
-        match method:
-            case "initialize":
-                return ABOUT
-            case "tools/list":
-                return {"tools": self.tools}
-            case "tools/call":
-                return self.grow()
-            case "resources/list":
-                return {"resources": [{"uri": uri, "name": uri} for uri in RESOURCES]}
-            case "resources/templates/list":
-                return {"resourceTemplates": []}
-            case "resources/subscribe":
-                self.subscribed.add(params["uri"])
-                return {}
-            case "resources/unsubscribe":
-                self.subscribed.discard(params["uri"])
-                return {}
-        return None
+        if method == "resources/subscribe":
+            self.subscribed.add(params["uri"])
+        elif method == "resources/unsubscribe":
+            self.subscribed.discard(params["uri"])
+        elif method == "tools/call":
+            return self.grow()
+        else:
+            return {
+                "initialize": ABOUT,
+                "tools/list": {"tools": self.tools},
+                "resources/list": {"resources": [{"uri": uri, "name": uri} for uri in RESOURCES]},
+                "resources/templates/list": {"resourceTemplates": []},
+            }.get(method)
+        return {}
 
     def grow(self) -> Any:
         """Make another tool, and change all resources."""

@@ -34,7 +34,7 @@ class Bench:
     ) -> Device:
         name = self.devices.grant_name(user, installation_id, wanted)
         return self.devices.connect(
-            user, installation_id, name=name, tunnel=self.tunnel(), now_s=10.0
+            user, installation_id, name=name, tunnel=self.tunnel(), epoch_s=10.0
         )
 
     def disconnect(self, device: Device) -> None:
@@ -189,7 +189,7 @@ def test_a_new_device_too_many_drives_out_the_one_that_was_away_the_longest() ->
         device = bench.connect(f"i{number}", f"d{number}")
         if number in (3, 5):
             assert device.tunnel is not None
-            bench.devices.disconnect(device, device.tunnel, now_s=30.0 - number)
+            bench.devices.disconnect(device, device.tunnel, epoch_s=30.0 - number)
     assert bench.devices.has_room(ALICE, "new")
     bench.connect("new")
     assert [device.installation_id for device in bench.forgotten] == ["i5"]

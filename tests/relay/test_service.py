@@ -176,6 +176,25 @@ async def test_a_device_that_makes_room_is_forgotten_for_good(
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_is_stored_has_the_time_of_day(
+    tmp_path: Path, free_port: int, running_reactor: Any
+) -> None:
+    """Whatever clock the reactor goes by: the next run has another."""
+    agent_key = issue(tmp_path, Scope.AGENT)
+    service = RelayService(running_reactor, config(tmp_path, free_port), epoch_s=lambda: 7.0)
+    service.startService()
+    try:
+        relay = Program(service, f"http://127.0.0.1:{free_port}", running_reactor)
+        await relay.connect(agent_key.text)
+    finally:
+        await service.stopService()
+    with Database(tmp_path / "state" / FILE_NAME) as database:
+        (device,) = database.read(lambda connection: DeviceTable(connection).list())
+        (key,) = database.read(lambda connection: Keys(connection).list())
+    assert (device.first_seen_s, device.last_seen_s, key.last_used_s) == (7.0, 7.0, 7.0)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_revoked_key_ends_its_link_and_its_calls_at_once(
     tmp_path: Path, free_port: int, running_reactor: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

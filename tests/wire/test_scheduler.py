@@ -213,6 +213,19 @@ def test_too_many_control_frames_are_noticed_until_they_leave() -> None:
     assert [*flags, scheduler.is_overfull] == [False, True, False]
 
 
+def test_too_many_are_too_many_until_few_enough_are_left() -> None:
+    """One message of many does not take the flag down; frames that are taken back do."""
+    scheduler = scheduler_of(max_streams=2)
+    for stream_id in (1, 3):
+        for _ in range(1024 + 2 * 8):
+            scheduler.put_control(encode(Reset(stream_id, ErrorCode.CANCEL, "x" * 200)))
+    scheduler.next_message()
+    flags = [scheduler.is_overfull]
+    scheduler.retract(1)
+    flags.append(scheduler.is_overfull)
+    assert flags == [True, False]
+
+
 def test_messages_of_bulk_data_are_full_but_not_over() -> None:
     """Bulk data fills messages up to their size and never over it."""
     scheduler = scheduler_of()

@@ -58,18 +58,28 @@ class KeepAlive:
 
     def _sweep(self) -> None:
         self._timer = None
-        for stream, quiet_sweeps in tuple(self._quiet_sweeps.items()):
-            quiet_sweeps = _look_at(stream, quiet_sweeps)  # noqa: PLW2901 - its new value
-            if stream in self._quiet_sweeps:
-                self._quiet_sweeps[stream] = quiet_sweeps
-        if self._quiet_sweeps and not self._is_stopped:
-            self._timer = self._timers.call_later(self._sweep_s, self._sweep)
+        try:
+            for stream in tuple(self._quiet_sweeps):
+                self._look_at(stream)
+        finally:
+            # Whoever speaks may have brought a new one.
+            if self._quiet_sweeps and self._timer is None and not self._is_stopped:
+                self._timer = self._timers.call_later(self._sweep_s, self._sweep)
 
-
-def _look_at(stream: QuietStream, quiet_sweeps: int) -> int:
-    """Return how often in a row a stream was found quiet; one less than that right after a comment."""
-    if stream.was_heard:
-        stream.was_heard = False
-        return 0
-    quiet_sweeps += 1
-    return QUIET_SWEEPS - SWEEPS if stream.keep_alive(quiet_sweeps) else quiet_sweeps
+    def _look_at(self, stream: QuietStream) -> None:
+        """Count how often in a row a stream was found quiet; after a comment it begins one below."""
+        quiet_sweeps = self._quiet_sweeps.get(stream)
+        if quiet_sweeps is None:
+            return
+        if stream.was_heard:
+            stream.was_heard = False
+            self._quiet_sweeps[stream] = 0
+            return
+        quiet_sweeps += 1
+        try:
+            spoke = stream.keep_alive(quiet_sweeps)
+        except Exception:
+            self.over(stream)  # it must not keep the others from theirs the next time
+            raise
+        if stream in self._quiet_sweeps:
+            self._quiet_sweeps[stream] = QUIET_SWEEPS - SWEEPS if spoke else quiet_sweeps

@@ -59,7 +59,7 @@ class Discovering:
     def _told(self, principal: Principal) -> str:
         parts = self._parts
         with_device = len(parts.devices.of(principal)) > 1
-        servers = parts.listings[Kind.TOOL].servers(principal, parts.reactor.seconds())
+        servers = parts.listings[Kind.TOOL].servers(principal, parts.epoch_s())
         return features.instructions(
             self._instructions,
             (

@@ -63,6 +63,7 @@ class Hub:
         *,
         names_changed: NamesChanged,
         secret: Callable[[], bytes],
+        epoch_s: Callable[[], float],
         random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._reactor = reactor
@@ -72,19 +73,18 @@ class Hub:
         self.tables = Tables(names_changed)
         self.listings = self._make_listings(config)
         self.catalogue = Catalogue(reactor, devices, self._fetching(config), changed=self.changed)
-        timeout_s = config.hub.server_timeout_s
-        self._settling = Settling(
-            reactor, devices, self.catalogue, self.listings, timeout_s=timeout_s
-        )
+        wait_s = config.hub.server_timeout_s
+        self._settling = Settling(reactor, devices, self.catalogue, self.listings, timeout_s=wait_s)
         self.parts = Parts(
             reactor,
+            epoch_s,
             devices,
             self.calls,
             self.catalogue,
             self.listings,
             self.tables,
             self._settling,
-            Seals(secret, random, reactor.seconds),
+            Seals(secret, random, epoch_s),
             self.server_info,
             config.limits.max_result_bytes,
         )

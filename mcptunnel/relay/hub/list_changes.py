@@ -46,12 +46,14 @@ class ListChanges:
         devices: Devices,
         listings: Mapping[Kind, Listing],
         *,
+        epoch_s: Callable[[], float],
         offline_grace_s: float,
         tell: Callable[[Principal, Kind], None],
     ) -> None:
         self._reactor = reactor
         self._devices = devices
         self._listings = listings
+        self._epoch_s = epoch_s
         self._offline_grace_s = offline_grace_s
         self._tell = tell
         self._users: dict[Principal, _User] = {}
@@ -100,11 +102,11 @@ class ListChanges:
         )
 
     def _look(self, principal: Principal, kind: Kind) -> _Seen:
-        now_s = self._reactor.seconds()
+        epoch_s = self._epoch_s()
         return tuple(
             definitions
             for one in ALIKE[CHANGED[kind]]
-            for definitions in self._listings[one].by_server(principal, now_s)
+            for definitions in self._listings[one].by_server(principal, epoch_s)
         )
 
     def _tell_now(self, principal: Principal, kind: Kind, watched: _Watched) -> None:
@@ -116,15 +118,15 @@ class ListChanges:
         """Look again when the next device that is away has been so for too long."""
         _call_off(user.away)
         user.away = None
-        now_s = self._reactor.seconds()
+        epoch_s = self._epoch_s()
         ends_s = [
             device.last_seen_s + self._offline_grace_s
             for device in self._devices.of(principal)
             if not device.is_connected
         ]
-        next_s = min((end_s for end_s in ends_s if end_s > now_s), default=None)
+        next_s = min((end_s for end_s in ends_s if end_s > epoch_s), default=None)
         if next_s is not None:
-            user.away = self._reactor.callLater(next_s - now_s, self._absent, principal, user)
+            user.away = self._reactor.callLater(next_s - epoch_s, self._absent, principal, user)
 
     def _absent(self, principal: Principal, user: _User) -> None:
         user.away = None

@@ -82,6 +82,7 @@ class Listening:
             parts.reactor,
             parts.devices,
             parts.listings,
+            epoch_s=parts.epoch_s,
             offline_grace_s=offline_grace_s,
             tell=self._tell_list_changed,
         )

@@ -100,25 +100,27 @@ class Listing:
             view.building = self._build(principal, view)
             self._go_on(principal, view)
 
-    def definitions(self, principal: Principal, now_s: float) -> list[Raw]:
+    def definitions(self, principal: Principal, epoch_s: float) -> list[Raw]:
         """Return all definitions, by device, server and name."""
-        of_servers = self.by_server(principal, now_s)
+        of_servers = self.by_server(principal, epoch_s)
         return [definition for definitions in of_servers for definition in definitions]
 
-    def by_server(self, principal: Principal, now_s: float) -> Iterator[tuple[Raw, ...]]:
+    def by_server(self, principal: Principal, epoch_s: float) -> Iterator[tuple[Raw, ...]]:
         """Return the definitions of each server that has any; the same object until they change."""
         view = self._views.get(principal)
         if view is None:
             return
-        for _device, server in self.servers(principal, now_s):
+        for _device, server in self.servers(principal, epoch_s):
             shown = view.shown.get(server)
             if shown is not None and shown.definitions:
                 yield shown.definitions
 
-    def servers(self, principal: Principal, now_s: float) -> Iterator[tuple[Device, RemoteServer]]:
+    def servers(
+        self, principal: Principal, epoch_s: float
+    ) -> Iterator[tuple[Device, RemoteServer]]:
         """Return the servers of which something is listed: not of devices that are away for long."""
         for device in self._devices.of(principal):
-            if device.is_connected or now_s < device.last_seen_s + self._offline_grace_s:
+            if device.is_connected or epoch_s < device.last_seen_s + self._offline_grace_s:
                 for _name, server in sorted(device.servers.items()):
                     yield device, server
 

@@ -43,8 +43,8 @@ class Lists:
 
     def _page(self, access: Access, start: int) -> Raw:
         parts, kind, principal = self._parts, self._kind, access.principal
-        now_s = parts.reactor.seconds()
-        definitions = parts.listings[kind].definitions(principal, now_s)
+        epoch_s = parts.epoch_s()
+        definitions = parts.listings[kind].definitions(principal, epoch_s)
         if kind is Kind.TOOL:
             definitions = [*(tool.definition for tool in META_TOOLS), *definitions]
         end = _end(definitions, start, PAGE_ITEMS[kind])
@@ -52,14 +52,14 @@ class Lists:
         return list_result(
             kind,
             definitions[start:end],
-            self._ttl_ms(access, now_s),
+            self._ttl_ms(access, epoch_s),
             parts.server_info,
             parts.seals.cursor(access, kind, end) if more else None,
         )
 
-    def _ttl_ms(self, access: Access, now_s: float) -> int:
+    def _ttl_ms(self, access: Access, epoch_s: float) -> int:
         """Return the shortest time that a server grants its list; 0 if there is none."""
-        servers = self._parts.listings[self._kind].servers(access.principal, now_s)
+        servers = self._parts.listings[self._kind].servers(access.principal, epoch_s)
         return min(
             (s.known[self._kind].ttl_ms for _device, s in servers if s.has(self._kind)), default=0
         )

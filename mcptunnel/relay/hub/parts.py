@@ -35,9 +35,10 @@ class Method(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of one hub. `server_info` says who we are."""
+    """The parts of one hub. `server_info` says who we are, `epoch_s` what time of day it is."""
 
     reactor: Any
+    epoch_s: Callable[[], float]
     devices: Devices
     calls: OpenCalls
     catalogue: Catalogue

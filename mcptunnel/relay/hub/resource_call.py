@@ -80,10 +80,10 @@ def owner(parts: Parts, principal: Principal, uri: str) -> Target:
     known = parts.tables.of(principal).uris.resolve(uri)
     if known is not None:
         return known
-    now_s = parts.reactor.seconds()
+    epoch_s = parts.epoch_s()
     having = [
         (device, server)
-        for device, server in parts.listings[Kind.RESOURCE].servers(principal, now_s)
+        for device, server in parts.listings[Kind.RESOURCE].servers(principal, epoch_s)
         if server.has(Kind.RESOURCE)
     ]
     fitting = _by_template(parts, principal, having, uri)

@@ -67,10 +67,10 @@ class Settling:
                     change.callback(None)
 
     def _is_becoming(self, device: Device, kind: Kind) -> bool:
-        servers, now_s = device.servers.values(), self._reactor.seconds()
+        servers = device.servers.values()
         if any(self._catalogue.is_asking(device, server, kind) for server in servers):
             return True
-        if device.connected_s is not None and now_s - device.connected_s > 2 * self._timeout_s:
+        if self._reactor.seconds() - device.joined_s > 2 * self._timeout_s:
             # A server that starts, fails and starts again must not slow down every list.
             return False
         return not device.announced or any(

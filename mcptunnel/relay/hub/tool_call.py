@@ -57,7 +57,7 @@ class ToolCalls:
             return self._call(access, request, caller, target)
         if name == STATUS:
             devices = self._parts.devices.of(principal)
-            caller.result(status_result(devices, self._parts.reactor.seconds()))
+            caller.result(status_result(devices, self._parts.epoch_s()))
             return None
         if name == RESTART:
             return self._restart(access, request, caller)
@@ -81,8 +81,8 @@ class ToolCalls:
         Apps that a server brings along (MCP Apps) know its tools by no other name. Nothing is bound
         by this: with a second such tool the name means none. Raises JsonRpcError (INVALID_PARAMS).
         """
-        now_s = self._parts.reactor.seconds()
-        servers = self._parts.listings[Kind.TOOL].servers(principal, now_s)
+        epoch_s = self._parts.epoch_s()
+        servers = self._parts.listings[Kind.TOOL].servers(principal, epoch_s)
         found = [
             Target(device.installation_id, server.info.name, name)
             for device, server in servers

@@ -46,7 +46,7 @@ class McpEndpoint:
         draining: Draining,
     ) -> None:
         self._hub = hub
-        self._now_s: Callable[[], float] = reactor.seconds
+        self._epoch_s = hub.parts.epoch_s  # sessions outlive the program
         timers = ReactorTimers(reactor)
         self._endpoint = Endpoint(sessions, timers, random, keep_alive, draining)
 
@@ -54,19 +54,19 @@ class McpEndpoint:
         """Answer a request of any method."""
         asker = asker_of(access)
         service = UserHub(self._hub, access)
-        self._endpoint.answer(Reply(http), asker, service, body, self._now_s())
+        self._endpoint.answer(Reply(http), asker, service, body, self._epoch_s())
 
     def open_sse(self, http: RelayRequest, access: Access, _body: bytes) -> None:
         """Answer a request of a client of 2024-11-05 for its stream."""
         asker, service = asker_of(access), UserHub(self._hub, access)
-        self._endpoint.open_sse(Reply(http), asker, service, MESSAGES_PATH, self._now_s())
+        self._endpoint.open_sse(Reply(http), asker, service, MESSAGES_PATH, self._epoch_s())
 
     def post_sse(self, http: RelayRequest, access: Access, body: bytes) -> None:
         """Take what such a client posts."""
         query = parse_qs(http.uri.partition(b"?")[2].decode("ascii", "replace"))
         (session_id, *_) = query.get(QUERY, [None])
         asker, service = asker_of(access), UserHub(self._hub, access)
-        self._endpoint.post_sse(Reply(http), asker, service, session_id, body, self._now_s())
+        self._endpoint.post_sse(Reply(http), asker, service, session_id, body, self._epoch_s())
 
     def revoked(self, key_id: str) -> None:
         """End what the holder of a key has open."""

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,3 +113,25 @@ def test_nothing_is_left_once_all_streams_are_over() -> None:
     keep_alive.watch(stream)
     assert timers.count == 0
     assert not stream.comments_s
+
+
+def test_a_stream_that_fails_as_it_speaks_costs_no_other() -> None:
+    """Its mistake is told to whoever runs the timer; it has no comments any more, the rest go on."""
+    timers = FakeTimers()
+    keep_alive = KeepAlive(timers)
+    first, last = Stream(timers), Stream(timers)
+
+    class Failing(Stream):
+        def keep_alive(self, quiet_sweeps: int) -> bool:
+            if quiet_sweeps >= QUIET_SWEEPS:
+                raise ZeroDivisionError
+            return False
+
+    for stream in (first, Failing(timers), last):
+        keep_alive.watch(stream)
+    with pytest.raises(ZeroDivisionError):
+        timers.pass_s(61)
+    timers.pass_s(61)
+    keep_alive.stop()
+    assert len(first.comments_s) > 3
+    assert len(last.comments_s) > 3

@@ -101,6 +101,7 @@ def test_however_often_a_list_changes_it_is_told_of_once_a_second() -> None:
         clock,
         devices,
         listings,
+        epoch_s=clock.seconds,
         offline_grace_s=1.0,
         tell=lambda _user, _kind: told_s.append(clock.seconds()),
     )
