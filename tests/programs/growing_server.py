@@ -1,4 +1,4 @@
-"""A legacy local server on a pipe whose tools grow: it says so when they have.
+"""A legacy local server on a pipe whose tools and resources change: it says so when they have.
 
 python -m tests.programs.growing_server
 """
@@ -7,10 +7,15 @@ import json
 import sys
 from typing import Any
 
+TOOL = {"name": "grow", "inputSchema": {"type": "object"}}
+RESOURCES = ("plant:leaf", "plant:root")
 ABOUT = {
     "protocolVersion": "2025-11-25",
     "serverInfo": {"name": "growing", "version": "1"},
-    "capabilities": {"tools": {"listChanged": True}},
+    "capabilities": {
+        "tools": {"listChanged": True},
+        "resources": {"subscribe": True, "listChanged": True},
+    },
 }
 
 
@@ -24,23 +29,51 @@ def say(**message: Any) -> None:
     sys.stdout.flush()
 
 
+class Plant:
+    """What there is, and who wants to hear of it."""
+
+    def __init__(self) -> None:
+        self.tools = [TOOL]
+        self.subscribed: set[str] = set()
+
+    def answer(self, method: str, params: Any) -> Any:
+        """Return a result; None for an unknown method."""
+        found: Any = None
+        match method:
+            case "initialize":
+                found = ABOUT
+            case "tools/list":
+                found = {"tools": self.tools}
+            case "tools/call":
+                found = self.grow()
+            case "resources/list":
+                found = {"resources": [{"uri": uri, "name": uri} for uri in RESOURCES]}
+            case "resources/templates/list":
+                found = {"resourceTemplates": []}
+            case "resources/subscribe" | "resources/unsubscribe":
+                self.subscribed ^= {params["uri"]}
+                found = {}
+        return found
+
+    def grow(self) -> Any:
+        """Make another tool, and change all resources."""
+        self.tools.append({**TOOL, "name": f"grown{len(self.tools)}"})
+        for uri in sorted(self.subscribed):
+            say(method="notifications/resources/updated", params={"uri": uri})
+        say(method="notifications/tools/list_changed")
+        return {"content": [{"type": "text", "text": "grown"}]}
+
+
 def main() -> None:
-    """Answer until the pipe is closed; a call of whatever tool makes another one."""
-    tools = [{"name": "grow", "inputSchema": {"type": "object"}}]
+    """Answer until the pipe is closed."""
+    plant = Plant()
     for line in sys.stdin:
         message = json.loads(line)
-        match message.get("method"):
-            case "initialize":
-                say(id=message["id"], result=ABOUT)
-            case "tools/list":
-                say(id=message["id"], result={"tools": tools})
-            case "tools/call":
-                tools.append({**tools[0], "name": f"grown{len(tools)}"})
-                say(method="notifications/tools/list_changed")
-                said = {"content": [{"type": "text", "text": "grown"}]}
-                say(id=message["id"], result=said)
-            case _ if "id" in message:
-                say(id=message["id"], error={"code": -32601, "message": "no such method"})
+        if "id" in message and "method" in message:
+            found = plant.answer(message["method"], message.get("params"))
+            error = {"code": -32601, "message": "no such method"}
+            said = {"error": error} if found is None else {"result": found}
+            say(id=message["id"], **said)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ MAX_USER_CHARS: Final = 1024 * 1024
 """URIs of all listens of one user, and their characters together."""
 
 PAUSE_S: Final = 0.1
-"""Servers are asked anew so much later at most, for all that changed till then."""
+"""Servers are asked anew no sooner after the last time, for all that changed till then."""
 
 _Place: TypeAlias = tuple[str, str]
 """(device_key, server)"""
@@ -57,6 +57,7 @@ class _User:
     uri_count: int = 0
     char_count: int = 0
     soon: IDelayedCall | None = None
+    refreshed_s: float = float("-inf")
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -192,11 +193,12 @@ class Listening:
 
     def _refresh_soon(self, principal: Principal, user: _User) -> None:
         if user.soon is None:
-            user.soon = self._reactor.callLater(PAUSE_S, self._refresh, principal, user)
+            wait_s = max(0.0, user.refreshed_s + PAUSE_S - self._reactor.seconds())
+            user.soon = self._reactor.callLater(wait_s, self._refresh, principal, user)
 
     def _refresh(self, principal: Principal, user: _User) -> None:
         """Listen to each server for what is wanted of it."""
-        user.soon = None
+        user.soon, user.refreshed_s = None, self._reactor.seconds()
         user.heard = self._find(principal, user)
         kinds, there = user.kinds, set()
         for device in self._parts.devices.of(principal):
