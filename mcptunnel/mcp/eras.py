@@ -108,6 +108,18 @@ def classify_post(headers: Headers, message: Message | Batch) -> Classified:
     return _unclaimed(routing, message, meta)
 
 
+_REMOVED: Final = frozenset(
+    {
+        "initialize",
+        "logging/setLevel",
+        "ping",
+        "resources/subscribe",
+        "resources/unsubscribe",
+    }
+)
+"""What modern clients cannot ask for any more (2026-07-28, changelog); whatever the server may think."""
+
+
 def _claimed(
     headers: Headers, message: Request | Notification, meta: RequestMeta, version: str
 ) -> Modern | Refused:
@@ -120,6 +132,11 @@ def _claimed(
         return _unsupported(version, message)
     if isinstance(message, Request) and meta.client_capabilities is None:
         return _incomplete(message, request_meta.CLIENT_CAPABILITIES)
+    if isinstance(message, Request) and message.method in _REMOVED:
+        error = JsonRpcError(
+            METHOD_NOT_FOUND, f"Method not found: {message.method}", None, message.id
+        )
+        return Refused(NOT_FOUND, error)
     return Modern(message, meta)
 
 
@@ -182,5 +199,7 @@ def http_status(error: JsonRpcError, era: Era) -> int:
 
     Errors that belong to the call, not to the message, travel with 200.
     """
+    if error.status is not None:
+        return error.status
     table = _MODERN_STATUS if era is Era.MODERN else _LEGACY_STATUS
     return table.get(error.code, OK)

@@ -23,8 +23,8 @@ CLIENT_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 CLIENT_INFO: Final = "io.modelcontextprotocol/clientInfo"
 LOG_LEVEL: Final = "io.modelcontextprotocol/logLevel"
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - it correlates, it opens nothing
-SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
 SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
+SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
 
 OUTCOME: Final = "mcptunnel/outcome"
 """Our own key: whether a failed call may have run, as `model.Outcome`."""

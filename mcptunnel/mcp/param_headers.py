@@ -7,9 +7,11 @@ value. A client writes these headers, a server holds them against the body.
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+import msgspec
 from msgspec import Raw
 
 from mcptunnel.errors import McpTunnelError
@@ -109,20 +111,74 @@ def _note(schema: dict[str, Any], path: tuple[str, ...], found: dict[str, Annota
     found[header] = Annotation(header, path, kind)
 
 
+class _Tool(msgspec.Struct, frozen=True):
+    name: str
+    schema: Raw = msgspec.field(name="inputSchema", default=Raw(b"{}"))
+
+
+class _Tools(msgspec.Struct, frozen=True):
+    tools: list[Raw]
+
+
+_tool = msgspec.json.Decoder(_Tool)
+_tools = msgspec.json.Decoder(_Tools)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A result of `tools/list` without the tools whose annotations break the rules.
+
+    `annotated` has the tools with annotations, `dropped` the names of those that were taken out.
+    """
+
+    result: Raw
+    annotated: Mapping[str, tuple[Annotation, ...]]
+    dropped: tuple[str, ...] = ()
+
+
+def read_list(result: Raw) -> Listed:
+    """Read a result of `tools/list`; one of which nothing is taken out stays byte for byte.
+
+    A list that cannot be read has no annotations: whoever gets it may judge it.
+    """
+    if ANNOTATION.encode() not in bytes(result):
+        return Listed(result, {})
+    found: dict[str, tuple[Annotation, ...]] = {}
+    kept, dropped = list[Raw](), list[str]()
+    try:
+        for encoded in _tools.decode(result).tools:
+            tool = _tool.decode(encoded)
+            try:
+                annotated = annotations(tool.schema)
+            except BadAnnotation:
+                dropped.append(tool.name)
+                continue
+            kept.append(encoded)
+            if annotated:
+                found[tool.name] = annotated
+        if dropped:
+            result = jsonrpc.raw(jsonrpc.with_member(jsonrpc.members(result), "tools", kept))
+    except (msgspec.MsgspecError, RecursionError):
+        return Listed(result, {})
+    return Listed(result, found, tuple(dropped))
+
+
 def header_fields(annotated: tuple[Annotation, ...], arguments: Raw | None) -> Headers:
     """Return the header fields that a client sends with these arguments of a tool.
 
-    An argument that is null or not there has none. Raises JsonRpcError (INVALID_PARAMS) for a value
-    that is not of the annotated type: no header can repeat it.
+    An argument that is null or not there has none, and neither has one that is not of the annotated
+    type: no header can repeat it, and the server will say what is wrong with it. Raises JsonRpcError
+    (INVALID_PARAMS) for arguments that cannot be read.
     """
     if not annotated:
         return ()
-    values = _decoded(arguments)
     fields = []
+    values = _decoded(arguments)
     for one in annotated:
-        value = _value(values, one)
-        if value is not None:
-            fields.append((one.header, encode_value(_text(value))))
+        with suppress(JsonRpcError):
+            value = _value(values, one)
+            if value is not None:
+                fields.append((one.header, encode_value(_text(value))))
     return tuple(fields)
 
 

@@ -10,6 +10,7 @@ from mcptunnel.auth.keys import KeyId
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
+from mcptunnel.mcp.client_half.session_table import IDLE_S, McpSessions
 from mcptunnel.model import Principal
 from mcptunnel.net.listen import ListeningService
 from mcptunnel.net.stopping import Drain, StopOrder
@@ -25,7 +26,6 @@ from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.kept_sessions import KeptSessions, restored
-from mcptunnel.relay.hub.sessions import IDLE_S, McpSessions
 from mcptunnel.relay.remembering import Remembering
 from mcptunnel.relay.secret import relay_secret
 from mcptunnel.relay.session_owners import SessionOwners

@@ -10,6 +10,7 @@ when the test says so. Programs are the real ones from the hub's requests to the
 only links, local servers and the store are made of memory.
 """
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import count
@@ -22,8 +23,7 @@ from twisted.internet.task import Clock
 
 import mcptunnel
 from mcptunnel.agent.control import Announcer
-from mcptunnel.agent.endpoint import RequestRoom
-from mcptunnel.agent.exchanges import accept
+from mcptunnel.agent.exchanges import Exchanges
 from mcptunnel.agent.servers.interfaces import LocalServer
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import HubConfig, LimitsConfig, RelayConfig
@@ -183,8 +183,8 @@ class MemoryAgent:
         self._reactor = reactor
         self._settings = settings
         self._hello = hello
-        self._room = RequestRoom()
         self.servers = servers
+        self.exchanges = Exchanges(reactor, servers, random=os.urandom)
         self.announcer = Announcer(lambda: [server.status for server in servers.values()])
         self.tunnel: Tunnel | None = None
         self.pair: MemoryPair | None = None
@@ -239,7 +239,7 @@ class MemoryAgent:
 
     def exchange_opened(self, exchange: Exchange) -> None:
         self.opened.append(exchange)
-        accept(exchange, self.servers, self._room)
+        self.exchanges.accept(exchange)
 
     def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
         self.notices.append(notice)

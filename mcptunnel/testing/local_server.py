@@ -5,12 +5,13 @@ from typing import Any, TypeAlias
 
 from msgspec import Raw
 
-from mcptunnel.agent.servers.interfaces import LocalCall, Passage
+from mcptunnel.agent.servers.interfaces import LocalCall, Passage, PassageFound
 from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import METHOD_NOT_FOUND, JsonRpcError, Notification, Request, Response
 from mcptunnel.mcp.listens import ACKNOWLEDGED, LISTEN
+from mcptunnel.mcp.service import NOBODY, Asker
 from mcptunnel.mcp.versions import LATEST_MODERN, Era
 from mcptunnel.model import Outcome
 
@@ -41,8 +42,9 @@ class WaitingCall:
     `cancelled` is the reason for which the caller gave up, None until then.
     """
 
-    def __init__(self, request: Request, receiver: CallReceiver) -> None:
+    def __init__(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> None:
         self.request = request
+        self.asker = asker
         self.cancelled: str | None = None
         self._is_acknowledged = False
         self._receiver: CallReceiver | None = receiver
@@ -92,7 +94,7 @@ class WaitingCall:
     @property
     def wishes(self) -> Any:
         """What a listen asks for, decoded."""
-        return jsonrpc.decode(self.request.params["notifications"])
+        return jsonrpc.decode(self.request.params.get("notifications", Raw(b"{}")))
 
     def cancel(self, reason: str) -> None:
         """Give up on the caller's word (`agent.servers.interfaces.LocalCall`)."""
@@ -117,9 +119,10 @@ class MemoryServer:
 
     Calls of tools without a function wait in `calls`, and so do requests for lists while
     `holds_lists` is set. `changed` is called when the status has changed; `passage` is for
-    transparent requests. With `tells` it can be listened to: `listens` are the open listens, which
-    `tell` tells of what they asked for, once they are acknowledged. `answers` has everything but tools, by method: see `offer_list`; `about` is
-    what `server/discover` tells beside the capabilities that follow from it.
+    transparent requests of clients of its eras. With `tells` it can be listened to: `listens` are the
+    open listens, which `tell` tells of what they asked for, once they are acknowledged. `answers` has
+    everything but tools, by method: see `offer_list`; `about` is what `server/discover` tells beside
+    the capabilities that follow from it.
     """
 
     def __init__(
@@ -163,6 +166,11 @@ class MemoryServer:
             self._restarts,
         )
 
+    def find_passage(self, era: Era, found: PassageFound) -> None:
+        """Tell `passage`, if it is for clients of the era."""
+        passage = self.passage
+        found(passage if passage is not None and era in passage.eras else None)
+
     def start(self) -> None:
         """Be ready."""
         self.become(ServerState.READY)
@@ -172,6 +180,11 @@ class MemoryServer:
         self.become(ServerState.STOPPED)
         for call in self.calls:
             call.fail(f"The server {self._name!r} was stopped.")
+
+    def end_listens(self) -> None:
+        """Answer the open listens."""
+        for listen in self.listens:
+            listen.answer({"resultType": "complete"})
 
     async def restart(self) -> None:
         """Stop, and be ready again."""
@@ -196,10 +209,10 @@ class MemoryServer:
         self._revision += 1
         self.changed()
 
-    def call(self, request: Request, receiver: CallReceiver) -> LocalCall:
+    def call(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> LocalCall:
         """Answer now if the answer is known, else let the call wait in `calls`."""
         self.requests.append(request)
-        call = WaitingCall(request, receiver)
+        call = WaitingCall(request, receiver, asker)
         if request.method == "tools/list" and not self.holds_lists:
             call.answer(self.page(request.params.get("cursor")))
         elif request.method == "tools/list":

@@ -50,8 +50,11 @@ class Plant:
                 found = {"resources": [{"uri": uri, "name": uri} for uri in RESOURCES]}
             case "resources/templates/list":
                 found = {"resourceTemplates": []}
-            case "resources/subscribe" | "resources/unsubscribe":
-                self.subscribed ^= {params["uri"]}
+            case "resources/subscribe":
+                self.subscribed.add(params["uri"])
+                found = {}
+            case "resources/unsubscribe":
+                self.subscribed.discard(params["uri"])
                 found = {}
         return found
 

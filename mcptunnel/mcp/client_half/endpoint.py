@@ -5,7 +5,6 @@ It decides what a request is, and speaks with the client; what the client wants 
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 from mcptunnel.mcp import headers as fields
 from mcptunnel.mcp import jsonrpc
@@ -37,15 +36,11 @@ from mcptunnel.mcp.service import Asker, Service
 from mcptunnel.mcp.versions import Era, era_of
 from mcptunnel.model import Headers, header
 
-ParamCheck: TypeAlias = Callable[[Headers, Request], JsonRpcError | None]
-"""Returns why the `Mcp-Param-*` headers of a `tools/call` do not agree with it, or None."""
-
 
 class Endpoint:
     """Answers HTTP requests that were let in: Host, Origin and token are checked before.
 
-    Comments keep its streams alive, with those of others that share `keep_alive`. `check_params` is
-    for the service of one server, whose tools may have annotated arguments (`mcp.param_headers`).
+    Comments keep its streams alive, with those of others that share `keep_alive`.
     """
 
     def __init__(
@@ -55,9 +50,7 @@ class Endpoint:
         random: Callable[[int], bytes],
         keep_alive: KeepAlive,
         draining: Draining,
-        check_params: ParamCheck | None = None,
     ) -> None:
-        self._check_params = check_params
         self._keep_alive, self._draining = keep_alive, draining
         self._streams = Streams()
         shared = Shared(sessions, timers, random, keep_alive, self._streams, Kept())
@@ -160,11 +153,6 @@ class Endpoint:
         if request.method == LISTEN:
             self._listen(visit, request, answer)
             return
-        if self._check_params is not None and request.method == "tools/call":
-            error = self._check_params(visit.client.headers, request)
-            if error is not None:
-                send_error(visit.client, http.BAD_REQUEST, error, request.id)
-                return
         call = Call(request.id, answer)
         call.run(visit.service.request(request, call))
 

@@ -1,6 +1,7 @@
 """One transparent exchange, seen from the relay: a client's request and a local server's response."""
 
 from typing import Final
+from urllib.parse import quote_from_bytes
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
@@ -43,11 +44,14 @@ _ALWAYS: Final = (
 )
 """Whatever a local server answers, no browser makes a page of it on the relay's origin."""
 
+_SAFE: Final = "!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+"""All that is visible in ASCII but `#`: a query is passed on as the client wrote it."""
+
 _OF_STREAMS: Final = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
 
 
 def request_head(http: RelayRequest, access: Access, server: str) -> RequestHead:
-    """Return the head of the exchange; path and query at the server are the agent's to say."""
+    """Return the head of the exchange; its path is the agent's to say, but for a query behind it."""
     fields = tuple(
         (name.decode("latin-1").lower(), value.decode("latin-1"))
         for name, values in http.requestHeaders.getAllRawHeaders()
@@ -56,12 +60,18 @@ def request_head(http: RelayRequest, access: Access, server: str) -> RequestHead
     return RequestHead(
         server,
         http.method.decode("latin-1"),
-        "",
+        _query(http.uri),
         with_length(request_headers(fields), http.body_in.length_bytes),
         str(access.principal),
         access.client,
         ExchangeKind.TRANSPARENT,
     )
+
+
+def _query(target: bytes) -> str:
+    """Return the query of a request's target with its question mark; what no target may hold is escaped."""
+    query = target.partition(b"?")[2]
+    return "?" + quote_from_bytes(query, _SAFE) if query else ""
 
 
 @implementer(IPushProducer)

@@ -28,7 +28,6 @@ from mcptunnel.wire.errors import GoingAway, LocalProtocolError, TooManyStreams
 METHODS: Final = (b"POST", b"GET", b"DELETE")
 RETRY_AFTER_S: Final = 5
 
-NOT_IMPLEMENTED: Final = 501
 HEAD_TOO_LARGE: Final = 431
 
 
@@ -66,14 +65,6 @@ class TransparentEndpoint:
             return
         except NotNow as error:
             _refuse(http, UNAVAILABLE, f"{error} The request was not delivered; try again.")
-            return
-        kind = device.servers[address.server].info.kind
-        if kind == "stdio":
-            _refuse(
-                http,
-                NOT_IMPLEMENTED,
-                f"The server {address.server!r} speaks on a pipe, not HTTP; reach it through /mcp.",
-            )
             return
         self._pass(http, access, device, address.server)
 

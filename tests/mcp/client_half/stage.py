@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mcptunnel.mcp import jsonrpc, sse
-from mcptunnel.mcp.client_half.endpoint import Endpoint, ParamCheck
+from mcptunnel.mcp.client_half.endpoint import Endpoint
 from mcptunnel.mcp.client_half.http import Watcher
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.session import McpSession
@@ -270,7 +270,7 @@ class MemorySessions:
 class Stage:
     """An endpoint with everything around it."""
 
-    def __init__(self, check_params: ParamCheck | None = None) -> None:
+    def __init__(self) -> None:
         self.timers = FakeTimers()
         self.sessions = MemorySessions()
         self.discovers = True
@@ -286,7 +286,6 @@ class Stage:
             self._random,
             self.keep_alive,
             self.draining,
-            check_params,
         )
 
     def stop(self) -> None:

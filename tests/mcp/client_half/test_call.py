@@ -1,11 +1,8 @@
 """Modern requests: status, stream, disconnect, slow clients."""
 
-from typing import Any
-
 import pytest
 
 from mcptunnel.mcp.client_half.keep_alive import INTERVAL_S, SWEEPS
-from mcptunnel.mcp.jsonrpc import HEADER_MISMATCH, JsonRpcError
 from tests.mcp.client_half.stage import Stage
 
 
@@ -128,20 +125,3 @@ def test_quick_calls_share_one_timer(stage: Stage) -> None:
     assert stage.timers.count == 1
     stage.timers.pass_s(INTERVAL_S / SWEEPS)
     assert stage.timers.count == 0
-
-
-def test_parameters_in_headers_are_checked_if_somebody_does() -> None:
-    """The check is for calls alone; its refusal is 400."""
-
-    def check(headers: Any, request: Any) -> JsonRpcError | None:
-        if ("mcp-param-a", "1") in headers:
-            return None
-        return JsonRpcError(HEADER_MISMATCH, f"{request.method}: The header mcp-param-a is missing")
-
-    stage = Stage(check)
-    refused = stage.modern("tools/call", {"name": "t"}, request_id=3)
-    assert (refused.status, refused.code, refused.json["id"]) == (400, -32020, 3)
-    stage.modern("tools/call", {"name": "t"}, mcp_param_a="1")
-    assert stage.take().request.method == "tools/call"
-    stage.modern("tools/list")
-    assert stage.take().request.method == "tools/list"

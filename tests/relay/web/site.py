@@ -13,10 +13,10 @@ from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import LimitsConfig, RelayConfig
 from mcptunnel.mcp import sse
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
+from mcptunnel.mcp.client_half.session_table import McpSessions
 from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.credentials import Credentials
-from mcptunnel.relay.hub.sessions import McpSessions
 from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite

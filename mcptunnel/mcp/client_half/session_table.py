@@ -1,4 +1,4 @@
-"""The sessions of legacy clients at the hub: kept in memory and in the store, bounded, idle ones ended."""
+"""The sessions of legacy clients of one endpoint: in memory and, if asked, in a store; bounded, idle ones ended."""
 
 import hashlib
 from collections import OrderedDict
@@ -57,6 +57,10 @@ class McpSessions:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    def __contains__(self, session_id: str) -> bool:
+        """Whether there is a session of this id, whoever's it is."""
+        return hash_of(session_id) in self._sessions
 
     def new_id(self) -> str:
         """Return an id that cannot be guessed."""

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.endpoint import RequestRoom
-from mcptunnel.agent.exchanges import accept
-from mcptunnel.agent.transparent import MAX_WHOLE_BYTES
+from mcptunnel.agent.exchanges import Exchanges
+from mcptunnel.agent.transparent.passing import MAX_WHOLE_BYTES
 from mcptunnel.model import ExchangeKind, Headers, Outcome, RequestHead
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.http1 import Upload
@@ -32,8 +31,9 @@ class AgentEnd:
 
     def __init__(self, clock: Clock, local: LocalHttp) -> None:
         self._clock = clock
-        self._server = MemoryServer("web")
-        self._server.passage = local.passage
+        server = MemoryServer("web")
+        server.passage = local.passage
+        self._exchanges = Exchanges(clock, {"web": server}, random=bytes)
 
     def link_made(self, end: LinkEnd) -> None:
         end.hello(Hello("installation-0001", "laptop", "1"))
@@ -43,7 +43,7 @@ class AgentEnd:
         Tunnel(self._clock, session, self).join(end)
 
     def exchange_opened(self, exchange: Exchange) -> None:
-        accept(exchange, {"web": self._server}, RequestRoom())
+        self._exchanges.accept(exchange)
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_: None

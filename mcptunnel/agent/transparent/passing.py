@@ -4,7 +4,7 @@ Whoever is slow slows down its own exchange and nothing else. Credit for the req
 relay when the server's connection took the bytes; the response is read only as fast as it leaves.
 """
 
-from mcptunnel.agent.servers.interfaces import LocalServer, Passage, UnderWay
+from mcptunnel.agent.servers.interfaces import Passage, UnderWay
 from mcptunnel.mcp.passthrough import body_length, request_headers, response_headers, with_length
 from mcptunnel.model import Headers, ResponseHead
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
@@ -17,18 +17,8 @@ MAX_WHOLE_BYTES = 64 * 1024
 connection can be used again, and no server waits for the rest of a small request."""
 
 
-def pass_on(exchange: Exchange, server: LocalServer) -> None:
-    """Connect an exchange with a server, or refuse it."""
-    passage = server.passage
-    if passage is None:
-        status = server.status
-        why = status.detail or f"is of the kind {status.kind!r}, which has no transparent endpoint"
-        exchange.reset(ErrorCode.REFUSED_STREAM, f"The server {status.name!r} {why}.")
-        return
-    try:
-        exchange.receiver = PassedRequest(exchange, passage, server.status.name)
-    except (ValueError, RequestError) as error:
-        exchange.reset(ErrorCode.REFUSED_STREAM, f"The request cannot be passed on: {error}.")
+MOST_HELD_BYTES = 16 * 1024
+"""What is held of it without credit for more: less than the smallest window."""
 
 
 class PassedRequest(ExchangeReceiver):
@@ -42,7 +32,7 @@ class PassedRequest(ExchangeReceiver):
     def __init__(self, exchange: Exchange, passage: Passage, server: str) -> None:
         self._exchange = exchange
         self._passage = passage
-        self._response = PassedResponse(exchange, server)
+        self._response = PassedResponse(exchange, server, passage)
         self._body = bytearray()
         self._held_bytes = 0
         self._call: UnderWay | None = None
@@ -59,8 +49,10 @@ class PassedRequest(ExchangeReceiver):
         self._held_bytes += len(data)
         if self._upload is None:
             self._body += data
-            if self._held_bytes > MAX_WHOLE_BYTES:
+            if len(self._body) > MAX_WHOLE_BYTES:
                 self._break("The body is longer than its head says")
+            elif self._held_bytes > MOST_HELD_BYTES:
+                self._took()  # or the rest could not come
             return
         try:
             self._upload.write(data)
@@ -90,13 +82,16 @@ class PassedRequest(ExchangeReceiver):
         self._abort()
 
     def _send(self, body: bytes | Upload) -> None:
-        request, client = self._exchange.request, self._passage.client
-        ours = self._passage.headers
+        request, passage = self._exchange.request, self._passage
+        ours = passage.headers
         names = {name for name, _ in ours}
         theirs: Headers = tuple(
             field for field in request_headers(request.headers) if field[0] not in names
         )
-        self._call = client.request(request.method, "", (*theirs, *ours), body, self._response)
+        query = request.path if passage.takes_query and request.path.startswith("?") else ""
+        self._call = passage.client.request(
+            request.method, query, (*theirs, *ours), body, self._response
+        )
         self._response.call = self._call
 
     def _took(self) -> None:
@@ -119,11 +114,12 @@ class PassedRequest(ExchangeReceiver):
 class PassedResponse:
     """The way back (`net.http1.ResponseReceiver`). `over` when it is complete or given up."""
 
-    __slots__ = ("_exchange", "_server", "call", "over")
+    __slots__ = ("_exchange", "_passage", "_server", "call", "over")
 
-    def __init__(self, exchange: Exchange, server: str) -> None:
+    def __init__(self, exchange: Exchange, server: str, passage: Passage) -> None:
         self._exchange = exchange
         self._server = server
+        self._passage = passage
         self.call: UnderWay | None = None
         self.over = False
 
@@ -149,6 +145,7 @@ class PassedResponse:
             self._give_up(ErrorCode.UNREACHABLE, f"gave no whole answer: {reason.text}")
         else:
             self._give_up(ErrorCode.REFUSED_STREAM, f"cannot be reached: {reason.text}")
+            self._passage.unreachable()
 
     def _give_up(self, code: ErrorCode, detail: str) -> None:
         self.over = True

@@ -5,8 +5,8 @@ from dataclasses import replace
 from msgspec import Raw
 
 from mcptunnel.mcp.client_half.session import McpSession
+from mcptunnel.mcp.client_half.session_table import IDLE_S, MAX_PER_USER, McpSessions
 from mcptunnel.mcp.service import Asker
-from mcptunnel.relay.hub.sessions import IDLE_S, MAX_PER_USER, McpSessions
 
 
 def access(user: str = "alice", key: str = "k1") -> Asker:
