@@ -38,20 +38,25 @@ class Plant:
 
     def answer(self, method: str, params: Any) -> Any:
         """Return a result; None for an unknown method."""
-        if method == "resources/subscribe":
-            self.subscribed.add(params["uri"])
-        elif method == "resources/unsubscribe":
-            self.subscribed.discard(params["uri"])
-        elif method == "tools/call":
-            return self.grow()
-        else:
-            return {
-                "initialize": ABOUT,
-                "tools/list": {"tools": self.tools},
-                "resources/list": {"resources": [{"uri": uri, "name": uri} for uri in RESOURCES]},
-                "resources/templates/list": {"resourceTemplates": []},
-            }.get(method)
-        return {}
+        found: Any = None
+        match method:
+            case "initialize":
+                found = ABOUT
+            case "tools/list":
+                found = {"tools": self.tools}
+            case "tools/call":
+                found = self.grow()
+            case "resources/list":
+                found = {"resources": [{"uri": uri, "name": uri} for uri in RESOURCES]}
+            case "resources/templates/list":
+                found = {"resourceTemplates": []}
+            case "resources/subscribe":
+                self.subscribed.add(params["uri"])
+                found = {}
+            case "resources/unsubscribe":
+                self.subscribed.discard(params["uri"])
+                found = {}
+        return found
 
     def grow(self) -> Any:
         """Make another tool, and change all resources."""

@@ -7,6 +7,7 @@ from tests.programs.growing_server import command
 from tests.programs.programs import DEMO_SERVER, Agent, Estate, Relay
 
 CHANGED = "notifications/tools/list_changed"
+UPDATED = "notifications/resources/updated"
 
 
 @pytest.fixture
@@ -83,3 +84,29 @@ def test_a_relay_that_stops_ends_listens_in_order(relay: Relay, agent: Agent) ->
     assert all("id" not in one.message for one in legacy)
     assert "draining" not in relay.program.log
     agent.program.wait_for("the relay is stopping")
+
+
+@pytest.mark.parametrize("version", [MODERN, LEGACY[-1]])
+def test_a_client_hears_that_a_resource_was_updated(
+    relay: Relay, agent: Agent, version: str
+) -> None:
+    """One that it subscribed to, and no other; also after the agent has started anew."""
+    client = Client(relay.port, relay.key("alice", "mcp"), version).connect()
+    listed = client.request("resources/list").result["resources"]
+    assert [one["uri"] for one in listed] == ["plant:leaf", "plant:root"]
+    if client.is_modern:
+        wishes = {"notifications": {"resourceSubscriptions": ["plant:root"]}}
+        _, stream = client.send("subscriptions/listen", wishes)
+        assert heard(stream)["params"]["notifications"] == wishes["notifications"]
+    else:
+        assert client.request("resources/subscribe", {"uri": "plant:root"}).result == {}
+        stream = client.get()
+
+    client.call("plant__grow")
+    assert until(stream, UPDATED)["params"]["uri"] == "plant:root"
+    agent.program.stop()
+    agent.spawn().wait_for("connected to")
+    assert until(stream, UPDATED)["params"]["uri"] == "plant:root"
+    client.call("plant__grow")
+    assert until(stream, UPDATED)["params"]["uri"] == "plant:root"
+    stream.close()
