@@ -30,6 +30,9 @@ class OpenCalls:
     def __len__(self) -> int:
         return len(self._calls) + len(self._listens)
 
+    def __contains__(self, key: int) -> bool:
+        return key in self._calls or key in self._listens
+
     def add(
         self,
         receiver: CallReceiver,

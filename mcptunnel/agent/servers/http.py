@@ -20,6 +20,7 @@ from mcptunnel.agent.servers.old_calls import OldCalls
 from mcptunnel.agent.servers.old_channel import OldChannel, root_of
 from mcptunnel.agent.servers.old_handshake import agree_old
 from mcptunnel.agent.servers.restarts import RestartPolicy
+from mcptunnel.agent.servers.tool_listing import ToolListing
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Request, Response
@@ -31,6 +32,7 @@ from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers, Outcome
 from mcptunnel.net.errors import printable
 from mcptunnel.net.http1 import Client
+from mcptunnel.net.timers import ReactorTimers
 
 HANDSHAKE_TIMEOUT_S: Final = 30.0
 JUST_NOW_S: Final = 1.0
@@ -252,11 +254,23 @@ class HttpServer(KeptServer):
         if ended.session_lost and key not in self._retried:
             self._retried.add(key)
             self._ask(key, ended.request)
+        elif ended.list_first and key not in self._retried:
+            self._retried.add(key)
+            self._ask_with_headers(key, ended.request)
         else:
             self._retried.discard(key)
             self._fail(key, ended.detail, ended.outcome)
         if doubtful or key in self._waiting:
             self._agree()
+
+    def _ask_with_headers(self, key: int, request: Request) -> None:
+        """Learn which headers the tools want, and make the call again if somebody waits for it."""
+
+        def listed(_annotated: object) -> None:
+            if key in self._open:
+                self._ask(key, request)
+
+        ToolListing(self, ReactorTimers(self._reactor), listed).begin()
 
     def _parked_count(self) -> int:
         return 0 if self._calls is None else self._calls.parked_count

@@ -237,10 +237,30 @@ class Calls:
             if message.id == own and asked is not None:
                 del self._asked[own]
                 asked.post.finish()
+                if asked.request is not None and self._wants_headers(message, asked.request):
+                    self._list_first(own, asked.request)
+                    return
                 message = self._learned(message, asked.request)
         elif own in self._asked and self._asked[own].request is None:
             self._again_s = LISTEN_AGAIN_S  # the listen is a good one
         self._take(message, own)
+
+    def _wants_headers(self, response: Response, request: Request) -> bool:
+        """Say whether the server refused a call for headers that nobody has told us of."""
+        if response.error is None or self.agreed.session is not None:
+            return False
+        if request.method != "tools/call":
+            return False
+        error = jsonrpc.error_of(response)
+        is_known = (jsonrpc.text(request.params.get("name")) or "") in self._annotated
+        return error is not None and error.code == jsonrpc.HEADER_MISMATCH and not is_known
+
+    def _list_first(self, own: int, request: Request) -> None:
+        key = self._conversation.lost(own)
+        if key is not None:
+            detail = "wants headers with the call that its list of tools does not tell"
+            ended = Ended(key, request, detail, Outcome.NOT_DELIVERED, list_first=True)
+            self._told.ended(ended)
 
     def _learned(self, response: Response, request: Request | None) -> Response:
         """Learn which headers a modern server wants, and leave out tools that cannot be called."""

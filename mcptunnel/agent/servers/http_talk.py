@@ -16,7 +16,8 @@ class Ended:
     """A call that will not be answered.
 
     `ask_again` if it must be found out afresh how to talk to the server; `session_lost` if it does
-    not know our session any more and so did not look at the call.
+    not know our session any more and so did not look at the call; `list_first` if it wants arguments
+    repeated in headers, and its tools have to be listed to know which.
     """
 
     key: int
@@ -25,6 +26,7 @@ class Ended:
     outcome: Outcome
     ask_again: bool = False
     session_lost: bool = False
+    list_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

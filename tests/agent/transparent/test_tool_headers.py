@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.transparent.tool_headers import FRESH_S, LISTING_S, MAX_PAGES, ToolHeaders
+from mcptunnel.agent.servers.tool_listing import LISTING_S, MAX_PAGES
+from mcptunnel.agent.transparent.tool_headers import FRESH_S, ToolHeaders
 from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import HEADER_MISMATCH, JsonRpcError
 from mcptunnel.net.timers import ReactorTimers
