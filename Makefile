@@ -45,9 +45,11 @@ isolation: $(VENV)/.has-test ## Let two hundred clients of fifty users work at o
 	@$(RUN) -m pytest tests/isolation -o faulthandler_timeout=240 $(ARGS)
 
 interop: $(VENV)/.has-test ## Run the tests with real clients and servers from PyPI and npm.
+	@$(RUN) -m tests.interop.environments
 	@$(RUN) -m pytest tests/interop $(ARGS)
 
 conformance: $(VENV)/.has-test ## Run the official conformance suite through the tunnel; needs npm.
+	@$(RUN) -m tests.interop.environments
 	@$(RUN) -m pytest tests/conformance $(ARGS)
 
 bench: $(VENV)/.has-test ## Measure relay and agent against a direct call.

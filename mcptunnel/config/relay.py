@@ -8,8 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from mcptunnel.config.errors import Complaint
 from mcptunnel.config.listen import parse_listen
 from mcptunnel.config.schema import Bounds, Option
+from mcptunnel.config.secret import Secret
 from mcptunnel.config.tunnel import KIB, MIB, TunnelConfig
 from mcptunnel.config.urls import complaints_about_plain, parse_origin
+from mcptunnel.config.values import parse_sealing_secret
 
 _LISTEN = "tcp:8787:interface=127.0.0.1"
 
@@ -102,6 +104,15 @@ class RelayConfig:
         Path,
         Option("The directory of the key store and the control socket.", default_text="`./state`"),
     ]
+    secret: Annotated[
+        Secret | None,
+        Option(
+            "Seals what clients bring back, such as cursors: at least 32 random characters.",
+            default_text="made once, and kept in `state_dir`",
+            parse=parse_sealing_secret,
+            example='"${RELAY_SECRET}"',
+        ),
+    ] = None
     insecure: Annotated[
         bool,
         Option("Allow a `public_url` with unencrypted http on another machine."),

@@ -168,7 +168,7 @@ class Agents:
         session = Session(Role.RELAY, self._settings, hello.limits, self._reactor.seconds())
         tunnel = Tunnel(self._reactor, session, owner)
         self._tunnels[tunnel] = owner
-        token = owner.token.renew(0)
+        token = owner.token.renew(0) if self._settings.resume_window_s else ""
         end.welcome(Welcome(owner.session_id, name, notice=notice, resume_token=token))
         tunnel.join(end)
         owner.device = device = self._devices.connect(

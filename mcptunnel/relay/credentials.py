@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mcptunnel.auth.keys import KeyId, matches, parse
-from mcptunnel.relay.access import Access
+from mcptunnel.relay.access import Access, client_of
 from mcptunnel.store.keys import StoredKey
 
 CACHE_S: Final = 5.0
@@ -65,7 +65,7 @@ class Credentials:
         record = stored.record
         if record.revoked_s is not None:
             return None
-        access = Access(record.principal, f"key:{record.id}", record.id, record.scope)
+        access = Access(record.principal, client_of(record.id), record.id, record.scope)
         self._cache[_digest(token)] = _Known(access, self.now_s() + CACHE_S)
         if len(self._cache) > CACHE_ENTRIES:
             self._cache.popitem(last=False)

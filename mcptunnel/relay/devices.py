@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mcptunnel.mcp.announcement import ServerStatus
-from mcptunnel.mcp.catalogue import Tool
 from mcptunnel.model import Principal
 from mcptunnel.net.pace import TokenBucket
 from mcptunnel.net.tunnel import Tunnel
+from mcptunnel.relay.remote_server import RemoteServer
 from mcptunnel.wire.constants import ErrorCode
 
 MAX_DEVICES: Final = 50
@@ -23,21 +23,6 @@ ANNOUNCEMENTS_PER_S: Final = 2.0
 
 MAX_BORNE_NAMES: Final = 4096
 """So many names of servers have a first bearer, for each user."""
-
-
-@dataclass(slots=True, eq=False)
-class RemoteServer:
-    """A server of a device; the same object for as long as every announcement names it.
-
-    `tools`, by name, are the last ones known, of `tools_bytes` together; `fresh` says that nothing
-    newer was announced since they were asked for. `note` tells people what is wrong with them.
-    """
-
-    info: ServerStatus
-    tools: tuple[Tool, ...] = ()
-    tools_bytes: int = 0
-    fresh: bool = False
-    note: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -229,7 +214,7 @@ class Devices:
             kept[name] = server = known.get(name) or RemoteServer(info)
             # Revisions count within one run of the agent, and so only within one connection.
             if not device.announced or server.info.revision != info.revision:
-                server.fresh = False
+                server.changed()
             server.info = info
         bearers = self._bearers.setdefault(device.principal, {})
         for name in servers:

@@ -9,9 +9,12 @@ from twisted.logger import Logger
 from mcptunnel.auth.keys import KeyId
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.errors import McpTunnelError
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
+from mcptunnel.mcp.client_half.session_table import IDLE_S, McpSessions
 from mcptunnel.model import Principal
 from mcptunnel.net.listen import ListeningService
 from mcptunnel.net.stopping import Drain, StopOrder
+from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.net.tunnel import settings_of
 from mcptunnel.net.upgrade import upgrade
 from mcptunnel.relay.access import Access
@@ -22,20 +25,19 @@ from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
-from mcptunnel.relay.hub.sessions import McpSessions
+from mcptunnel.relay.hub.kept_sessions import KeptSessions, restored
 from mcptunnel.relay.remembering import Remembering
+from mcptunnel.relay.secret import relay_secret
 from mcptunnel.relay.session_owners import SessionOwners
-from mcptunnel.relay.web.keep_alive import KeepAlive
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.root import Root
 from mcptunnel.relay.web.transparent import TransparentEndpoint
 from mcptunnel.relay.web.tree import make_root
 from mcptunnel.store.database import FILE_NAME, Database
-from mcptunnel.store.devices import Devices as DeviceTable
 from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.engine import Store
-from mcptunnel.store.names import Names
+from mcptunnel.store.past import Past, read_past
 
 FLUSH_S: Final = 0.5
 """How long a stop waits for the last errors to reach the clients."""
@@ -65,9 +67,10 @@ class RelayService(MultiService):
             config,
             self.devices,
             names_changed=self._remembering.names_changed,
+            secret=lambda: relay_secret(config.secret, config.state_dir),
         )
-        self._keep_alive = KeepAlive(reactor)
-        self._sessions = McpSessions(secrets.token_bytes, config.limits.max_sessions)
+        self._keep_alive = KeepAlive(ReactorTimers(reactor))
+        self._mcp = self._hub_endpoint(config)
         self._settings = settings_of(config.tunnel)
         self.agents = Agents(
             reactor, self._settings, self.devices, self._remembering.device_seen, self._draining
@@ -88,10 +91,19 @@ class RelayService(MultiService):
 
     def startService(self) -> None:
         """Open the store, then everything else. Raises `errors.McpTunnelError`."""
+        idle_s = self._reactor.seconds() - IDLE_S
         with Database(self._path) as database:
-            known = database.read(lambda connection: DeviceTable(connection).list())
-            names = database.read(lambda connection: Names(connection).list())
+            past = read_past(database, sessions_since_s=idle_s)
         self._store.start()
+        self._restore(past)
+        try:
+            super().startService()
+        except McpTunnelError:
+            self._store.stop()  # its threads would keep the program from ending
+            raise
+
+    def _restore(self, past: Past) -> None:
+        """Take in what an earlier relay left behind."""
         self.devices.restore(
             Device(
                 record.principal,
@@ -100,28 +112,27 @@ class RelayService(MultiService):
                 record.first_seen_s,
                 record.last_seen_s,
             )
-            for record in known
+            for record in past.devices
         )
-        for principal, rows in names.items():
-            self.hub.listing.restore(principal, rows)
-        try:
-            super().startService()
-        except McpTunnelError:
-            self._store.stop()  # its threads would keep the program from ending
-            raise
+        for (principal, table_kind), rows in past.names.items():
+            self.hub.tables.restore(principal, table_kind, rows)
+        self._sessions.restore(restored(past.sessions))
 
     async def stopService(self) -> None:
         """Let calls finish; then close everything. New requests are answered until then."""
         self._order.has_begun = self._draining.is_on = True
+        self._mcp.end_streams()
         self._site.drain()
         self.hub.go_away()
         self.agents.go_away()
         await self._drain.calls(self._call_count, lambda: not self._call_count())
+        self._mcp.stop()
         self.hub.stop()
         self._keep_alive.stop()
         await self.agents.stop()
         await self._drain.until(lambda: not self._site.answering_count, FLUSH_S)
         await MultiService.stopService(self)
+        self._kept_sessions.flush()
         await self._remembering.finish()
         self._store.stop()
 
@@ -138,17 +149,23 @@ class RelayService(MultiService):
             resuming=resuming,
         )
 
+    def _hub_endpoint(self, config: RelayConfig) -> McpEndpoint:
+        random, draining = secrets.token_bytes, self._draining
+        self._kept_sessions = KeptSessions(self._reactor, self._remembering.sessions_changed)
+        self._sessions = McpSessions(random, config.limits.max_sessions, self._kept_sessions)
+        return McpEndpoint(
+            self._reactor, self.hub, self._sessions, random, self._keep_alive, draining
+        )
+
     def _root(self, config: RelayConfig) -> Root:
-        alive, draining = self._keep_alive, self._draining
-        endpoint = McpEndpoint(self.hub, self._sessions, self._reactor.seconds, alive, draining)
         owners = SessionOwners(config.limits.max_sessions)
-        transparent = TransparentEndpoint(self.devices, owners, alive, draining)
+        transparent = TransparentEndpoint(self.devices, owners, self._keep_alive, self._draining)
         return make_root(
             config,
             credentials=self._credentials,
             devices=self.devices,
-            draining=draining,
-            mcp=endpoint.answer,
+            draining=self._draining,
+            hub=self._mcp,
             server=transparent.answer,
             tunnel=self._upgrade,
         )
@@ -161,4 +178,5 @@ class RelayService(MultiService):
 
     def _revoked(self, key_id: KeyId) -> None:
         self._credentials.revoked(key_id)
+        self._mcp.revoked(key_id)
         self.agents.revoked(key_id)

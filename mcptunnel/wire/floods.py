@@ -61,7 +61,8 @@ class Bucket:
         return self._left_from_before(now_s) + 1 > self._allowance.burst
 
     def _left_from_before(self, now_s: float) -> float:
-        return max(0.0, self._spent - (now_s - self._at_s) * self._allowance.per_s)
+        passed_s = max(0.0, now_s - self._at_s)  # a clock that is set back must not cost anything
+        return max(0.0, self._spent - passed_s * self._allowance.per_s)
 
 
 class Floods:

@@ -191,6 +191,11 @@ class Scheduler:
         if len(self._control) > self._most_control:
             self.is_overfull = True
 
+    @property
+    def control_bytes(self) -> int:
+        """How long the control frames are that wait; counted when asked for."""
+        return sum(map(len, self._control))
+
     def wake(self, outbox: Outbox) -> None:
         """Give a stream its turns, if it is ready; call after bytes, END or credit were added."""
         stream_id = outbox.stream_id
@@ -255,12 +260,23 @@ class Scheduler:
         changed: list[Outbox] = []
         if not self._control:
             if self._light:
+                self._lighten()
                 room = self._take_turns(self._light, parts, room, changed)
             if with_bulk and self._bulk and not self._light:
                 self._take_turns(self._bulk, parts, room, changed)
         if not parts:
             return None
         return b"".join(parts), link_bytes, changed
+
+    def _lighten(self) -> None:
+        """Let bulk that has waited for long take its turns with the light."""
+        clock = self._taken_bytes // LATELY_BYTES
+        while self._bulk:
+            stream_id, outbox = next(iter(self._bulk.items()))
+            if not outbox.is_light(clock):
+                return
+            del self._bulk[stream_id]
+            self._light[stream_id] = outbox
 
     @staticmethod
     def _fill(parts: list[bytes | memoryview], queue: deque[bytes], room: int) -> int:

@@ -114,9 +114,13 @@ class Session:
     def goodbye(self, code: ErrorCode, text: str = "", retry_after_s: float = 0.0) -> None:
         """Queue the last GOAWAY; there will be no resume. `lost` follows when it was sent.
 
-        Nothing waits for an ACK any more, and the GOAWAY does not wait for what was to be sent again.
+        Nothing waits for an ACK any more, and the GOAWAY does not wait for what was to be sent again, nor
+        for a queue that does not fit into its message: there may be no other.
         """
-        if self._replay.is_replaying:
+        if (
+            self._replay.is_replaying
+            or 2 * self._scheduler.control_bytes > self.settings.message_bytes
+        ):
             self._scheduler.clear()
         self.goaway(code, text, retry_after_s)
         self._replay.clear()

@@ -206,9 +206,14 @@ def _npm_install(folder: Path, packages: tuple[str, ...]) -> None:
 
 
 def main() -> None:
-    """Make everything now; for a CI step of its own."""
+    """Make everything now: no test has the time for that."""
     for make in (python_mcp_1, python_mcp_2, node_packages):
-        print(f"{make.__name__}: {make().folder}")  # noqa: T201 - a command
+        try:
+            print(f"{make.__name__}: {make().folder}")  # noqa: T201 - a command
+        except MissingToolError as error:
+            if os.environ.get("CI"):
+                raise
+            print(f"{make.__name__}: {error}")  # noqa: T201 - a command
 
 
 if __name__ == "__main__":

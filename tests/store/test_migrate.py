@@ -3,16 +3,19 @@
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
+from mcptunnel.model import Principal
 from mcptunnel.store import migrate as module
 from mcptunnel.store.database import Database
 from mcptunnel.store.errors import StoreError
 from mcptunnel.store.migrate import MIGRATIONS, current_revision, migrate
+from mcptunnel.store.names import Names
 from mcptunnel.store.tables import REVISION, metadata
 
 
@@ -24,7 +27,7 @@ def test_from_empty_the_migrations_make_the_tables(tmp_path: Path) -> None:
         assert database.read(difference) == []
         assert database.read(current_revision) == REVISION
         names = database.read(lambda connection: inspect(connection).get_table_names())
-    assert names == ["alembic_version", "api_key", "device", "tool_name"]
+    assert names == ["alembic_version", "api_key", "bound_name", "device", "mcp_session"]
 
 
 def test_the_newest_migration_is_the_one_we_name() -> None:
@@ -63,3 +66,26 @@ def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="device already exists"):
             database.write(fail)
         assert database.read(current_revision) == REVISION
+
+
+def test_names_of_tools_move_to_the_table_of_all_names(tmp_path: Path) -> None:
+    """What was bound before there were prompts stays bound."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    path = tmp_path / "x.db"
+
+    def old(connection: Connection) -> None:
+        for table in ("mcp_session", "bound_name", "api_key", "device", "alembic_version"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        row = "('local', 'alice', 'files__read', 'i1', 'files', 'read', 5.0)"
+        connection.execute(text(f"INSERT INTO tool_name VALUES {row}"))
+
+    with Database(path) as database:
+        database.write(old)
+    with Database(path) as database:
+        names = database.read(lambda connection: Names(connection).list())
+        assert database.read(lambda connection: inspect(connection).has_table("bound_name"))
+    alice = Principal("local", "alice")
+    assert names == {(alice, "tool"): [("files__read", "i1", "files", "read")]}

@@ -379,3 +379,18 @@ def test_frames_about_the_link_can_go_alone() -> None:
     scheduler.clear_link()
     assert scheduler.link_message() is None
     assert scheduler.next_message() == (encode(Window(1, 1)), 0, [])
+
+
+def test_bulk_goes_on_however_many_small_answers_there_are() -> None:
+    """New light streams fill every message, and yet the body gets its turns in the end."""
+    scheduler = scheduler_of()
+    bulk = bulk_after(scheduler, 10**6)
+    sent_bytes, stream_id = 0, 3
+    while sent_bytes < 20 * LATELY_BYTES:
+        for _ in range(6):
+            scheduler.wake(filled(stream_id, bytes(12_000)))
+            stream_id += 2
+        made = scheduler.next_message()
+        assert made is not None
+        sent_bytes += len(made[0])
+    assert bulk.unsent_bytes < 10**6 - 2 * LIGHT_BYTES

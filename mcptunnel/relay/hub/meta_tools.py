@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc
-from mcptunnel.relay.devices import Device, RemoteServer
+from mcptunnel.relay.devices import Device
+from mcptunnel.relay.remote_server import RemoteServer
 
 MAX_STATUS_SERVERS: Final = 256
 """Servers that one answer of `status` describes; of the others it says how many there are."""

@@ -12,17 +12,21 @@ from twisted.python.failure import Failure
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import LimitsConfig, RelayConfig
 from mcptunnel.mcp import sse
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
+from mcptunnel.mcp.client_half.session_table import McpSessions
+from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.credentials import Credentials
-from mcptunnel.relay.hub.sessions import McpSessions
 from mcptunnel.relay.session_owners import SessionOwners
-from mcptunnel.relay.web.keep_alive import KeepAlive
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.transparent import TransparentEndpoint
 from mcptunnel.relay.web.tree import make_root
-from mcptunnel.testing.joined import Joined
+from mcptunnel.testing.joined import Joined, MemoryAgent
 from tests.relay.keys import MemoryKeys
+
+HELD_S = 10.0
+"""A cut link is held for so long by the relay."""
 
 HOST = "relay.test"
 MODERN = "2026-07-28"
@@ -176,9 +180,9 @@ class MemorySite:
             allowed_origins=self.allowed_origins,
         )
         clock, draining = self.joined.clock, self.joined.draining
-        self.keep_alive = KeepAlive(clock)
+        self.keep_alive = KeepAlive(ReactorTimers(clock))
         self.endpoint = McpEndpoint(
-            self.joined.hub, self.sessions, clock.seconds, self.keep_alive, draining
+            clock, self.joined.hub, self.sessions, self._random, self.keep_alive, draining
         )
         self.owners = SessionOwners(self.limits.max_sessions)
         self.transparent = TransparentEndpoint(
@@ -189,7 +193,7 @@ class MemorySite:
             credentials=self.credentials,
             devices=self.joined.devices,
             draining=draining,
-            mcp=self.endpoint.answer,
+            hub=self.endpoint,
             server=self.transparent.answer,
             tunnel=self._upgrade,
         )
@@ -286,16 +290,25 @@ class HttpClient:
             body["id"] = request_id
         return self.post(body, **headers)
 
-    def initialize(self, version: str = "2025-11-25") -> HttpAnswer:
+    def initialize(
+        self, version: str = "2025-11-25", capabilities: dict[str, Any] | None = None
+    ) -> HttpAnswer:
         """Open a session and keep its id."""
         answer = self.legacy(
             "initialize",
             {
                 "protocolVersion": version,
-                "capabilities": {},
+                "capabilities": capabilities or {},
                 "clientInfo": {"name": "test", "version": "1"},
             },
             mcp_session_id=None,
         ).answer
         self.session = answer.headers.get("mcp-session-id")
         return answer
+
+
+def hold_link(joined: Joined, agent: MemoryAgent, seconds: float) -> None:
+    """Cut an agent's link, let time pass, and take the session up again."""
+    joined.cut(agent)
+    joined.wait_s(seconds)
+    joined.connect(agent)
