@@ -87,7 +87,7 @@ def test_a_session_is_its_keys_alone(stage: Stage, server: str) -> None:
         LEGACY[-1],
         path=f"/servers/{server}/mcp",
     )
-    stranger._session = client._session
+    stranger.session = client.session
     assert stranger.request("ping").status == 404
     assert client.request("ping").status == 200
     assert client.end() == 204

@@ -51,7 +51,7 @@ class Conversation:
         self._is_legacy = info.era is Era.LEGACY
         self._logs = "logging" in jsonrpc.members(info.capabilities)
         self._level: LogLevel | None = None
-        self._questions = Questions(calls, context, info, emit, streams=streams)
+        self._questions = Questions(calls, context, info, emit)
         self._emulated: EmulatedListens | None = None
         self._passed: PassedListens | None = None
         if self._is_legacy:

@@ -2,8 +2,9 @@
 
 The client's request is finished with `input_required`, the call on the server is parked, and the
 client's retry brings the answers (2026-07-28, basic/patterns/mrtr). Whose question it is follows from
-the stream that it came on; over stdio there is one stream for all, and then only a server that works
-for one asker may ask.
+the stream that it came on. Over stdio there is one stream for all, and over HTTP some servers ask on the
+one that belongs to no call, as those of the Python SDK 1.x do for samples and roots; then only a server
+that works for one asker may ask.
 """
 
 from collections.abc import Callable
@@ -51,10 +52,7 @@ _GONE_TEXT: Final = "The client did not answer in time"
 
 
 class Questions:
-    """The questions of one conversation with a legacy server.
-
-    `streams` says that each call has a stream of its own.
-    """
+    """The questions of one conversation with a legacy server."""
 
     def __init__(
         self,
@@ -62,15 +60,12 @@ class Questions:
         context: ServerContext,
         info: ServerInfo,
         emit: Callable[[Action], None],
-        *,
-        streams: bool,
     ) -> None:
         self._calls = calls
         self._states = context.states
         self._info = info
         self._emit = emit
         self._shared = context.shared
-        self._streams = streams
         self._name = context.states.new_name()
 
     # What the server does.
@@ -104,9 +99,6 @@ class Questions:
             if call is None or call.held is not None or call.method not in ASKABLE:
                 raise capabilities.unknown(request.method)
             return call
-        if self._streams:
-            text = "A question that does not come on the stream of a call cannot be answered"
-            raise JsonRpcError(INVALID_REQUEST, text)
         # A shared server must not be given one client's roots for all, as it asks after its start.
         at_start = self._shared and request.method == capabilities.ROOTS
         found = [

@@ -222,17 +222,28 @@ def test_a_stream_says_whose_a_question_is() -> None:
     assert bench.asked()[0] == key
 
 
-def test_a_question_on_a_stream_of_no_call_is_refused() -> None:
+def test_a_question_on_a_stream_that_takes_none_is_refused() -> None:
     bench = Bench(streams=True)
     bench.called()
-    bench.question("q")
-    assert error_of(bench)["code"] == -32600
     bench.question("q", origin=99)
     assert error_of(bench)["code"] == -32601
     listing = bench.ask(request("l", "tools/list", meta=declaring()))
     (line,) = bench.sent()
     bench.question("q", origin=line["id"])
     assert (listing, error_of(bench)["code"]) == (2, -32601)
+
+
+def test_a_question_on_the_stream_of_no_call_is_for_the_only_client() -> None:
+    """As over stdio: it is asked if no other client can be meant."""
+    bench = Bench(streams=True)
+    bench.question("q")
+    assert error_of(bench)["code"] == -32601
+    key, _ = bench.called(KEN)
+    bench.question("q")
+    assert bench.asked()[0] == key
+    bench.called(EVE)
+    bench.question("r")
+    assert error_of(bench)["code"] == -32600
 
 
 def test_a_retry_with_a_state_that_is_not_its_own_is_refused_and_changes_nothing() -> None:
