@@ -174,7 +174,9 @@ class Driver:
             raise AssertionError(
                 f"{self.name} ended with {done.returncode}:\n{done.stderr[-6000:]}"
             )
-        return Record(done.stdout)
+        record = Record(done.stdout)
+        assert record.all("done"), done.stderr[-6000:]
+        return record
 
     def _settled(self, step: Step) -> Step:
         return pause(self.settle_s) if step["do"] == "settle" else step

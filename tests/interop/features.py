@@ -67,7 +67,7 @@ def subscribed(uri: str, *steps: Step) -> Show:
 
 def changed(name: str) -> Show:
     """A tool that says that the list of tools changed."""
-    return Show("changed", "tools", ({"do": "listen"}, settle(), call(name), wait("changed")))
+    return Show("changed", "tools", ({"do": "listen"}, settle(), call(name), wait("changed tools")))
 
 
 def logged(step: Step, text: str) -> Show:

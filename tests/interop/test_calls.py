@@ -131,7 +131,8 @@ def test_progress_arrives_while_the_call_runs(
         assert end.t_s - events[0].t_s > INTERVAL_S * (STEPS - 1) * 0.7
     else:
         assert done == [0, 50, 100]
-        assert end.t_s - events[0].t_s > 0.07
+        # It takes a tenth of a second; a client that got no turn meanwhile sees less of it.
+        assert end.t_s - events[0].t_s > 0.02
 
 
 @each_pair_with_large

@@ -3,8 +3,8 @@
 The client's request is finished with `input_required`, the call on the server is parked, and the
 client's retry brings the answers (2026-07-28, basic/patterns/mrtr). Whose question it is follows from
 the stream that it came on. Over stdio there is one stream for all, and over HTTP some servers ask on the
-one that belongs to no call (those of the Python SDK 1.x, when they sample): then only a server that
-works for one asker may ask.
+one that belongs to no call, as those of the Python SDK 1.x do for samples and roots; then only a server
+that works for one asker may ask.
 """
 
 from collections.abc import Callable

@@ -56,7 +56,11 @@ function answerTo({method, params = {}}) {
 function told({method, params = {}}) {
   if (method === 'notifications/message') emit('log', params);
   else if (method === 'notifications/resources/updated') emit('updated', {uri: params.uri});
-  else emit('changed', {what: method.split('/')[1]});
+  else {
+    const what = method.split('/')[1];
+    seen[`changed ${what}`] = (seen[`changed ${what}`] ?? 0) + 1;
+    emit('changed', {what});
+  }
 }
 
 // Each method and its schema in the first SDK; the second goes by the method.

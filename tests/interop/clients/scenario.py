@@ -13,7 +13,8 @@ Input is one JSON object {url, token, mode, steps}. A step is one of
     {"do": "subscribe", "uri": ...}                      hear of a resource, in the way of the era
     {"do": "listen"}                                     hear of changed lists, likewise
     {"do": "level", "level": "info"}                     hear of log messages, likewise
-    {"do": "wait", "for": "updated", "timeout_s": 5}     until there is such an event, since the start
+    {"do": "wait", "for": "updated", "timeout_s": 5}     until there is such an event, since the start;
+                                                         or `changed tools`, a change of this list
     {"do": "pause", "seconds": 0.2}
 
 Events are JSON lines {"t": monotonic seconds, "step": index, "event": ...}: `connected`, the name of
@@ -128,7 +129,9 @@ def told(method: str, params: dict[str, Any]) -> None:
     elif method == "notifications/resources/updated":
         emit("updated", uri=params["uri"])
     elif method.endswith("/list_changed"):
-        emit("changed", what=method.split("/")[1])
+        what = method.split("/")[1]
+        _seen[f"changed {what}"] += 1
+        emit("changed", what=what)
 
 
 async def run_steps(session: Session, steps: list[dict[str, Any]]) -> None:
