@@ -42,8 +42,7 @@ class KeepAlive:
     def watch(self, stream: QuietStream) -> None:
         """Look after a stream."""
         self._quiet_sweeps[stream] = 0
-        if self._timer is None and not self._is_stopped:
-            self._timer = self._timers.call_later(self._sweep_s, self._sweep)
+        self._sweep_later()
 
     def over(self, stream: QuietStream) -> None:
         """Look after a stream no longer; no-op if it was not."""
@@ -63,8 +62,11 @@ class KeepAlive:
                 self._look_at(stream)
         finally:
             # Whoever speaks may have brought a new one.
-            if self._quiet_sweeps and self._timer is None and not self._is_stopped:
-                self._timer = self._timers.call_later(self._sweep_s, self._sweep)
+            self._sweep_later()
+
+    def _sweep_later(self) -> None:
+        if self._quiet_sweeps and self._timer is None and not self._is_stopped:
+            self._timer = self._timers.call_later(self._sweep_s, self._sweep)
 
     def _look_at(self, stream: QuietStream) -> None:
         """Count how often in a row a stream was found quiet; after a comment it begins one below."""
