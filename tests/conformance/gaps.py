@@ -26,7 +26,8 @@ Gaps: TypeAlias = Mapping[str, Gap]
 NOT_THERE: Final = Gap(
     "the server of the 1.x SDK has no such tool or prompt",
     "Unknown (tool|prompt)|Tool '.*' not found|Not testable: server does not list"
-    "|Server executed 'test_missing_capability'|no tool with x-mcp-header|Expected InputRequiredResult|Prerequisite failed",
+    "|Server executed 'test_missing_capability'|no tool with x-mcp-header|Prerequisite failed"
+    "|[Ee]xpected InputRequiredResult|Expected resultType",
 )
 NO_HEADERS: Final = Gap(
     "the hub takes x-mcp-header annotations out of schemas, so there are no such headers to check",
