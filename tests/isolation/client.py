@@ -20,6 +20,7 @@ CAPABILITIES: Json = {"elicitation": {}}
 TIMEOUT_S = 40.0
 TOKEN = "t"
 LISTEN_ID = "listen"
+ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 
 _NAMED = re.compile(r"(user-\d+)(?:-c(\d))?")
 
@@ -45,6 +46,7 @@ class Client:
         self.path = path
         self._ids = itertools.count(1)
         self._words = itertools.count(1)
+        self._asked_for: list[str] = []
         self._listening: list[http.client.HTTPConnection] = []
 
     @property
@@ -78,6 +80,11 @@ class Client:
             page = self.request("tools/list", {"cursor": cursor} if cursor else {})["result"]
             names += [tool["name"] for tool in page["tools"]]
         return names
+
+    def boards(self) -> list[str]:
+        """Return what our user's boards are called, one for each server that has one."""
+        resources = self.request("resources/list")["result"]["resources"]
+        return [each["uri"] for each in resources if each["uri"].endswith("/board")]
 
     def request(self, method: str, params: Json | None = None) -> Json:
         """Send a request, answer what is asked meanwhile, and return the response."""
@@ -119,6 +126,9 @@ class Client:
 
     def listen(self, uris: list[str]) -> None:
         """Hear of resources and lists, in a thread of its own, until `close`."""
+        self._asked_for = uris
+        for uri in uris if not self.is_modern else ():
+            self.request("resources/subscribe", {"uri": uri})  # may be refused
         ready = threading.Event()
         threading.Thread(target=self._listen, args=(uris, ready), daemon=True).start()
         assert ready.wait(TIMEOUT_S)
@@ -193,12 +203,21 @@ class Client:
         """Give the messages of a response as they come, each looked at."""
         if response.headers.get_content_type() == "text/event-stream":
             while line := response.readline().decode():
-                self.look(line)
-                if line.startswith("data:") and line[5:].strip():
-                    yield json.loads(line[5:])
+                has_data = line.startswith("data:") and line[5:].strip()
+                message = json.loads(line[5:]) if has_data else {}
+                self._look_at(message, line)
+                if message:
+                    yield message
         elif text := response.read().decode():
-            self.look(text)
-            yield json.loads(text)
+            message = json.loads(text)
+            self._look_at(message, text)
+            yield message
+
+    def _look_at(self, message: Json, text: str) -> None:
+        if message.get("method") == ACKNOWLEDGED or "error" in message:
+            for uri in self._asked_for:  # these repeat what we said
+                text = text.replace(uri, "")
+        self.look(text)
 
     def look(self, text: str) -> None:
         """Keep what names another user, or another client of ours."""

@@ -136,11 +136,11 @@ def _person(relay: Relay, name: str) -> Person:
 
 
 def _arrive(client: Client) -> None:
-    """Connect, wait until the servers are there, and listen: to one's own board, and to a neighbour's."""
+    """Connect, wait until the servers are there, and listen: to one's own boards, and to a neighbour's."""
     client.connect()
     if client.session_id and client.path != "/mcp":
         return
     while not {"own__ask", "web__ask"} <= set(client.tools()):
         time.sleep(POLL_S)
     neighbour = f"user-{(int(client.user[-2:]) + 1) % USERS:02}"
-    client.listen([f"own://{client.user}/board", f"own://{neighbour}/board"])
+    client.listen([*client.boards(), f"own://{neighbour}/board"])
