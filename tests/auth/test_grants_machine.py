@@ -17,7 +17,6 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     multiple,
-    precondition,
     rule,
 )
 
@@ -36,20 +35,22 @@ from mcptunnel.auth.grants import (
 )
 from tests.auth.requests import ALICE, VERIFIER, WEB, R, client, request
 
-_LIFETIMES = Lifetimes(access_s=50.0, refresh_idle_s=300.0, family_s=1000.0, grace_uses=3)
+_LIFETIMES = Lifetimes(access_s=100.0, refresh_idle_s=300.0, family_s=400.0, grace_uses=3)
 _F = FamilyId("f")
+Reading = tuple[bytes, RefreshToken, refreshing.RefreshRequest]
 _ASKED = codes.CodeExchange(client_id="c", redirect_uri=WEB, verifier=VERIFIER)
+_WRONG = (replace(_ASKED, client_id="d"), replace(_ASKED, verifier="w" * 43))
 
 
 class Grants(RuleBasedStateMachine):
-    """One code and everything that comes from it."""
+    """One code, exchanged by whoever of its readers is first, and everything that comes from it."""
 
-    reading_code = Bundle("reading_code")
     held = Bundle("held")
     reading_token = Bundle("reading_token")
 
-    @initialize()
-    def agree(self) -> None:
+    @initialize(target=held, readers=st.sampled_from([1, 1, 1, 2, 3]))
+    def agree(self, readers: int) -> object:
+        """Somebody agrees, and the code is read by everyone before anyone writes."""
         self.now_s = 0.0
         asked = request(scopes=("mcp", "offline_access"), resource=R)
         self.code = codes.new_code(b"h", _F, asked, ALICE, now_s=0.0, lifetimes=_LIFETIMES)
@@ -58,26 +59,31 @@ class Grants(RuleBasedStateMachine):
         self.access: list[AccessToken] = []
         self.begun = 0
         self.given: dict[bytes, int] = {}
+        seen = self.code
+        made = [self.write_code(seen) for _ in range(readers)]
+        assert made[1:] == [None] * (readers - 1)
+        assert readers == 1 or not self._live().is_live(self.now_s)
+        return made[0]
 
-    @rule(seconds=st.sampled_from([0.5, 10.0, 59.0, 61.0, 200.0]))
-    def wait(self, seconds: float) -> None:
-        self.now_s += seconds
+    @rule(often=st.integers(0, 20))
+    def replay_the_code(self, often: int) -> None:
+        if often == 0:  # seldom: it ends everything
+            assert self.write_code(self.code) is None
+            assert not self._live().is_live(self.now_s)
 
-    @rule(target=reading_code, presented=st.sampled_from([_ASKED, replace(_ASKED, client_id="d")]))
-    def read_code(self, presented: codes.CodeExchange) -> tuple[codes.AuthorizationCode, object]:
-        return self.code, presented
+    @rule(presented=st.sampled_from(_WRONG))
+    def present_the_code_wrongly(self, presented: codes.CodeExchange) -> None:
+        decision = codes.exchange(self.code, presented, issuer=R, now_s=self.now_s)
+        assert isinstance(decision, codes.CodeRefused)
+        assert decision.revoke is None
 
-    @rule(target=held, reading=consumes(reading_code))
-    def write_code(self, reading: tuple[codes.AuthorizationCode, codes.CodeExchange]) -> object:
-        seen, presented = reading
-        decision = codes.exchange(seen, presented, issuer=R, now_s=self.now_s)
+    def write_code(self, seen: codes.AuthorizationCode) -> bytes | None:
+        decision = codes.exchange(seen, _ASKED, issuer=R, now_s=self.now_s)
         if isinstance(decision, codes.CodeAccepted) and self.code.used_s is not None:
-            decision = codes.exchange(self.code, presented, issuer=R, now_s=self.now_s)
+            decision = codes.exchange(self.code, _ASKED, issuer=R, now_s=self.now_s)
         if isinstance(decision, codes.CodeRefused):
-            assert decision.revoke is None or self.code.used_s is not None
             self._revoke(decision.revoke)
-            return multiple()
-        assert presented is _ASKED
+            return None
         self.code, self.begun = decision.code, self.begun + 1
         self.family = begin_family(
             _F,
@@ -98,6 +104,10 @@ class Grants(RuleBasedStateMachine):
         )
         return self._made(made)
 
+    @rule(seconds=st.sampled_from([0.5, 30.0, 59.0, 200.0]))
+    def wait(self, seconds: float) -> None:
+        self.now_s += seconds
+
     @rule(
         target=reading_token,
         key=held,
@@ -108,7 +118,11 @@ class Grants(RuleBasedStateMachine):
         return key, self.tokens[key], refreshing.RefreshRequest(scope, resource)
 
     @rule(target=held, reading=consumes(reading_token))
-    def write_token(self, reading: tuple[bytes, RefreshToken, refreshing.RefreshRequest]) -> object:
+    def write_token(self, reading: Reading) -> object:
+        made = self.write_now(reading)
+        return multiple() if made is None else made
+
+    def write_now(self, reading: Reading) -> bytes | None:
         key, seen, asked = reading
         decision = self._refresh(seen, asked)
         if isinstance(decision, refreshing.Refreshed) and self.tokens[key] != decision.before:
@@ -118,25 +132,29 @@ class Grants(RuleBasedStateMachine):
             late = stored.rotated_s is not None and self.now_s - stored.rotated_s > 60.0
             assert decision.revoke is None or late
             self._revoke(decision.revoke)
-            return multiple()
-        assert self.family is not None
-        assert self.family.is_live(self.now_s)
+            return None
+        assert self._live().is_live(self.now_s)
         assert stored.rotated_s is None or self.now_s - stored.rotated_s <= 60.0
         self.tokens[key] = decision.token
         self.given[key] += 1
         return self._made(decision.issue)
 
-    @precondition(lambda self: self.family is not None)
+    @rule(target=held, key=held, times=st.integers(1, 6))
+    def refresh_in_parallel(self, key: bytes, times: int) -> object:
+        """Many calls with one token, none of them between reading and writing of another."""
+        asked = refreshing.RefreshRequest()
+        made = [self.write_now((key, self.tokens[key], asked)) for _ in range(times)]
+        return multiple(*(one for one in made if one is not None))
+
     @rule(key=held)
     def a_thief_comes_late(self, key: bytes) -> None:
-        stored = self.tokens[key]
-        if stored.rotated_s is None or self.now_s - stored.rotated_s <= 60.0:
-            return
-        decision = self._refresh(stored, refreshing.RefreshRequest())
-        assert isinstance(decision, refreshing.RefreshRefused)
-        self._revoke(decision.revoke)
-        assert self.family is not None
-        assert not self.family.is_live(self.now_s)
+        """A token that was used, and is presented after its grace, ends everything."""
+        if self.tokens[key].rotated_s is None:
+            self.write_now((key, self.tokens[key], refreshing.RefreshRequest()))
+        self.now_s += 60.5
+        if self.tokens[key].rotated_s is not None:
+            assert self.write_now((key, self.tokens[key], refreshing.RefreshRequest())) is None
+            assert not self._live().is_live(self.now_s)
 
     @invariant()
     def a_code_begins_one_family(self) -> None:
@@ -151,6 +169,10 @@ class Grants(RuleBasedStateMachine):
         if self.family is not None and not self.family.is_live(self.now_s):
             assert not any(is_live(token, self.family, self.now_s) for token in self.access)
 
+    def _live(self) -> Family:
+        assert self.family is not None
+        return self.family
+
     def _refresh(
         self, token: RefreshToken, asked: refreshing.RefreshRequest
     ) -> refreshing.Refreshed | refreshing.RefreshRefused:
@@ -159,12 +181,12 @@ class Grants(RuleBasedStateMachine):
         )
 
     def _made(self, made: Issue) -> bytes:
-        assert self.family is not None
+        family = self._live()
         assert set(made.scopes) <= {"mcp", "offline_access"}
         assert made.resource in (R, f"{R}/mcp")
-        assert made.access_expires_s <= self.family.expires_s
+        assert made.access_expires_s <= family.expires_s
         assert made.refresh_expires_s is not None
-        assert made.refresh_expires_s <= self.family.expires_s
+        assert made.refresh_expires_s <= family.expires_s
         key = b"%d" % len(self.tokens)
         self.tokens[key] = RefreshToken(hash=key, family=_F, expires_s=made.refresh_expires_s)
         self.given[key] = 0
@@ -184,5 +206,5 @@ class Grants(RuleBasedStateMachine):
             self.family = revoked(self.family, self.now_s)
 
 
-Grants.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Grants.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestGrants = Grants.TestCase

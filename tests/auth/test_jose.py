@@ -70,8 +70,14 @@ def test_row_28_keys_in_the_header_are_not_looked_at() -> None:
 
 
 def test_critical_headers_are_refused() -> None:
+    """Also `b64`, which the library understands: no token of ours has it."""
     keys = key_set(public_jwk("ES256"))
     assert _refusal(sign(_CLAIMS, crit=["exp"], exp=1), keys) is not None
+    header = _encoded('{"alg":"ES256","crit":["b64"],"b64":true}')
+    signed = f"{header}.{_encoded('{}')}"
+    signature = jwt.get_algorithm_by_name("ES256").sign(signed.encode(), private_key("ES256"))
+    token = f"{signed}.{jwt.utils.base64url_encode(signature).decode()}"
+    assert _refusal(token, keys) is not None
 
 
 def test_a_key_is_used_for_what_it_was_made_for() -> None:

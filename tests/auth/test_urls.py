@@ -53,6 +53,7 @@ def test_a_scheme_without_authority() -> None:
         "https://[::1/",
         "https://[fe80::1%25eth0]/",
         "https://[::g]/",
+        "https://[1::2::3]/",
         "https://host/%zz",
         "https://host/<script>",
         "https://" + "a" * 2100,
