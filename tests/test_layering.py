@@ -48,6 +48,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "service_identity": ("net/",),
     "sqlalchemy": ("store/",),
     "alembic": ("store/",),
+    "jwt": ("auth/jose.py",),
     "click": ("cli/",),
     "rich": ("cli/",),
     "asyncio": (),
