@@ -82,7 +82,7 @@ class ServerConfig:
         Literal["shared", "session"],
         Option(
             "Whether all clients share one process (or, with `url`, one session of the server), or"
-            " each session of a client has its own."
+            " each client has its own."
         ),
     ] = "shared"
     max_children: Annotated[

@@ -16,6 +16,7 @@ from collections.abc import Callable, Container, Iterable
 from itertools import count
 from typing import Final, Self, TypeAlias
 
+from mcptunnel.mcp.kinds import MAX_URI_CHARS
 from mcptunnel.mcp.names import Row, Target, digest
 
 SCHEME: Final = "mcptunnel+"
@@ -89,6 +90,8 @@ class UriTable:
         if _is_ours(uri):
             return self._wrapped(place, uri)
         owner = self._owners.get(uri)
+        if owner is None and len(uri) > MAX_URI_CHARS:  # too long to be remembered
+            return uri if uri.startswith(_WORLDWIDE) else self._wrapped(place, uri)
         if owner is None:
             owner = self._seen.setdefault(uri, place)
             if owner == place:

@@ -27,6 +27,16 @@ def test_a_uri_stays_what_it_is_until_two_servers_list_it() -> None:
     assert table.resolve(second) == Target("d2", "my_files", "file:///a")
 
 
+def test_a_uri_too_long_to_be_remembered_finds_back_by_itself() -> None:
+    table = UriTable()
+    uri = "file:///" + "a" * 3000
+    told = table.mention("d1", "files", uri)
+    assert told != uri
+    assert table.resolve(told) == Target("d1", "files", uri)
+    assert not table._seen
+    assert table.mention("d1", "files", f"https://{uri}") == f"https://{uri}"
+
+
 def test_wrapped_forms_are_the_same_in_every_process() -> None:
     """Clients keep them: these values must never change."""
     table = UriTable()

@@ -1,4 +1,4 @@
-"""A local server with a process, or a session, of its own for each session of a client."""
+"""A local server with a process, or a session, of its own for each client."""
 
 from collections.abc import Callable
 from typing import Any, Final

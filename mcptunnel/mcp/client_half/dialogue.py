@@ -1,5 +1,6 @@
 """What one call of a legacy client asks that client, round by round."""
 
+from dataclasses import replace
 from typing import Final, Protocol
 
 from msgspec import Raw
@@ -48,9 +49,9 @@ class Dialogue:
     """
 
     __slots__ = (
-        "_answer_bytes",
         "_answers",
         "_call",
+        "_held_bytes",
         "_live",
         "_open",
         "_request",
@@ -68,7 +69,7 @@ class Dialogue:
         self._state: Raw | None = None
         self._open: dict[str, Question] = {}  # by the ids under which the client was asked
         self._answers: dict[str, Raw] = {}
-        self._answer_bytes = 0
+        self._held_bytes = 0
         self._urls: list[str] = []
         self._timer: Timer | None = None
 
@@ -82,8 +83,10 @@ class Dialogue:
         self._rounds += 1
         if self._rounds > MAX_ROUNDS:
             raise _fault(f"The server asked for input more than {MAX_ROUNDS} times in one call")
-        self._state = asked.state
-        self._forget_answers()
+        self._forget()
+        if asked.state is not None:
+            self._hold(asked.state, "There is no memory for the server's state; try again later")
+            self._state = asked.state
         if not asked.questions:
             wait_s = min(FIRST_WAIT_S * 2 ** (self._rounds - 1), LONGEST_WAIT_S)
             self._timer = self._live.shared.timers.call_later(wait_s, self._retry)
@@ -95,7 +98,8 @@ class Dialogue:
             params = legacy_params(question, session.version, question_id)
             if question.is_url:
                 self._urls.append(question_id)
-            self._open[question_id] = question
+            # Without its content, which may be large, and is sent.
+            self._open[question_id] = replace(question, params={})
             self._live.questions[question_id] = self
             self._call.send(Request(question_id, question.method, params))
 
@@ -123,11 +127,11 @@ class Dialogue:
             self._call.error(_fault(f"The client answered {question.method} with an error{said}"))
             return
         answer = response.result.copy()
-        size_bytes = memoryview(answer).nbytes
-        if not self._live.shared.kept.take(self._principal, size_bytes):
-            self._call.error(_fault("There is no memory for the client's answers; try again later"))
+        try:
+            self._hold(answer, "There is no memory for the client's answers; try again later")
+        except JsonRpcError as error:
+            self._call.error(error)
             return
-        self._answer_bytes += size_bytes
         self._answers[question.key] = answer
         if not self._open:
             self._retry()
@@ -150,7 +154,7 @@ class Dialogue:
         for question_id in self._open:
             self._live.questions.pop(question_id, None)
         self._open.clear()
-        self._forget_answers()
+        self._forget()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -162,13 +166,21 @@ class Dialogue:
             params["inputResponses"] = jsonrpc.raw(self._answers)
         if self._state is not None:
             params["requestState"] = self._state
-        self._forget_answers()
+        self._forget()
         self._call.retry(Request(self._live.new_id(), self._request.method, params))
 
-    def _forget_answers(self) -> None:
+    def _hold(self, value: Raw, refusal: str) -> None:
+        size_bytes = memoryview(value).nbytes
+        if not self._live.shared.kept.take(self._principal, size_bytes):
+            raise _fault(refusal)
+        self._held_bytes += size_bytes
+
+    def _forget(self) -> None:
+        """Let go of the answers and the state."""
         self._answers.clear()
-        self._live.shared.kept.give_back(self._principal, self._answer_bytes)
-        self._answer_bytes = 0
+        self._state = None
+        self._live.shared.kept.give_back(self._principal, self._held_bytes)
+        self._held_bytes = 0
 
     @property
     def _principal(self) -> str:

@@ -26,6 +26,9 @@ MAX_SUBSCRIBED_CHARS: Final = 64 * 1024
 MAX_MISSED: Final = 1000
 """Notifications that wait for the next GET stream; of several alike only one waits."""
 
+MAX_MISSED_BYTES: Final = 256 * 1024
+"""All that wait so; the oldest go first."""
+
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 60.0
 """Between attempts to listen again."""
@@ -88,6 +91,7 @@ class Listening:
         "_current",
         "_live",
         "_missed",
+        "_missed_bytes",
         "_next",
         "_stream",
         "_timer",
@@ -102,6 +106,7 @@ class Listening:
         self._next: Listen | None = None
         self._waiting: list[Subscribing] = []
         self._missed: dict[tuple[str, bytes], bytes] = {}
+        self._missed_bytes = 0
         self._timer: Timer | None = None
         self._wait_s = FIRST_WAIT_S
 
@@ -116,6 +121,7 @@ class Listening:
         if older is not None:
             older.end()
         missed, self._missed = self._missed, {}
+        self._missed_bytes = 0
         for message in missed.values():
             stream.send(message)
         if self._current is None and self._next is None:
@@ -213,13 +219,22 @@ class Listening:
                 one.caller.result(_EMPTY)
 
     def news(self, message: Notification) -> None:
-        encoded = jsonrpc.encode(message)
         if self._stream is not None:
-            self._stream.send(encoded)
+            self._stream.send(jsonrpc.encode(message))
+        else:
+            self._miss(message)
+
+    def _miss(self, message: Notification) -> None:
+        """Keep what a client may hear later: that something changed, and nothing beside."""
+        uri = message.params.get("uri")
+        bare = Notification(message.method, {} if uri is None else {"uri": uri})
+        key, missed = (message.method, b"" if uri is None else bytes(uri)), self._missed
+        if key in missed:
             return
-        self._missed[message.method, bytes(message.params.get("uri", b""))] = encoded
-        if len(self._missed) > MAX_MISSED:
-            del self._missed[next(iter(self._missed))]
+        missed[key] = encoded = jsonrpc.encode(bare)
+        self._missed_bytes += len(encoded)
+        while len(missed) > MAX_MISSED or self._missed_bytes > MAX_MISSED_BYTES:
+            self._missed_bytes -= len(missed.pop(next(iter(missed))))
 
     def ended(self, listen: Listen, error: JsonRpcError | None) -> None:
         is_offered = error is None or error.code != METHOD_NOT_FOUND

@@ -169,8 +169,8 @@ class Questions:
         if call is None or call.key is not None or call.round != state.round:
             raise JsonRpcError(
                 INVALID_PARAMS,
-                "The requestState was used already, or waited too long. Make the call again, without"
-                " requestState and inputResponses.",
+                "The requestState was used already, or waited too long. Whether the call has run is not"
+                " known. If that does no harm, make it again, without requestState and inputResponses.",
             )
         self._calls.take_up(call, key, request)
         return call, answers

@@ -110,7 +110,8 @@ class RequestStates:
         raise JsonRpcError(
             INVALID_PARAMS,
             "The requestState is not valid: it was changed, has expired, or belongs to another"
-            " request or client. Make the call again, without requestState and inputResponses.",
+            " request or client. Whether the call has run is not known."
+            " If that does no harm, make it again, without requestState and inputResponses.",
         )
 
 

@@ -243,7 +243,7 @@ def _kept(request: Request) -> Members | bytes:
     for value in params.values():
         size_bytes += memoryview(value).nbytes
     if size_bytes <= MAX_KEPT_PARAMS_BYTES:
-        return params
+        return {name: value.copy() for name, value in params.items()}  # they are views of the body
     return input_required.digest(request.method, params)
 
 

@@ -254,6 +254,19 @@ def test_answers_are_bounded(client: LegacyClient, stage: Stage) -> None:
     assert kept._all_bytes == 16 * 1024 * 1024 - 10
 
 
+def test_a_state_counts_for_as_long_as_it_is_kept(client: LegacyClient, stage: Stage) -> None:
+    """The client never sees it, so nothing else would bound how many wait."""
+    kept = stage.endpoint._sessions._shared.kept
+    before = kept._all_bytes
+    calls = [client.call(request_id=number) for number in range(2)]
+    stage.asked[0].needs({"a": ROOTS}, "s" * 9 * 1024 * 1024)
+    assert kept._all_bytes - before > 9 * 1024 * 1024
+    stage.asked[1].needs({"a": ROOTS}, "s" * 9 * 1024 * 1024)
+    assert "no memory" in calls[1].last["error"]["message"]
+    client.answer(calls[0].events[0]["id"], {"roots": []})
+    assert kept._all_bytes == before
+
+
 def test_waiting_is_shown_with_comments(client: LegacyClient, stage: Stage) -> None:
     http = client.call()
     stage.take().needs({"a": ROOTS})

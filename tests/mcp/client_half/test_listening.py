@@ -207,6 +207,19 @@ def test_what_waits_is_bounded(client: LegacyClient) -> None:
     assert events[0]["params"]["uri"] == "a:1/5"
 
 
+def test_what_waits_is_bounded_in_bytes(client: LegacyClient) -> None:
+    """Only what changed is kept, not what is said of it, and long names push out older ones."""
+    asked = subscribed(client, "a:1")
+    for number in range(5):
+        asked.notify("notifications/resources/updated", uri=f"a:{number}", more="x" * 200_000)
+    assert len(client.listen().events) == 5
+    client.listen().hang_up()
+    for number in range(5):
+        updated(asked, f"a:1/{number}/{'x' * 100_000}")
+    events = client.listen().events
+    assert [event["params"]["uri"][:5] for event in events] == ["a:1/3", "a:1/4"]
+
+
 def test_unsubscribing(client: LegacyClient, stage: Stage) -> None:
     asked = subscribed(client, "a:1", "a:2")
     assert client.request("resources/unsubscribe", {"uri": "a:1"}).json["result"] == {}

@@ -1,12 +1,18 @@
 """What passes between a client and one server, and what does not; and questions on the way back."""
 
+import sys
 from typing import Any
 
 import pytest
 
 from mcptunnel.mcp import jsonrpc
-from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, MISSING_CLIENT_CAPABILITY
-from mcptunnel.relay.hub.routed_call import MAX_KEPT_PARAMS_BYTES
+from mcptunnel.mcp.jsonrpc import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    MISSING_CLIENT_CAPABILITY,
+    Request,
+)
+from mcptunnel.relay.hub.routed_call import MAX_KEPT_PARAMS_BYTES, _kept
 from mcptunnel.relay.hub.seals import STATE_S
 from mcptunnel.testing.joined import Answer, Joined, MemoryClient
 from mcptunnel.testing.local_server import MemoryServer, WaitingCall
@@ -201,3 +207,18 @@ def test_a_log_message_says_which_server_it_is_of(logger: str | None, shown: str
     asking.joined.settle()
     (message,) = answer.notifications
     assert jsonrpc.decode(jsonrpc.raw(message.params)) == {**params, "logger": shown}
+
+
+def test_what_is_kept_of_a_request_does_not_hold_its_body() -> None:
+    """The params are views of the whole body, which may be large for other reasons."""
+    body = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"},"junk":"%b"}' % (
+        b"x" * 100_000
+    )
+    before = sys.getrefcount(body)
+    message = jsonrpc.parse(body)
+    assert isinstance(message, Request)
+    kept = _kept(message)
+    del message
+    assert sys.getrefcount(body) == before
+    assert isinstance(kept, dict)
+    assert {name: bytes(value) for name, value in kept.items()} == {"name": b'"x"'}
