@@ -1,5 +1,6 @@
 """A client's request that one server answers: to the right device, and back with an honest outcome."""
 
+from abc import ABC, abstractmethod
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
@@ -50,7 +51,7 @@ _OLD_NOT_FOUND: Final = -32002
 _tokens: msgspec.json.Decoder[ProgressToken | None] = msgspec.json.Decoder(ProgressToken | None)
 
 
-class RoutedCall:
+class RoutedCall(ABC):
     """One call under way (`mcp.calls.CallReceiver`, `mcp.service.Running`).
 
     It keeps nothing large of the request: a call may last for an hour. Methods differ in what is
@@ -123,9 +124,9 @@ class RoutedCall:
 
     # What differs between methods.
 
+    @abstractmethod
     def mapped(self, result: Members) -> bool:
         """Let the URIs of a result be those that clients see; return whether any changed."""
-        raise NotImplementedError
 
     def told(self, failure: CallFailure, text: str) -> None:
         """Tell the client of a failure; `text` says what it means for it."""
