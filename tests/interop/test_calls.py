@@ -132,7 +132,7 @@ def test_progress_arrives_while_the_call_runs(
     else:
         assert done == [0, 50, 100]
         # It takes a tenth of a second; a client that got no turn meanwhile sees less of it.
-        assert end.t_s - events[0].t_s > 0.02
+        assert end.t_s - events[0].t_s > 0.07
 
 
 @each_pair_with_large

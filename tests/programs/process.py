@@ -17,9 +17,6 @@ START_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 3.0
 POLL_S = 0.01
 
-SLACK_S = 4.0
-"""What a busy machine may add to a time that is measured here: programs, and this one, wait their turn."""
-
 _T = TypeVar("_T")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.programs.client import LEGACY, MODERN, Answer, Client, tunnel_state
 from tests.programs.conftest import Stage
-from tests.programs.process import SLACK_S, eventually, is_gone
+from tests.programs.process import eventually, is_gone
 from tests.programs.programs import Agent, Estate, Relay
 
 DEFAULT_HELD_S = 10.0
@@ -68,13 +68,13 @@ def test_a_call_of_a_killed_agent_fails_when_it_is_not_back_in_time(
     agent.program.kill()
     late = client.call("demo__add", a=1, b=2)
     failed = client.outcome(*started)
-    assert held_s - 0.5 < failed.at_s - killed_s < held_s + SLACK_S
+    assert held_s - 0.5 < failed.at_s - killed_s < held_s + 1
     assert failed.is_error
     assert failed.outcome == "unknown"
     assert "laptop" in failed.text
     assert "may have run" in failed.text
     assert late.is_error
-    assert late.at_s - killed_s < held_s + SLACK_S
+    assert late.at_s - killed_s < held_s + 1
     assert late.outcome == "not_delivered"
     assert "laptop" in late.text
     assert "safe to try again" in late.text
@@ -90,7 +90,7 @@ def test_a_killed_agent_is_offline_and_comes_back(estate: Estate) -> None:
     eventually(lambda: is_gone(server), 2, "the end of the server whose stdin closed")
     asked_s = time.monotonic()
     away = client.call("demo__add", a=1, b=2)
-    assert away.at_s - asked_s < SLACK_S
+    assert away.at_s - asked_s < 0.5
     assert away.is_error
     assert away.outcome == "not_delivered"
     assert "'laptop' is offline" in away.text
@@ -122,7 +122,7 @@ def test_a_stopped_agent_process_is_noticed_by_its_silence(estate: Estate) -> No
     agent.program.signal(signal.SIGSTOP)
     stopped_s = time.monotonic()
     failed = client.outcome(*started)
-    assert failed.at_s - stopped_s < SILENCE_NOTICED_S + SLACK_S
+    assert failed.at_s - stopped_s < SILENCE_NOTICED_S + 1
     assert failed.is_error
     assert failed.outcome == "unknown"
     assert "silent" in failed.text

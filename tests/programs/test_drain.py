@@ -14,12 +14,12 @@ import pytest
 from tests.programs import bulk_server
 from tests.programs.client import LEGACY, MODERN, Answer, Client, get
 from tests.programs.network import Network
-from tests.programs.process import SLACK_S, Program, eventually, finished, is_gone
+from tests.programs.process import Program, eventually, finished, is_gone
 from tests.programs.programs import COMMAND, DEMO_SERVER, Agent, Estate, Relay
 from tests.programs.test_agent_loss import long_call
 
-AT_ONCE_S = 3.0 + SLACK_S
-SOON_S = 1.0 + SLACK_S
+AT_ONCE_S = 3.0
+SOON_S = 1.0
 """Far less than a drain that would be waited for."""
 
 STEPS = 40

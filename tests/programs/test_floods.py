@@ -26,7 +26,7 @@ from mcptunnel.wire.frames import (
 )
 from tests.programs.client import Client
 from tests.programs.hostile import ANNOUNCING, PING, HostileAgent, websocket_frame
-from tests.programs.process import SLACK_S, eventually, finished
+from tests.programs.process import eventually, finished
 from tests.programs.programs import COMMAND, Agent, Estate, Relay
 from tests.programs.test_agent_loss import connected, long_call
 
@@ -200,7 +200,7 @@ def test_an_agent_that_sends_and_never_reads_is_given_up(estate: Estate) -> None
     with HostileAgent(relay.port, key, reads=False) as hostile:
         started_s = time.monotonic()
         sent = hostile.flood(paced(started_s), MOST_FRAMES, per_message=1)
-        assert time.monotonic() - started_s < 5 + SLACK_S
+        assert time.monotonic() - started_s < 5
         assert sent > 10
     relay.program.wait_for(
         "hostile has lost its link and may resume: the peer takes nothing", start=start
@@ -241,11 +241,9 @@ def test_a_black_hole_is_noticed_by_both_sides(estate: Estate) -> None:
     relay_at, agent_at = len(relay.program.log), len(agent.program.log)
     cut_s = time.monotonic()
     network.cut("silence")
-    relay.program.wait_for(
-        "disconnected: the peer fell silent", start=relay_at, timeout_s=2 + SLACK_S
-    )
-    agent.program.wait_for("the peer fell silent", start=agent_at, timeout_s=2 + SLACK_S)
-    assert time.monotonic() - cut_s < 2 + SLACK_S
+    relay.program.wait_for("disconnected: the peer fell silent", start=relay_at, timeout_s=2)
+    agent.program.wait_for("the peer fell silent", start=agent_at, timeout_s=2)
+    assert time.monotonic() - cut_s < 2
     assert client.outcome(*started).outcome == "unknown"
     agent.program.wait_for("connected to", start=agent_at)
     eventually(lambda: not client.call("demo__add", a=1, b=2).is_error, 5, "the return")
