@@ -19,7 +19,7 @@ from tests.programs.programs import COMMAND, DEMO_SERVER, Agent, Estate, Relay
 from tests.programs.test_agent_loss import long_call
 
 AT_ONCE_S = 3.0
-SOON_S = 1.0
+SOON_S = 5.0
 """Far less than a drain that would be waited for."""
 
 STEPS = 40
