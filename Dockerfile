@@ -11,7 +11,7 @@ FROM python:3.12-slim AS build
 WORKDIR /source
 COPY . .
 RUN python -m venv /opt/mcptunnel \
- && /opt/mcptunnel/bin/pip install --no-cache-dir --disable-pip-version-check . \
+ && /opt/mcptunnel/bin/pip install --no-cache-dir --disable-pip-version-check ".[postgresql]" \
  # the list of plugins, kept now: the user below may not write it
  && /opt/mcptunnel/bin/twistd --help > /dev/null
 

@@ -15,6 +15,8 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tests import postgresql
+
 # Ports above are handed out by the system to outgoing connections.
 PORTS = range(20_000, 32_768)
 SETTLING_TURNS = 20
@@ -135,6 +137,35 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for one in held:
             one.close()
+
+
+_LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what cannot be run without PostgreSQL; see `tests.postgresql`."""
+    left_out = postgresql.left_out(items)
+    config.stash[_LEFT_OUT] = len(left_out)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what was left out."""
+    if count := config.stash.get(_LEFT_OUT, 0):
+        terminalreporter.section("PostgreSQL is not installed", yellow=True)
+        terminalreporter.line(f"{count} tests on it were left out. Debian: apt install postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgresql_url(free_ports: Callable[[int], list[int]]) -> Iterator[str]:
+    """The URL of a database on a server of the tests' own."""
+    programs = postgresql.programs()
+    if programs is None:
+        pytest.fail("PostgreSQL is not installed, and CI=true wants the tests on it")
+    with postgresql.running(programs, free_ports(1)[0]) as url:
+        yield url
 
 
 @implementer(ILogObserver)

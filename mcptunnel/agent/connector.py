@@ -17,8 +17,8 @@ from mcptunnel.errors import McpTunnelError
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused, printable
 from mcptunnel.net.exchange import Exchange
-from mcptunnel.net.link import CLOSE_NORMAL, Link, LinkLost, LinkReceiver
-from mcptunnel.net.link_end import LinkEnd
+from mcptunnel.net.link import Link, LinkLost, LinkReceiver
+from mcptunnel.net.link_end import CLOSE_PROTOCOL_ERROR, LinkEnd
 from mcptunnel.net.tunnel import ORDERLY_CLOSES, Tunnel
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.events import PeerGoingAway
@@ -213,6 +213,9 @@ class Connector:
         self._backoff.welcomed(self._reactor.seconds())
         self._resume_token = welcome.resume_token
         old = self.tunnel
+        if welcome.resumed and old is None:  # its time was over while we waited for the WELCOME
+            end.close(CLOSE_PROTOCOL_ERROR, "the session is over")
+            return
         if welcome.resumed and old is not None:
             self._joined = old
             if old.resume(end, welcome.last_received):
@@ -221,7 +224,7 @@ class Connector:
         if old is not None:
             old.lose(LinkLost(clean=True, code=None, text="the relay did not resume the session"))
         if self._is_leaving:
-            end.close(CLOSE_NORMAL, "the agent is stopping")
+            end.goodbye(ErrorCode.SHUTDOWN, "the agent is stopping")  # or it is expected back
             return
         session = Session(Role.AGENT, self._settings, welcome.limits, self._reactor.seconds())
         self.tunnel = self._joined = tunnel = Tunnel(self._reactor, session, self)

@@ -4,7 +4,7 @@
 `@agent` `POST /restart` (relay to agent): restart one configured server, or all of them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -99,7 +99,7 @@ class ControlCall(ExchangeReceiver):
 
     _log = Logger()
 
-    def __init__(self, exchange: Exchange, servers: dict[str, LocalServer]) -> None:
+    def __init__(self, exchange: Exchange, servers: Mapping[str, LocalServer]) -> None:
         self._exchange = exchange
         self._servers = servers
         self._body = b""

@@ -8,6 +8,8 @@ from mcptunnel.agent.servers.interfaces import LocalCall, LocalServer
 from mcptunnel.mcp import jsonrpc, sse
 from mcptunnel.mcp.calls import CallFailure
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, Response
+from mcptunnel.mcp.server_half.listens import LISTEN
+from mcptunnel.mcp.service import Asker
 from mcptunnel.model import Outcome, ResponseHead
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.wire.constants import ErrorCode
@@ -22,7 +24,13 @@ PIECE_BYTES = 64
 """What a piece of a request takes up beside its bytes, about."""
 
 MAX_UNSENT_BYTES = 256 * 1024
-"""With more than this unsent a call's progress is left out: its client reads too slowly."""
+"""With more than this unsent a call's progress is left out: its client reads too slowly.
+
+What a listen tells is held instead, and each change told once.
+"""
+
+MAX_HELD = 1024
+"""Different changes that are held for one listen."""
 
 EVENT_STREAM_HEAD = ResponseHead(200, (("content-type", "text/event-stream"),))
 
@@ -47,6 +55,7 @@ class HubCall(ExchangeReceiver):
         "_body",
         "_call",
         "_exchange",
+        "_held",
         "_is_behind",
         "_room",
         "_server",
@@ -63,6 +72,7 @@ class HubCall(ExchangeReceiver):
         self._call: LocalCall | None = None
         self._streaming = False
         self._is_behind = False
+        self._held: dict[bytes, None] | None = None  # of a listen, what it is behind with
 
     # What the relay sends.
 
@@ -90,7 +100,10 @@ class HubCall(ExchangeReceiver):
         if not isinstance(message, Request):
             self._refuse(JsonRpcError(jsonrpc.INVALID_REQUEST, "Expected a request"))
             return
-        self._call = self._server.call(message, self)
+        head = self._exchange.request
+        if message.method == LISTEN:
+            self._held = {}
+        self._call = self._server.call(message, self, Asker(head.principal, head.client))
 
     def failed(self, failure: ExchangeFailure) -> None:
         self._over()
@@ -98,21 +111,31 @@ class HubCall(ExchangeReceiver):
             self._call.cancel(failure.text or "the caller is gone")
 
     def drained(self) -> None:
-        if self._is_behind:
-            self._is_behind = False
-            if self._call is not None:
-                self._call.resume()
+        if not self._is_behind:
+            return
+        self._is_behind = False
+        held, self._held = self._held, None if self._held is None else {}
+        for event in held or ():
+            self._write_event(event)
+        if self._call is not None and not self._is_behind:
+            self._call.resume()
 
     # What the local server answers.
 
     def notification(self, message: Notification) -> None:
-        if self._is_behind:
-            return
+        if not self._is_behind:
+            self._write_event(sse.encode(jsonrpc.encode(message)))
+        elif self._held is not None:
+            event = sse.encode(jsonrpc.encode(message))
+            if len(self._held) < MAX_HELD:
+                self._held[event] = None
+
+    def _write_event(self, event: bytes) -> None:
         if not self._streaming:
             self._streaming = True
             self._exchange.send_head(EVENT_STREAM_HEAD)
-        unsent_bytes = self._exchange.write(sse.encode(jsonrpc.encode(message)))
-        if unsent_bytes > MAX_UNSENT_BYTES:
+        unsent_bytes = self._exchange.write(event)
+        if unsent_bytes > MAX_UNSENT_BYTES and not self._is_behind:
             self._is_behind = True
             if self._call is not None:
                 self._call.pause()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -15,15 +16,22 @@ from twisted.python.failure import Failure
 import mcptunnel
 from mcptunnel.agent.connector import Connector, Refused
 from mcptunnel.agent.control import Announcer
-from mcptunnel.agent.endpoint import RequestRoom
-from mcptunnel.agent.exchanges import accept
+from mcptunnel.agent.exchanges import Exchanges
 from mcptunnel.agent.installation import installation_id
 from mcptunnel.agent.servers.http import HttpServer
-from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, URGENT_GRACE_S, LocalServer
+from mcptunnel.agent.servers.interfaces import (
+    STOP_GRACE_S,
+    URGENT_GRACE_S,
+    IdleServer,
+    LocalServer,
+)
+from mcptunnel.agent.servers.isolated import IsolatedServer
 from mcptunnel.agent.servers.stdio import StdioServer
+from mcptunnel.agent.servers.two_eras import TwoEras
 from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.agent_key import key_place
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.server_half.request_state import RequestStates
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange
@@ -32,6 +40,7 @@ from mcptunnel.net.pace import TokenBucket
 from mcptunnel.net.stopping import Drain, StopOrder
 from mcptunnel.net.tunnel import Tunnel, settings_of
 from mcptunnel.net.websocket import MASKS_NATIVELY
+from mcptunnel.sealing import LEAST_SECRET_BYTES
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Hello, Welcome
 
@@ -70,13 +79,17 @@ class AgentService(Service):
         self._refused = refused
         self._installation_id = installation_id(config.state_dir)
         self._client_info = jsonrpc.raw({"name": "mcptunnel", "version": mcptunnel.__version__})
+        self._states = RequestStates.of(os.urandom(LEAST_SECRET_BYTES), os.urandom)
         self.servers: dict[str, LocalServer] = {
             server.name: self._local_server(server) for server in config.servers
         }
         self._announcer = Announcer(lambda: [server.status for server in self.servers.values()])
         self._announce_call: IDelayedCall | None = None
         self._announcements = TokenBucket(ANNOUNCE_BURST, ANNOUNCE_PER_S)
-        self._room = RequestRoom()
+        most_bytes = config.max_request_bytes
+        self._exchanges = Exchanges(
+            reactor, self.servers, random=os.urandom, max_request_bytes=most_bytes
+        )
         self._settings = settings_of(config.tunnel)
         self._connector = Connector(
             reactor,
@@ -90,10 +103,22 @@ class AgentService(Service):
         self._connecting: Deferred[None] | None = None
 
     def _local_server(self, config: ServerConfig) -> LocalServer:
-        kind = StdioServer if config.kind == "stdio" else HttpServer
-        return kind(
-            self._reactor, config, client_info=self._client_info, changed=self._server_changed
-        )
+        reactor, info, states = self._reactor, self._client_info, self._states
+
+        def process(changed: Callable[[], None], *, probe: bool) -> IdleServer:
+            return StdioServer(
+                reactor, config, client_info=info, states=states, changed=changed, probe=probe
+            )
+
+        def make(changed: Callable[[], None]) -> IdleServer:
+            if config.kind == "http":
+                return HttpServer(reactor, config, client_info=info, states=states, changed=changed)
+            first, second = process(changed, probe=True), partial(process, probe=False)
+            return TwoEras(reactor, config, first=first, make_second=second)
+
+        if config.isolation == "shared":
+            return make(self._server_changed)
+        return IsolatedServer(self._reactor, config, make=make, changed=self._server_changed)
 
     def startService(self) -> None:
         super().startService()
@@ -114,6 +139,9 @@ class AgentService(Service):
         """Let calls finish, say goodbye, and end the servers."""
         Service.stopService(self)
         self._order.has_begun = True
+        self._exchanges.drain()
+        for local in self.servers.values():
+            local.end_listens()
         if self._announce_call is not None:
             self._announce_call.cancel()
             self._announce_call = None
@@ -127,6 +155,7 @@ class AgentService(Service):
             self._connecting.cancel()
         if tunnel is not None:
             tunnel.close(ErrorCode.SHUTDOWN, STOPPING)
+        self._exchanges.stop()
         await self._stop_servers()
         await deferLater(self._reactor, 0)  # a turn for the socket to take our goodbye
 
@@ -188,7 +217,7 @@ class AgentService(Service):
         self._announcer.detach()
 
     def exchange_opened(self, exchange: Exchange) -> None:
-        accept(exchange, self.servers, self._room)
+        self._exchanges.accept(exchange)
 
     # What the servers tell us.
 

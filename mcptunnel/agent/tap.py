@@ -12,6 +12,7 @@ from mcptunnel.agent.configuration import load
 from mcptunnel.config.agent import AgentConfig
 from mcptunnel.config.options import ConfigOptions
 from mcptunnel.errors import McpTunnelError
+from mcptunnel.net.clock import use_steady_clock
 
 
 class Options(ConfigOptions):
@@ -39,6 +40,7 @@ def makeService(options: Options) -> IService:
     from mcptunnel.net.link import Link, LinkReceiver  # noqa: PLC0415 - the same
     from mcptunnel.net.stopping import StopOrder, obey_signals  # noqa: PLC0415 - the same
 
+    use_steady_clock(reactor)  # first of all: what is scheduled keeps the clock it was made with
     config: AgentConfig = options.config
     spare_what_is_here(reactor)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NewType
 
+from mcptunnel.auth.base62 import SECRET_CHARS, base62
 from mcptunnel.model import Principal
 
 KeyId = NewType("KeyId", str)
@@ -27,11 +28,9 @@ RANDOM_BYTES = 40
 MAX_LABEL_CHARS = 255
 
 _ID_CHARS = 12
-_SECRET_CHARS = 43
 _CRC_CHARS = 6
-_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _FORM = re.compile(
-    rf"({PREFIX}([a-z2-7]{{{_ID_CHARS}}})_([0-9A-Za-z]{{{_SECRET_CHARS}}}))([0-9A-Za-z]{{{_CRC_CHARS}}})"
+    rf"({PREFIX}([a-z2-7]{{{_ID_CHARS}}})_([0-9A-Za-z]{{{SECRET_CHARS}}}))([0-9A-Za-z]{{{_CRC_CHARS}}})"
 )
 
 
@@ -80,7 +79,7 @@ def mint(random: bytes) -> tuple[KeyId, str]:
     if len(random) != RANDOM_BYTES:
         raise ValueError(f"{RANDOM_BYTES} random bytes are needed, not {len(random)}")
     key_id = KeyId(base64.b32encode(random[:8]).decode().lower()[:_ID_CHARS])
-    secret = _base62(int.from_bytes(random[8:], "big"), _SECRET_CHARS)
+    secret = base62(int.from_bytes(random[8:], "big"), SECRET_CHARS)
     checked = f"{PREFIX}{key_id}_{secret}"
     return key_id, checked + _check(checked)
 
@@ -136,12 +135,4 @@ def record_from_json(members: Mapping[str, Any]) -> KeyRecord:
 
 
 def _check(text: str) -> str:
-    return _base62(zlib.crc32(text.encode()), _CRC_CHARS)
-
-
-def _base62(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        number, digit = divmod(number, 62)
-        digits.append(_BASE62[digit])
-    return "".join(reversed(digits))
+    return base62(zlib.crc32(text.encode()), _CRC_CHARS)

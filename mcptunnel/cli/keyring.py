@@ -17,6 +17,7 @@ from mcptunnel.auth.keys import (
     record_from_json,
 )
 from mcptunnel.cli.control import ControlClient, ControlError
+from mcptunnel.config.secret import Secret
 from mcptunnel.model import LOCAL_ISSUER, Principal
 
 _SOCKET_NAME = "control.sock"
@@ -33,13 +34,13 @@ class KeyRing(AbstractContextManager["KeyRing"], Protocol):
     def revoke(self, key_id: str) -> bool: ...
 
 
-def open_keyring(state_dir: Path) -> KeyRing:
+def open_keyring(state_dir: Path, store_url: Secret | None = None) -> KeyRing:
     """Return the keys of the relay with `state_dir`: through it when it runs, else its store's.
 
-    Raises `StoreError` or `ControlError`.
+    The store is a file there unless it has a URL. Raises `StoreError` or `ControlError`.
     """
     client = ControlClient(state_dir / _SOCKET_NAME)
-    return RunningKeys(client) if client.is_live() else StoredKeyRing(state_dir)
+    return RunningKeys(client) if client.is_live() else StoredKeyRing(state_dir, store_url)
 
 
 class RunningKeys:
@@ -78,12 +79,12 @@ class RunningKeys:
 class StoredKeyRing:
     """The keys in the store of a relay that does not run."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, store_url: Secret | None) -> None:
         # The database's libraries cost a third of a second, which a running relay saves us.
-        from mcptunnel.store.database import FILE_NAME, Database  # noqa: PLC0415
+        from mcptunnel.store.database import Database, location_of  # noqa: PLC0415
         from mcptunnel.store.keys import Keys  # noqa: PLC0415
 
-        self._database = Database(state_dir / FILE_NAME)
+        self._database = Database(location_of(state_dir, store_url))
         self._keys = Keys
 
     def create(self, *, user: str, scope: Scope, name: str) -> IssuedKey:

@@ -154,4 +154,5 @@ def _opened(output: Path | None) -> Iterator[IO[str] | None]:
 
 
 def _keyring(config: Path | None) -> KeyRing:
-    return open_keyring(load_relay(config, os.environ, Path.cwd()).state_dir)
+    relay = load_relay(config, os.environ, Path.cwd())
+    return open_keyring(relay.state_dir, relay.store.url)

@@ -78,6 +78,27 @@ class ServerConfig:
         ),
     ] = None
 
+    isolation: Annotated[
+        Literal["shared", "session"],
+        Option(
+            "Whether all clients share one process (or, with `url`, one session of the server), or"
+            " each client has its own."
+        ),
+    ] = "shared"
+    max_children: Annotated[
+        int,
+        Option(
+            'Processes or sessions at once with `isolation = "session"`.', Bounds(least=1, most=256)
+        ),
+    ] = 8
+    idle_s: Annotated[
+        float,
+        Option(
+            "Seconds without a call after which one of these is ended.",
+            Bounds(least=1, most=7 * 86_400),
+        ),
+    ] = 600.0
+
     @staticmethod
     def rules(values: Mapping[str, Any]) -> Iterator[Complaint]:
         """Complain about fields that contradict each other."""
@@ -161,6 +182,13 @@ class AgentConfig:
             aliases=("mcp_servers",),
         ),
     ]
+    max_request_bytes: Annotated[
+        int,
+        Option(
+            "The largest MCP request that is read, where the agent speaks for a server.",
+            Bounds(least=1024, most=64 * 1024 * 1024),
+        ),
+    ] = 4 * 1024 * 1024
     tunnel: Annotated[TunnelConfig, Option("Heartbeat and flow control.")] = field(
         default_factory=TunnelConfig
     )

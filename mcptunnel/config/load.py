@@ -20,6 +20,7 @@ from mcptunnel.config.relay import RelayConfig
 from mcptunnel.config.schema import fields_of
 from mcptunnel.config.source import Source, find_source
 from mcptunnel.config.spelling import canonical
+from mcptunnel.config.store import place_store_url
 
 _Config = TypeVar("_Config", RelayConfig, AgentConfig)
 
@@ -48,6 +49,7 @@ def load_relay(
     compat.check_auth(tree, findings)
     tree.setdefault("state_dir", "state")
     _default_public_url(tree)
+    place_store_url(tree, source.base, findings)
     values = Reader(source.base, findings).section(tree, RelayConfig)
     return _finished(RelayConfig, values, findings)
 

@@ -8,8 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from mcptunnel.config.errors import Complaint
 from mcptunnel.config.listen import parse_listen
 from mcptunnel.config.schema import Bounds, Option
+from mcptunnel.config.secret import Secret
+from mcptunnel.config.store import StoreConfig
 from mcptunnel.config.tunnel import KIB, MIB, TunnelConfig
 from mcptunnel.config.urls import complaints_about_plain, parse_origin
+from mcptunnel.config.values import parse_sealing_secret
 
 _LISTEN = "tcp:8787:interface=127.0.0.1"
 
@@ -100,8 +103,17 @@ class RelayConfig:
     ]
     state_dir: Annotated[
         Path,
-        Option("The directory of the key store and the control socket.", default_text="`./state`"),
+        Option("The directory of the store and the control socket.", default_text="`./state`"),
     ]
+    secret: Annotated[
+        Secret | None,
+        Option(
+            "Seals what clients bring back, such as cursors: at least 32 random characters.",
+            default_text="made once, and kept in `state_dir`",
+            parse=parse_sealing_secret,
+            example='"${RELAY_SECRET}"',
+        ),
+    ] = None
     insecure: Annotated[
         bool,
         Option("Allow a `public_url` with unencrypted http on another machine."),
@@ -123,6 +135,9 @@ class RelayConfig:
     ] = 2.0
     auth: Annotated[AuthConfig, Option("Who may use the relay.")] = field(
         default_factory=AuthConfig
+    )
+    store: Annotated[StoreConfig, Option("Where the relay keeps what outlives it.")] = field(
+        default_factory=StoreConfig
     )
     hub: Annotated[HubConfig, Option("How the hub shows servers.")] = field(
         default_factory=HubConfig

@@ -7,6 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mcptunnel.config.errors import InvalidValueError
+from mcptunnel.config.secret import Secret
+
+_LEAST_SECRET_CHARS = 32
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -57,3 +60,13 @@ def parse_headers(fields: Mapping[str, str]) -> Mapping[str, str]:
         if re.search(r"[\r\n]", value) or not value.isascii():
             raise InvalidValueError(f"the value of {name!r} has a line break or is not ASCII")
     return MappingProxyType({name.lower(): value.strip() for name, value in fields.items()})
+
+
+def parse_sealing_secret(secret: Secret) -> Secret:
+    """Return a secret that is long enough to seal with. Raises `InvalidValueError`."""
+    if len(secret.reveal().encode()) < _LEAST_SECRET_CHARS:
+        raise InvalidValueError(
+            f"has fewer than {_LEAST_SECRET_CHARS} characters",
+            "Make one with `openssl rand -hex 32`, or remove the key.",
+        )
+    return secret

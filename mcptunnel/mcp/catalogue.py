@@ -1,18 +1,19 @@
-"""Lists of tools: read from the servers, renamed, and merged into one (2026-07-28, server/tools).
+"""Lists of tools, prompts, resources and templates: read from the servers, renamed, merged into one.
 
-A tool's definition is carried as the text that the server wrote; only what the hub must change is
-ever decoded.
+(2026-07-28, server/tools, server/prompts, server/resources.) A definition is carried as the text that
+the server wrote; only what the hub must change is ever decoded.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError
+from mcptunnel.mcp.kinds import LISTED, Kind
 from mcptunnel.mcp.meta import META, SERVER_INFO
 
 _page = msgspec.json.Decoder(list[Raw])
@@ -44,20 +45,33 @@ _SINGLE: Final = frozenset(
 )
 
 
-MAX_NAME_CHARS: Final = 256
-"""A longer name is unusable: names are remembered, even of tools that are gone."""
-
-
 class _Named(msgspec.Struct):
     name: str
 
 
-_named = msgspec.json.Decoder(_Named)
+class _Addressed(msgspec.Struct):
+    name: str = msgspec.field(name="uri")
+
+
+class _Templated(msgspec.Struct):
+    name: str = msgspec.field(name="uriTemplate")
+
+
+_NAMES: Final[dict[str, msgspec.json.Decoder[Any]]] = {
+    "name": msgspec.json.Decoder(_Named),
+    "uri": msgspec.json.Decoder(_Addressed),
+    "uriTemplate": msgspec.json.Decoder(_Templated),
+}
+
+MAX_TTL_MS: Final = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
-    """A tool as its server describes it; `definition` is its own copy of all members, the name too."""
+class Item:
+    """One thing as its server describes it; `definition` is its own copy of all members.
+
+    `name` is what identifies it: the name of a tool or prompt, the URI of a resource, the URI template.
+    """
 
     name: str
     definition: Raw
@@ -69,45 +83,68 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a server's list; `dropped` counts the tools of it that were left out.
+    """One page of a server's list; `dropped` counts what was left out of it.
 
-    `next_cursor` is None on the last page; the empty text is a cursor like any other.
+    `next_cursor` is None on the last page; the empty text is a cursor like any other. `ttl_ms` is for
+    how long the server says that the page holds, 0 if it says nothing usable.
     """
 
-    tools: tuple[Tool, ...]
+    items: tuple[Item, ...]
     next_cursor: str | None
     dropped: int
+    ttl_ms: int = 0
 
 
-def parse_page(result: Raw, max_tools: int) -> Page:
-    """Read the result of a server's `tools/list`; tools beyond `max_tools` are not looked at.
+def parse_page(kind: Kind, result: Raw, max_items: int) -> Page:
+    """Read the result of a server's list; what is beyond `max_items` is not looked at.
 
     Raises JsonRpcError (INTERNAL_ERROR) if it is no such result: the server's fault, not the
     client's.
     """
+    listed = LISTED[kind]
     try:
         members = jsonrpc.members(result)
-        definitions = _page.decode(members.get("tools", b""))
+        definitions = _page.decode(members.get(listed.member, b""))
     except (JsonRpcError, msgspec.MsgspecError, RecursionError):
-        raise JsonRpcError(INTERNAL_ERROR, "The server sent a malformed list of tools") from None
-    read = map(_read_tool, definitions[:max_tools])
-    tools = tuple(tool for tool in read if tool is not None)
+        raise JsonRpcError(
+            INTERNAL_ERROR, f"The server's answer to {listed.method} is malformed"
+        ) from None
+    decoder = _NAMES[listed.key]
+    read = (_read_item(decoder, one, listed.max_key_chars) for one in definitions[:max_items])
+    items = tuple(item for item in read if item is not None)
     cursor = jsonrpc.text(members.get("nextCursor"))
-    return Page(tools, cursor, len(definitions) - len(tools))
+    return Page(items, cursor, len(definitions) - len(items), _ttl_ms(members.get("ttlMs")))
 
 
-def _read_tool(encoded: Raw) -> Tool | None:
+def _ttl_ms(encoded: Raw | None) -> int:
     try:
-        name = _named.decode(encoded).name
+        ttl_ms = msgspec.json.decode(encoded or b"0", type=int)
+    except msgspec.MsgspecError:
+        return 0
+    return max(0, min(ttl_ms, MAX_TTL_MS))
+
+
+def _read_item(decoder: msgspec.json.Decoder[Any], encoded: Raw, max_chars: int) -> Item | None:
+    try:
+        name = decoder.decode(encoded).name
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
-    if not 0 < len(name) <= MAX_NAME_CHARS:
+    if not 0 < len(name) <= max_chars:
         return None
     # A copy: what is kept of a page must not keep the page.
-    return Tool(name, encoded.copy())
+    return Item(name, encoded.copy())
 
 
-def exposed(tool: Tool, name: str) -> Raw:
+def renamed(kind: Kind, item: Item, name: str) -> Raw:
+    """Return a definition under the name or URI that clients see; as it is if that is its own."""
+    if name == item.name:
+        return item.definition
+    definition = jsonrpc.members(item.definition)
+    definition[LISTED[kind].key] = jsonrpc.raw(name)
+    return jsonrpc.raw(definition)
+
+
+def exposed(tool: Item, name: str) -> Raw:
     """Return a tool's definition under the name that clients see.
 
     Annotations `x-mcp-header` are taken out of its input schema: a client that sees none sends no
@@ -151,17 +188,21 @@ def _each_without_annotations(schemas: Raw, depth: int) -> Raw:
     return jsonrpc.raw([_without_annotations(s, depth) for s in held])
 
 
-def list_result(tools: Iterable[Raw], ttl_ms: int, server_info: Raw | None = None) -> Raw:
-    """Return the result of our `tools/list`: one page, for this user alone (server/utilities/caching).
-
-    `server_info` says who we are; a legacy client was told by `initialize`.
-    """
+def list_result(
+    kind: Kind,
+    definitions: Sequence[Raw],
+    ttl_ms: int,
+    server_info: Raw,
+    next_cursor: str | None = None,
+) -> Raw:
+    """Return a page of our own list, for this user alone (server/utilities/caching)."""
     result: dict[str, object] = {
-        "tools": list(tools),
+        LISTED[kind].member: definitions,
         "resultType": "complete",
         "ttlMs": ttl_ms,
         "cacheScope": "private",
+        META: {SERVER_INFO: server_info},
     }
-    if server_info is not None:
-        result[META] = {SERVER_INFO: server_info}
+    if next_cursor is not None:
+        result["nextCursor"] = next_cursor
     return jsonrpc.raw(result)

@@ -57,10 +57,13 @@ class Initialize:
 
 @dataclass(frozen=True, slots=True)
 class InSession:
-    """A message of a legacy session; whether there is such a session, and whose, is yet to see."""
+    """A message of a legacy session; whether there is such a session, and whose, is yet to see.
+
+    Whether it may send batches depends on the version that it agreed on.
+    """
 
     session_id: str
-    message: Message
+    message: Message | Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +91,8 @@ _STATED: Final = {Era.LEGACY: _Stated.LEGACY, Era.MODERN: _Stated.MODERN, None: 
 
 def classify_post(headers: Headers, message: Message | Batch) -> Classified:
     """Decide what a POSTed message is; `headers` are those of its HTTP request."""
-    if isinstance(message, Batch):
-        return _refused(INVALID_REQUEST, "Batches are not supported", message)
     meta = RequestMeta()
-    if not isinstance(message, Response):
+    if not isinstance(message, Response | Batch):
         try:
             meta = request_meta.read(message.params)
         except JsonRpcError as error:
@@ -107,6 +108,18 @@ def classify_post(headers: Headers, message: Message | Batch) -> Classified:
     return _unclaimed(routing, message, meta)
 
 
+_REMOVED: Final = frozenset(
+    {
+        "initialize",
+        "logging/setLevel",
+        "ping",
+        "resources/subscribe",
+        "resources/unsubscribe",
+    }
+)
+"""What modern clients cannot ask for any more (2026-07-28, changelog); whatever the server may think."""
+
+
 def _claimed(
     headers: Headers, message: Request | Notification, meta: RequestMeta, version: str
 ) -> Modern | Refused:
@@ -119,29 +132,42 @@ def _claimed(
         return _unsupported(version, message)
     if isinstance(message, Request) and meta.client_capabilities is None:
         return _incomplete(message, request_meta.CLIENT_CAPABILITIES)
+    if isinstance(message, Request) and message.method in _REMOVED:
+        error = JsonRpcError(
+            METHOD_NOT_FOUND, f"Method not found: {message.method}", None, message.id
+        )
+        return Refused(NOT_FOUND, error)
     return Modern(message, meta)
 
 
-def _unclaimed(routing: Routing, message: Message, meta: RequestMeta) -> Classified:
+def _unclaimed(routing: Routing, message: Message | Batch, meta: RequestMeta) -> Classified:
     """A body that claims nothing: version header, session header and kind of message decide."""
     version = routing.version
     stated = _Stated.NOTHING if version is None else _STATED[era_of(version)]
     match stated, routing.session, message:
         case _Stated.UNKNOWN, _, _:
             return _unsupported(version, message)
+        case (_Stated.MODERN, _, Batch()) | (_, None, Batch()):
+            return _refused(INVALID_REQUEST, "Batches are not supported", message)
         case ((_Stated.NOTHING | _Stated.LEGACY), str(session), _):
             return InSession(session, message)
         case ((_Stated.NOTHING | _Stated.MODERN), _, Notification()):
             return Modern(message, meta)
         case _Stated.MODERN, _, Request():
             return _incomplete(message, request_meta.PROTOCOL_VERSION)
-        case _, _, Response():
-            return _refused(INVALID_REQUEST, "A response belongs to a session", message)
         case _:
-            return _refused(INVALID_REQUEST, "No session: send initialize first", message)
+            return _refused(INVALID_REQUEST, _SESSIONLESS[type(message)], message)
 
 
-def _unsupported(requested: str | None, message: Message) -> Refused:
+_SESSIONLESS: Final[dict[type, str]] = {
+    Batch: "A batch belongs to a session",
+    Response: "A response belongs to a session",
+    Request: "No session: send initialize first",
+    Notification: "No session: send initialize first",
+}
+
+
+def _unsupported(requested: str | None, message: Message | Batch) -> Refused:
     data = {"supported": list(MODERN_VERSIONS), "requested": requested}
     return _refused(UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", message, data)
 
@@ -173,5 +199,7 @@ def http_status(error: JsonRpcError, era: Era) -> int:
 
     Errors that belong to the call, not to the message, travel with 200.
     """
+    if error.status is not None:
+        return error.status
     table = _MODERN_STATUS if era is Era.MODERN else _LEGACY_STATUS
     return table.get(error.code, OK)

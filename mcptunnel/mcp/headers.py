@@ -31,6 +31,7 @@ VERSION_HEADER: Final = "mcp-protocol-version"
 METHOD_HEADER: Final = "mcp-method"
 NAME_HEADER: Final = "mcp-name"
 SESSION_HEADER: Final = "mcp-session-id"
+LAST_EVENT_ID_HEADER: Final = "last-event-id"
 
 _NAMED: Final = {
     "tools/call": "name",

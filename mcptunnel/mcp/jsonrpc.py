@@ -60,7 +60,7 @@ class JsonRpcError(McpTunnelError):
     """A JSON-RPC error: a message that breaks the rules, or an answer that says so.
 
     `code` is the JSON-RPC code, `data` any JSON value or None, `request_id` the request it answers,
-    when that is known.
+    when that is known. `status` is the HTTP status it has to travel with, None for that of the code.
     """
 
     def __init__(
@@ -69,12 +69,15 @@ class JsonRpcError(McpTunnelError):
         message: str,
         data: object = None,
         request_id: RequestId | None = None,
+        *,
+        status: int | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.data = data
         self.request_id = request_id
+        self.status = status
 
     def response(self, request_id: RequestId | None = None) -> "Response":
         """Return the response that carries this error, to `request_id` or to its own."""
@@ -182,6 +185,14 @@ def parse(body: bytes) -> Message | Batch:
         if repaired == body:
             raise JsonRpcError(PARSE_ERROR, f"Parse error: {error}") from None
         return parse(repaired)
+
+
+def parse_item(item: Raw) -> Message:
+    """Read one message of a batch. Raises JsonRpcError (INVALID_REQUEST) as `parse` does."""
+    try:
+        return _message(_members.decode(item))
+    except (msgspec.MsgspecError, RecursionError):
+        raise JsonRpcError(INVALID_REQUEST, "Expected a JSON-RPC message object") from None
 
 
 def _batch(body: bytes) -> Batch:

@@ -9,10 +9,11 @@ from typing import Final
 from mcptunnel.mcp import jsonrpc, sse
 from mcptunnel.mcp.headers import EVENT_STREAM, METHOD_HEADER, media_type
 from mcptunnel.mcp.jsonrpc import RequestId, Response
+from mcptunnel.mcp.meta import META, SUBSCRIPTION_ID
 from mcptunnel.model import RequestHead, ResponseHead, header
 
 LISTEN: Final = "subscriptions/listen"
-SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
+ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 
 _BLANK_LINES: Final = (b"\n\n", b"\r\r", b"\n\r\n")
 _LONGEST: Final = max(map(len, _BLANK_LINES))
@@ -48,7 +49,7 @@ class LastingStream:
         """
         if not self._is_listen or request_id is None or not self._end.endswith(_BLANK_LINES):
             return b""
-        result = {"resultType": "complete", "_meta": {SUBSCRIPTION_ID: request_id}}
+        result = {"resultType": "complete", META: {SUBSCRIPTION_ID: request_id}}
         return sse.encode(jsonrpc.encode(Response(request_id, jsonrpc.raw(result))))
 
 

@@ -5,7 +5,7 @@ All other keys (trace context, vendors') pass on as they are.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -23,6 +23,7 @@ CLIENT_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 CLIENT_INFO: Final = "io.modelcontextprotocol/clientInfo"
 LOG_LEVEL: Final = "io.modelcontextprotocol/logLevel"
 PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105 - it correlates, it opens nothing
+SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
 
 OUTCOME: Final = "mcptunnel/outcome"
@@ -33,6 +34,9 @@ ProgressToken: TypeAlias = str | int
 LogLevel: TypeAlias = Literal[
     "debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"
 ]
+
+LOG_LEVELS: Final[tuple[LogLevel, ...]] = get_args(LogLevel)
+"""From the least urgent to the most (RFC 5424)."""
 
 
 @dataclass(frozen=True, slots=True)

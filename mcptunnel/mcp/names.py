@@ -1,7 +1,7 @@
-"""The names under which a user's clients see the tools of all their servers.
+"""The names under which a user's clients see the tools, or the prompts, of all their servers.
 
 A name is *bound* when it is exposed for the first time, and stays bound to that place: a client that
-learned it (in a permission rule, a prompt, a habit) reaches the same tool or none, never another one.
+learned it (in a permission rule, a prompt, a habit) reaches the same thing or none, never another one.
 So names are looked up in a table and never taken apart. Only `forget` ends that, when there are more
 names than anybody can want.
 
@@ -14,7 +14,7 @@ Expose by device, server and tool, and the same set of tools gives the same name
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Final, Self, TypeAlias
@@ -27,7 +27,7 @@ DEFAULT_MAX_LENGTH: Final = 64
 MIN_MAX_LENGTH: Final = 32
 
 Row: TypeAlias = tuple[str, str, str, str]
-"""(name, device_key, server, tool): one bound name, as a store keeps it."""
+"""(name, device_key, server, item): one bound name, as a store keeps it."""
 
 _HASH_LENGTH = 8
 _SHORTEST_PART = 8
@@ -36,15 +36,15 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A place: one tool of one server of one device, by their own names."""
+    """A place: one tool or prompt of one server of one device, by their own names, or one URI of it."""
 
     device_key: str
     server: str
-    tool: str
+    item: str
 
 
 class NameTable:
-    """All names that were ever exposed to one user.
+    """All names of one kind that were ever exposed to one user.
 
     Names have at most `max_length` characters of `[A-Za-z0-9_-]`: several clients refuse a whole
     list for one other name. Raises ValueError if `max_length` is under MIN_MAX_LENGTH.
@@ -94,23 +94,23 @@ class NameTable:
         device_key: str,
         device_label: str,
         server: str,
-        tool: str,
+        item: str,
         *,
         with_device: bool,
         prefix: str | None = None,
     ) -> str:
-        """Return the name of a tool, bound from now on: the same for the same arguments, always.
+        """Return the name of an item, bound from now on: the same for the same arguments, always.
 
-        It is `server__tool`, or `device__server__tool` if `with_device`. `prefix` stands for the
-        server's name; the empty one leaves the tool's name alone, `with_device` or not.
+        It is `server__item`, or `device__server__item` if `with_device`. `prefix` stands for the
+        server's name; the empty one leaves the item's name alone, `with_device` or not.
         """
         if prefix == "":
-            parts = [tool]
+            parts = [item]
         else:
-            parts = [server if prefix is None else prefix, tool]
+            parts = [server if prefix is None else prefix, item]
             if with_device:
                 parts.insert(0, device_label)
-        target = Target(device_key, server, tool)
+        target = Target(device_key, server, item)
         return next(name for name in self._candidates(parts, target) if self._bind(name, target))
 
     def __len__(self) -> int:
@@ -141,7 +141,7 @@ class NameTable:
         known = self._targets.get(name)
         if known is None:
             self._targets[name] = target
-            self._bound.append((name, target.device_key, target.server, target.tool))
+            self._bound.append((name, target.device_key, target.server, target.item))
             return True
         return known == target
 
@@ -153,14 +153,14 @@ class NameTable:
         else:
             # By the text, not the place: a reinstalled device keeps its names.
             yield self._hashed(clean, parts)
-        place = [target.device_key, target.server, target.tool]
+        place = [target.device_key, target.server, target.item]
         yield self._hashed(clean, place)
         for attempt in count(1):  # somebody's tool is called like a hash of ours
             yield self._hashed(clean, [*place, str(attempt)])
 
     def _hashed(self, clean: list[str], identity: list[str]) -> str:
         room = self._max_length - _HASH_LENGTH - 1
-        return f"{_shortened(clean, room)}_{_digest(identity)}"
+        return f"{_shortened(clean, room)}_{digest(identity)}"
 
 
 def _shortened(parts: list[str], room: int) -> str:
@@ -174,7 +174,8 @@ def _shortened(parts: list[str], room: int) -> str:
     return JOINER.join([*kept, parts[-1]])[:room]
 
 
-def _digest(identity: list[str]) -> str:
+def digest(identity: Sequence[str]) -> str:
+    """Return a short stable hash of several texts, of `[a-z2-7]`."""
     # With lengths, so that ("a", "bc") and ("ab", "c") differ.
     text = "".join(f"{len(part)}:{part}" for part in identity)
     digest = hashlib.sha256(text.encode(errors="backslashreplace")).digest()

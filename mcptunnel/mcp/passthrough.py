@@ -28,6 +28,7 @@ _NEVER_ASKED_PREFIXES: Final = ("x-forwarded-", "sec-", "access-control-", "cf-"
 
 _ANSWERED: Final = frozenset(
     {
+        "allow",
         "cache-control",
         "content-encoding",
         "content-language",

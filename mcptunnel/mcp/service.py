@@ -5,19 +5,28 @@ of both eras and asks the service in the modern dialect alone.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Raw
 
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
+from mcptunnel.mcp.versions import Era
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who asks: a principal and a client of theirs, as text. Nothing of one asker reaches another."""
+    """Who asks: a principal and a client of theirs, as text. Nothing of one asker reaches another.
+
+    `era` is that of the client where it is known: a server of both eras is spoken to in theirs.
+    """
 
     principal: str
     client: str
+    era: Era = Era.MODERN
+
+
+NOBODY: Final = Asker("", "")
+"""Who asks when nobody does: the programs themselves, for lists and the like."""
 
 
 class Caller(Protocol):

@@ -29,8 +29,8 @@ DEAF = "the peer takes nothing that is sent to it"
 class LinkEnd:
     """One end of one link (`net.link.LinkReceiver`).
 
-    `is_paused` says whether the transport's buffer is full. If it stays so for `dead_after_s` the peer
-    does not read, whatever it sends.
+    `is_paused` says whether the transport's buffer is full. If it stays so for `dead_after_s`, and nothing
+    is acknowledged meanwhile, the peer does not read, whatever it sends.
     """
 
     _log = Logger()
@@ -67,9 +67,13 @@ class LinkEnd:
 
     def refuse(self, code: ErrorCode, text: str = "", retry_after_s: float = 0.0) -> None:
         """Tell the agent why it is not taken in, and close the link (relay)."""
+        self.goodbye(code, text, retry_after_s)
+        self._finish(LinkLost(clean=True, code=CLOSE_NORMAL, text=text))
+
+    def goodbye(self, code: ErrorCode, text: str, retry_after_s: float = 0.0) -> None:
+        """Tell the peer why there will be no session, and close the link; its loss follows."""
         self._send(self._greeting.refusal(code, text, retry_after_s))
         self.close(CLOSE_NORMAL, text)
-        self._finish(LinkLost(clean=True, code=CLOSE_NORMAL, text=text))
 
     # What the tunnel does.
 
@@ -167,7 +171,8 @@ class LinkEnd:
         self._watch = None
         if self.tunnel is None or not self.is_paused:
             return
-        left_s = self._paused_s + self._settings.dead_after_s - self._reactor.seconds()
+        moved_s = max(self._paused_s, self.tunnel.session.taken_s)  # a slow path moves, too
+        left_s = moved_s + self._settings.dead_after_s - self._reactor.seconds()
         if left_s > 0:
             self._watch = self._reactor.callLater(left_s, self._look)
         else:

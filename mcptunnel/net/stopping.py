@@ -86,8 +86,8 @@ def obey_signals(reactor: Any, order: StopOrder) -> None:
     def received(number: int, frame: FrameType | None) -> None:
         is_first = not order.has_begun
         order.has_begun = True
-        if number != signal.SIGTERM or not is_first:
-            order.is_urgent = True
+        if (number != signal.SIGTERM or not is_first) and not order.is_urgent:
+            order.is_urgent = True  # once: whoever asks again and again must not put off the end
             signal.setitimer(signal.ITIMER_REAL, AT_ONCE_S)  # SIGALRM ends us, even if we are stuck
         if is_first:
             stop = reactor.sigTerm if number == signal.SIGHUP else ours[signal.Signals(number)]

@@ -4,6 +4,7 @@
 the given reactor is used, and no credential can reach a log.
 """
 
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -44,10 +45,11 @@ from mcptunnel.net.link import (
 from mcptunnel.net.listen import address_text
 from mcptunnel.net.opening import Opening
 from mcptunnel.net.pace import TokenBucket
-from mcptunnel.wire.constants import SUBPROTOCOL
+from mcptunnel.wire.constants import KIB, SUBPROTOCOL
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 CLOSE_TIMEOUT_S = 3.0
+UNSENT_BYTES = 128 * KIB
 MASKS_NATIVELY: bool = USES_NVX
 """Without Autobahn's compiled part every byte that is masked costs some 80 ns: 12 MB a second."""
 MAX_REASON_BYTES = 123
@@ -302,10 +304,16 @@ class _LinkProtocol(WebSocketProtocol):
 
 
 def _set_buffer(transport: Any) -> None:
-    """Let the socket be read, and written, in pieces that hold a whole message."""
+    """Let the socket be read, and written, in pieces that hold a whole message.
+
+    And let the system take little more than the network does: what it holds is out of our sight, and in
+    the way of what is more urgent.
+    """
     while isinstance(transport, ProtocolWrapper):  # TLS
         transport = transport.transport
     transport.bufferSize = BUFFER_BYTES
+    with suppress(AttributeError, OSError):  # an older system, or no TCP
+        transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
 @cache

@@ -14,3 +14,8 @@ class Access:
     client: str
     key_id: str
     scope: Scope
+
+
+def client_of(key_id: str) -> str:
+    """Return the name of the client that holds a key."""
+    return f"key:{key_id}"

@@ -52,8 +52,11 @@ class Agents:
         devices: Devices,
         remember: Remember,
         draining: Draining,
+        *,
+        epoch_s: Callable[[], float],
     ) -> None:
         self._reactor = reactor
+        self._epoch_s = epoch_s
         self._draining = draining
         self._settings = settings
         self._devices = devices
@@ -165,10 +168,11 @@ class Agents:
         older = self._devices.get(access.principal, hello.installation_id)
         replaces = older is not None and older.tunnel is not None
         owner = AgentTunnel(self, access.key_id)
-        session = Session(Role.RELAY, self._settings, hello.limits, self._reactor.seconds())
+        now_s = self._reactor.seconds()
+        session = Session(Role.RELAY, self._settings, hello.limits, now_s)
         tunnel = Tunnel(self._reactor, session, owner)
         self._tunnels[tunnel] = owner
-        token = owner.token.renew(0)
+        token = owner.token.renew(0) if self._settings.resume_window_s else ""
         end.welcome(Welcome(owner.session_id, name, notice=notice, resume_token=token))
         tunnel.join(end)
         owner.device = device = self._devices.connect(
@@ -176,10 +180,11 @@ class Agents:
             hello.installation_id,
             name=name,
             tunnel=tunnel,
-            now_s=self._reactor.seconds(),
+            epoch_s=self._epoch_s(),
             key_id=access.key_id,
             agent_version=printable(hello.software_version, 40),
         )
+        device.joined_s = now_s
         self._log.info(
             "device {name} of {user} connected from {peer}{replaces}{notice}",
             name=name,
@@ -202,7 +207,7 @@ class Agents:
 
     def suspended(self, tunnel: Tunnel, device: Device | None, reason: LinkLost) -> None:
         """Note that a tunnel has no link now."""
-        if device is not None and self._devices.suspended(device, tunnel, self._reactor.seconds()):
+        if device is not None and self._devices.suspended(device, tunnel, self._epoch_s()):
             self._log.info(
                 "device {name} has lost its link and may resume: {reason}",
                 name=device.name,
@@ -212,7 +217,7 @@ class Agents:
     def lost(self, tunnel: Tunnel, device: Device | None, reason: LinkLost) -> None:
         """Note that a tunnel is gone."""
         del self._tunnels[tunnel]
-        if device is not None and self._devices.disconnect(device, tunnel, self._reactor.seconds()):
+        if device is not None and self._devices.disconnect(device, tunnel, self._epoch_s()):
             self._log.info(
                 "device {name} disconnected: {reason}",
                 name=device.name,
@@ -223,7 +228,7 @@ class Agents:
     def going_away(self, device: Device | None) -> None:
         """Note that an agent takes nothing new any more."""
         if device is not None:
-            self._devices.going_away(device, self._reactor.seconds())
+            self._devices.going_away(device, self._epoch_s())
             self._log.info("device {name} is stopping", name=device.name)
 
     def announced(self, device: Device, body: bytes) -> int:
@@ -245,7 +250,7 @@ class Agents:
 
     def _remember(self, device: Device) -> None:
         """Write a device into the store; a failure is logged, the device works all the same."""
-        writing = self._write(device, self._reactor.seconds())
+        writing = self._write(device, self._epoch_s())
         self._writes.add(writing)
 
         def written(result: object) -> None:

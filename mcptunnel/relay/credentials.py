@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from mcptunnel.auth.keys import KeyId, matches, parse
-from mcptunnel.relay.access import Access
+from mcptunnel.relay.access import Access, client_of
 from mcptunnel.store.keys import StoredKey
 
 CACHE_S: Final = 5.0
@@ -38,7 +38,10 @@ class KeyBook(Protocol):
 
 
 class Credentials:
-    """Answers whose a token is. An unknown, mistyped or revoked one is nobody's."""
+    """Answers whose a token is. An unknown, mistyped or revoked one is nobody's.
+
+    Of the times that `now_s` tells only differences matter.
+    """
 
     _log = Logger()
 
@@ -65,7 +68,7 @@ class Credentials:
         record = stored.record
         if record.revoked_s is not None:
             return None
-        access = Access(record.principal, f"key:{record.id}", record.id, record.scope)
+        access = Access(record.principal, client_of(record.id), record.id, record.scope)
         self._cache[_digest(token)] = _Known(access, self.now_s() + CACHE_S)
         if len(self._cache) > CACHE_ENTRIES:
             self._cache.popitem(last=False)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mcptunnel.mcp.announcement import ServerStatus
-from mcptunnel.mcp.catalogue import Tool
 from mcptunnel.model import Principal
 from mcptunnel.net.pace import TokenBucket
 from mcptunnel.net.tunnel import Tunnel
+from mcptunnel.relay.remote_server import RemoteServer
 from mcptunnel.wire.constants import ErrorCode
 
 MAX_DEVICES: Final = 50
@@ -26,23 +26,12 @@ MAX_BORNE_NAMES: Final = 4096
 
 
 @dataclass(slots=True, eq=False)
-class RemoteServer:
-    """A server of a device; the same object for as long as every announcement names it.
-
-    `tools`, by name, are the last ones known, of `tools_bytes` together; `fresh` says that nothing
-    newer was announced since they were asked for. `note` tells people what is wrong with them.
-    """
-
-    info: ServerStatus
-    tools: tuple[Tool, ...] = ()
-    tools_bytes: int = 0
-    fresh: bool = False
-    note: str = ""
-
-
-@dataclass(slots=True, eq=False)
 class Device:
-    """One installation of the agent. Its name is a label; `installation_id` is what it is."""
+    """One installation of the agent. Its name is a label; `installation_id` is what it is.
+
+    Times are seconds since the epoch, but for `joined_s`: when its tunnel was joined, by the clock that
+    cannot be set. Only differences to that one's `seconds` mean anything.
+    """
 
     principal: Principal
     installation_id: str
@@ -51,6 +40,7 @@ class Device:
     last_seen_s: float
     tunnel: Tunnel | None = None
     connected_s: float | None = None
+    joined_s: float = 0.0
     key_id: str = ""
     agent_version: str = ""
     announced: bool = False
@@ -167,7 +157,7 @@ class Devices:
         *,
         name: str,
         tunnel: Tunnel,
-        now_s: float,
+        epoch_s: float,
         key_id: str = "",
         agent_version: str = "",
     ) -> Device:
@@ -176,44 +166,44 @@ class Devices:
         device = devices.get(installation_id)
         if device is None:
             self._make_room(devices, MAX_DEVICES - 1)
-            device = Device(principal, installation_id, name, now_s, now_s)
+            device = Device(principal, installation_id, name, epoch_s, epoch_s)
             devices[installation_id] = device
         self._resuming.discard(device)
         replaced = device.tunnel
         if replaced is None:
             self.connected_count += 1
         device.name, device.tunnel = name, tunnel
-        device.connected_s = device.last_seen_s = now_s
+        device.connected_s = device.last_seen_s = epoch_s
         device.key_id, device.agent_version, device.announced = key_id, agent_version, False
         if replaced is not None:
             replaced.close(ErrorCode.REPLACED, "another process of this installation connected")
         self._changed(principal)
         return device
 
-    def suspended(self, device: Device, tunnel: Tunnel, now_s: float) -> bool:
+    def suspended(self, device: Device, tunnel: Tunnel, epoch_s: float) -> bool:
         """Note that a tunnel has no link now; return whether it is that of the device."""
         if device.tunnel is not tunnel:
             return False
         self._resuming.add(device)
-        device.last_seen_s = now_s
+        device.last_seen_s = epoch_s
         return True
 
     def resumed(self, device: Device) -> None:
         """Note that the tunnel of a device has a link again."""
         self._resuming.discard(device)
 
-    def going_away(self, device: Device, now_s: float) -> None:
+    def going_away(self, device: Device, epoch_s: float) -> None:
         """Note that the agent of a device takes nothing new."""
-        device.last_seen_s = now_s
+        device.last_seen_s = epoch_s
         self._changed(device.principal)
 
-    def disconnect(self, device: Device, tunnel: Tunnel, now_s: float) -> bool:
+    def disconnect(self, device: Device, tunnel: Tunnel, epoch_s: float) -> bool:
         """Note that a tunnel is gone; return whether the device is offline now."""
         if device.tunnel is not tunnel:
             return False
         device.tunnel = device.connected_s = None
         if device not in self._resuming:
-            device.last_seen_s = now_s
+            device.last_seen_s = epoch_s
         self._resuming.discard(device)
         self.connected_count -= 1
         self._changed(device.principal)
@@ -229,7 +219,7 @@ class Devices:
             kept[name] = server = known.get(name) or RemoteServer(info)
             # Revisions count within one run of the agent, and so only within one connection.
             if not device.announced or server.info.revision != info.revision:
-                server.fresh = False
+                server.changed()
             server.info = info
         bearers = self._bearers.setdefault(device.principal, {})
         for name in servers:

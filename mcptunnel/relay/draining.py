@@ -14,6 +14,7 @@ class Draining:
 
     retry_after_s: float = 1.0
     is_on: bool = False
+    refusal: str = REFUSAL
 
     @property
     def retry_after(self) -> int:

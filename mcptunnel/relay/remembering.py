@@ -13,17 +13,19 @@ from mcptunnel.relay.devices import Device
 from mcptunnel.store.devices import DeviceRecord
 from mcptunnel.store.devices import Devices as DeviceTable
 from mcptunnel.store.engine import Store
+from mcptunnel.store.mcp_sessions import McpSessionRecord
+from mcptunnel.store.mcp_sessions import McpSessions as McpSessionTable
 from mcptunnel.store.names import Names
 
 
 class Remembering:
-    """Writes devices and names into the store. A failure is logged; the relay works all the same."""
+    """Writes devices, names and sessions into the store. A failure is logged; the relay works all the same."""
 
     _log = Logger()
 
-    def __init__(self, store: Store, now_s: Callable[[], float]) -> None:
+    def __init__(self, store: Store, epoch_s: Callable[[], float]) -> None:
         self._store = store
-        self._now_s = now_s
+        self._epoch_s = epoch_s
         self._writing: set[Deferred[None]] = set()
 
     def device_seen(self, device: Device, now_s: float) -> Deferred[DeviceRecord]:
@@ -45,14 +47,28 @@ class Remembering:
         )
 
     def names_changed(
-        self, principal: Principal, bound: Sequence[Row], forgotten: Collection[str]
+        self,
+        principal: Principal,
+        table_kind: str,
+        bound: Sequence[Row],
+        forgotten: Collection[str],
     ) -> None:
-        """Note the names of a user that were bound, and those that were forgotten."""
-        now_s = self._now_s()
+        """Note the names of a user that were bound in a table of the hub's, and those forgotten."""
+        now_s = self._epoch_s()
         self._own(
             self._store.write(
-                lambda connection: Names(connection).change(principal, bound, forgotten, now_s)
+                lambda connection: Names(connection).change(
+                    principal, table_kind, bound, forgotten, now_s
+                )
             )
+        )
+
+    def sessions_changed(
+        self, kept: Collection[McpSessionRecord], ended: Collection[bytes]
+    ) -> None:
+        """Note the sessions of legacy clients that are new, or others now, and those that ended."""
+        self._own(
+            self._store.write(lambda connection: McpSessionTable(connection).change(kept, ended))
         )
 
     async def finish(self) -> None:

@@ -1,6 +1,8 @@
 """The relay: the public web site, the agents behind it, the store and the control socket."""
 
 import secrets
+import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.application.service import MultiService
@@ -9,9 +11,12 @@ from twisted.logger import Logger
 from mcptunnel.auth.keys import KeyId
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.errors import McpTunnelError
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
+from mcptunnel.mcp.client_half.session_table import IDLE_S, McpSessions
 from mcptunnel.model import Principal
 from mcptunnel.net.listen import ListeningService
 from mcptunnel.net.stopping import Drain, StopOrder
+from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.net.tunnel import settings_of
 from mcptunnel.net.upgrade import upgrade
 from mcptunnel.relay.access import Access
@@ -22,76 +27,97 @@ from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
-from mcptunnel.relay.hub.sessions import McpSessions
+from mcptunnel.relay.hub.kept_sessions import KeptSessions, restored
 from mcptunnel.relay.remembering import Remembering
+from mcptunnel.relay.secret import relay_secret
 from mcptunnel.relay.session_owners import SessionOwners
-from mcptunnel.relay.web.keep_alive import KeepAlive
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.root import Root
 from mcptunnel.relay.web.transparent import TransparentEndpoint
 from mcptunnel.relay.web.tree import make_root
-from mcptunnel.store.database import FILE_NAME, Database
-from mcptunnel.store.devices import Devices as DeviceTable
+from mcptunnel.store.database import Database, location_of
 from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.engine import Store
-from mcptunnel.store.names import Names
+from mcptunnel.store.past import Past, read_past
 
 FLUSH_S: Final = 0.5
 """How long a stop waits for the last errors to reach the clients."""
 
 
 class RelayService(MultiService):
-    """Everything that one relay process is. `order` says how it is to stop."""
+    """Everything that one relay process is. `order` says how it is to stop.
+
+    `epoch_s` is the time of day, for what is stored and shown; all else goes by the reactor's clock.
+    """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, config: RelayConfig, order: StopOrder | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        config: RelayConfig,
+        order: StopOrder | None = None,
+        *,
+        epoch_s: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__()
         self._reactor = reactor
         self._order = order or StopOrder()
         self._drain = Drain(reactor, self._order, config.tunnel.drain_s)
         self._draining = Draining(config.retry_after_s)
-        self._path = config.state_dir / FILE_NAME
-        self._store = Store(self._path, reactor)
+        self._location = location_of(config.state_dir, config.store.url)
+        self._store = Store(self._location, reactor)
         keys = StoredKeys(
-            self._store, random=secrets.token_bytes, now_s=reactor.seconds, revoked=self._revoked
+            self._store, random=secrets.token_bytes, epoch_s=epoch_s, revoked=self._revoked
         )
         self._credentials = Credentials(keys, reactor.seconds)
-        self._remembering = Remembering(self._store, reactor.seconds)
+        self._remembering = Remembering(self._store, epoch_s)
         self.devices = Devices(self._changed, self._remembering.device_forgotten)
-        self.hub = Hub(
-            reactor,
-            config,
-            self.devices,
-            names_changed=self._remembering.names_changed,
-        )
-        self._keep_alive = KeepAlive(reactor)
-        self._sessions = McpSessions(secrets.token_bytes, config.limits.max_sessions)
+        self._epoch_s = epoch_s
+        self.hub = self._make_hub(config)
+        self._keep_alive = KeepAlive(ReactorTimers(reactor))
+        self._mcp = self._hub_endpoint(config)
         self._settings = settings_of(config.tunnel)
         self.agents = Agents(
-            reactor, self._settings, self.devices, self._remembering.device_seen, self._draining
+            reactor,
+            self._settings,
+            self.devices,
+            self._remembering.device_seen,
+            self._draining,
+            epoch_s=epoch_s,
         )
         root = self._root(config)
         self._site = RelaySite(root, config.limits.max_request_bytes, reactor, self._draining)
         self.listening = ListeningService(config.listen, self._site, reactor)
         self.listening.setServiceParent(self)
-        control = ControlSocket(
-            config.state_dir / SOCKET_NAME,
-            keys,
-            reactor,
-            reactor,
-            status=self._status,
-            devices=self.devices.everyone,
+        self._control(config, keys).setServiceParent(self)
+
+    def _make_hub(self, config: RelayConfig) -> Hub:
+        return Hub(
+            self._reactor,
+            config,
+            self.devices,
+            names_changed=self._remembering.names_changed,
+            secret=lambda: relay_secret(config.secret, config.state_dir),
+            epoch_s=self._epoch_s,
         )
-        control.setServiceParent(self)
 
     def startService(self) -> None:
         """Open the store, then everything else. Raises `errors.McpTunnelError`."""
-        with Database(self._path) as database:
-            known = database.read(lambda connection: DeviceTable(connection).list())
-            names = database.read(lambda connection: Names(connection).list())
+        idle_s = self._epoch_s() - IDLE_S
+        with Database(self._location) as database:
+            past = read_past(database, sessions_since_s=idle_s)
         self._store.start()
+        self._restore(past)
+        try:
+            super().startService()
+        except McpTunnelError:
+            self._store.stop()  # its threads would keep the program from ending
+            raise
+
+    def _restore(self, past: Past) -> None:
+        """Take in what an earlier relay left behind."""
         self.devices.restore(
             Device(
                 record.principal,
@@ -100,28 +126,27 @@ class RelayService(MultiService):
                 record.first_seen_s,
                 record.last_seen_s,
             )
-            for record in known
+            for record in past.devices
         )
-        for principal, rows in names.items():
-            self.hub.listing.restore(principal, rows)
-        try:
-            super().startService()
-        except McpTunnelError:
-            self._store.stop()  # its threads would keep the program from ending
-            raise
+        for (principal, table_kind), rows in past.names.items():
+            self.hub.tables.restore(principal, table_kind, rows)
+        self._sessions.restore(restored(past.sessions))
 
     async def stopService(self) -> None:
         """Let calls finish; then close everything. New requests are answered until then."""
         self._order.has_begun = self._draining.is_on = True
+        self._mcp.end_streams()
         self._site.drain()
         self.hub.go_away()
         self.agents.go_away()
         await self._drain.calls(self._call_count, lambda: not self._call_count())
+        self._mcp.stop()
         self.hub.stop()
         self._keep_alive.stop()
         await self.agents.stop()
         await self._drain.until(lambda: not self._site.answering_count, FLUSH_S)
         await MultiService.stopService(self)
+        self._kept_sessions.flush()
         await self._remembering.finish()
         self._store.stop()
 
@@ -138,19 +163,35 @@ class RelayService(MultiService):
             resuming=resuming,
         )
 
+    def _hub_endpoint(self, config: RelayConfig) -> McpEndpoint:
+        random, draining = secrets.token_bytes, self._draining
+        self._kept_sessions = KeptSessions(self._reactor, self._remembering.sessions_changed)
+        self._sessions = McpSessions(random, config.limits.max_sessions, self._kept_sessions)
+        return McpEndpoint(
+            self._reactor, self.hub, self._sessions, random, self._keep_alive, draining
+        )
+
     def _root(self, config: RelayConfig) -> Root:
-        alive, draining = self._keep_alive, self._draining
-        endpoint = McpEndpoint(self.hub, self._sessions, self._reactor.seconds, alive, draining)
         owners = SessionOwners(config.limits.max_sessions)
-        transparent = TransparentEndpoint(self.devices, owners, alive, draining)
+        transparent = TransparentEndpoint(self.devices, owners, self._keep_alive, self._draining)
         return make_root(
             config,
             credentials=self._credentials,
             devices=self.devices,
-            draining=draining,
-            mcp=endpoint.answer,
+            draining=self._draining,
+            hub=self._mcp,
             server=transparent.answer,
             tunnel=self._upgrade,
+        )
+
+    def _control(self, config: RelayConfig, keys: StoredKeys) -> ControlSocket:
+        return ControlSocket(
+            config.state_dir / SOCKET_NAME,
+            keys,
+            self._reactor,
+            self._reactor,
+            status=self._status,
+            devices=self.devices.everyone,
         )
 
     def _upgrade(self, request: RelayRequest, access: Access, _body: bytes) -> None:
@@ -161,4 +202,5 @@ class RelayService(MultiService):
 
     def _revoked(self, key_id: KeyId) -> None:
         self._credentials.revoked(key_id)
+        self._mcp.revoked(key_id)
         self.agents.revoked(key_id)

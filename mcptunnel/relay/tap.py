@@ -12,6 +12,7 @@ from mcptunnel.config.load import load_relay
 from mcptunnel.config.options import ConfigOptions
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.errors import McpTunnelError
+from mcptunnel.net.clock import use_steady_clock
 from mcptunnel.net.collector import spare_what_is_here
 from mcptunnel.net.listen import raise_file_limit
 
@@ -52,6 +53,7 @@ def makeService(options: Options) -> IService:
             with told_at_start():
                 super().startService()
 
+    use_steady_clock(reactor)  # first of all: what is scheduled keeps the clock it was made with
     raise_file_limit()
     spare_what_is_here(reactor)
     order = StopOrder()

@@ -11,11 +11,18 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from mcptunnel.config.secret import Secret
 from mcptunnel.store.postgresql import PostgresqlDatabase
 from mcptunnel.store.sqlite import SqliteFile
 
 FILE_NAME = "mcptunnel.db"
 """The store's file in a `state_dir`."""
+
+
+def location_of(state_dir: Path, url: Secret | None) -> Path | str:
+    """Return where the database of a relay is, as `Database` takes it: its file, unless it has a URL."""
+    return state_dir / FILE_NAME if url is None else url.reveal()
+
 
 _T = TypeVar("_T")
 

@@ -11,7 +11,7 @@ from mcptunnel.store.keys import Keys, StoredKey
 class StoredKeys:
     """Makes, lists, finds and revokes keys.
 
-    `random` gives that many random bytes, `now_s` the time, `revoked` hears of each key that was
+    `random` gives that many random bytes, `epoch_s` the time of day, `revoked` hears of each key that was
     revoked here, in the reactor's thread, before `revoke` returns.
     """
 
@@ -20,12 +20,12 @@ class StoredKeys:
         store: Store,
         *,
         random: Callable[[int], bytes],
-        now_s: Callable[[], float],
+        epoch_s: Callable[[], float],
         revoked: Callable[[KeyId], None],
     ) -> None:
         self._store = store
         self._random = random
-        self._now_s = now_s
+        self._epoch_s = epoch_s
         self._revoked = revoked
 
     async def create(self, *, user: str, scope: Scope, name: str) -> IssuedKey:
@@ -33,7 +33,7 @@ class StoredKeys:
         principal, random, now_s = (
             Principal(LOCAL_ISSUER, user),
             self._random(RANDOM_BYTES),
-            self._now_s(),
+            self._epoch_s(),
         )
         return await self._store.write(
             lambda connection: Keys(connection).issue(
@@ -51,7 +51,7 @@ class StoredKeys:
 
     async def revoke(self, key_id: KeyId) -> bool:
         """End a key; False when there is none, or it was revoked before."""
-        now_s = self._now_s()
+        now_s = self._epoch_s()
         done = await self._store.write(lambda connection: Keys(connection).revoke(key_id, now_s))
         if done:
             self._revoked(key_id)
@@ -59,5 +59,5 @@ class StoredKeys:
 
     async def touch(self, key_id: KeyId) -> None:
         """Remember that a key is in use now."""
-        now_s = self._now_s()
+        now_s = self._epoch_s()
         await self._store.write(lambda connection: Keys(connection).touch(key_id, now_s))

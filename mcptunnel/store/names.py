@@ -1,69 +1,82 @@
-"""The names of tools in the store: what a client once learned goes on meaning the same place."""
+"""Names and URIs in the store: what a client once learned goes on meaning the same place."""
 
+import hashlib
 from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
 from sqlalchemy import Connection, delete, select
 
 from mcptunnel.model import Principal
-from mcptunnel.store.tables import tool_name
+from mcptunnel.store.tables import bound_name
 from mcptunnel.store.upsert import insert_into
 
 NameRow: TypeAlias = tuple[str, str, str, str]
-"""(name, installation id, server, tool), as `mcp.names.Row`."""
+"""(name, installation id, server, item), as `mcp.names.Row`."""
 
 
 class Names:
-    """The names of all users, seen through one transaction."""
+    """The names of all users, seen through one transaction. A name means something within its kind."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def bind(self, principal: Principal, rows: Iterable[NameRow], now_s: float) -> None:
-        """Store names that were bound; one that is stored already stays what it is."""
+    def bind(self, principal: Principal, kind: str, rows: Iterable[NameRow], now_s: float) -> None:
+        """Store names that were bound; one that is stored already stays what it is.
+
+        One with a NUL character is left out: PostgreSQL has none in its texts.
+        """
         values = [
             {
                 "issuer": principal.issuer,
                 "subject": principal.subject,
+                "kind": kind,
+                "name_hash": _hash(name),
                 "name": name,
                 "installation_id": installation_id,
                 "server": server,
-                "tool": tool,
+                "item": item,
                 "bound_s": now_s,
             }
-            for name, installation_id, server, tool in rows
+            for name, installation_id, server, item in rows
+            if "\0" not in name + item
         ]
         if values:
-            statement = insert_into(self._connection, tool_name).on_conflict_do_nothing()
+            statement = insert_into(self._connection, bound_name).on_conflict_do_nothing()
             self._connection.execute(statement, values)
 
-    def forget(self, principal: Principal, names: Collection[str]) -> None:
+    def forget(self, principal: Principal, kind: str, names: Collection[str]) -> None:
         """Remove names."""
         for name in names:
             self._connection.execute(
-                delete(tool_name).where(
-                    tool_name.c.issuer == principal.issuer,
-                    tool_name.c.subject == principal.subject,
-                    tool_name.c.name == name,
+                delete(bound_name).where(
+                    bound_name.c.issuer == principal.issuer,
+                    bound_name.c.subject == principal.subject,
+                    bound_name.c.kind == kind,
+                    bound_name.c.name_hash == _hash(name),
                 )
             )
 
     def change(
         self,
         principal: Principal,
+        kind: str,
         bound: Iterable[NameRow],
         forgotten: Collection[str],
         now_s: float,
     ) -> None:
         """Remove names, then store others."""
-        self.forget(principal, forgotten)
-        self.bind(principal, bound, now_s)
+        self.forget(principal, kind, forgotten)
+        self.bind(principal, kind, bound, now_s)
 
-    def list(self) -> dict[Principal, list[NameRow]]:
-        """Return the names of all users, of each the oldest first."""
-        found: dict[Principal, list[NameRow]] = {}
-        query = select(tool_name).order_by(tool_name.c.bound_s, tool_name.c.name)
+    def list(self) -> dict[tuple[Principal, str], list[NameRow]]:
+        """Return the names of all users by user and kind, of each the oldest first."""
+        found: dict[tuple[Principal, str], list[NameRow]] = {}
+        query = select(bound_name).order_by(bound_name.c.bound_s, bound_name.c.name)
         for row in self._connection.execute(query):
-            names = found.setdefault(Principal(row.issuer, row.subject), [])
-            names.append((row.name, row.installation_id, row.server, row.tool))
+            names = found.setdefault((Principal(row.issuer, row.subject), row.kind), [])
+            names.append((row.name, row.installation_id, row.server, row.item))
         return found
+
+
+def _hash(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final
 
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from mcptunnel.store.errors import StoreError
@@ -14,6 +15,9 @@ _MIGRATION_LOCK = 7_112_025_336
 
 # Two transactions waited for each other, and the server ended one of them.
 _PASSING = frozenset({"40001", "40P01"})
+
+CONNECT_TIMEOUT_S: Final = 10
+"""How long a server that does not answer is waited for, unless the URL has a `connect_timeout`."""
 
 
 class PostgresqlDatabase:
@@ -32,14 +36,16 @@ class PostgresqlDatabase:
             raise StoreError("the store's URL is not a URL") from None
         if self._url.drivername not in {"postgresql", "postgres"}:
             raise StoreError("the store's URL must begin with postgresql://")
+        timeout = {"connect_timeout": str(CONNECT_TIMEOUT_S), **self._url.query}
+        self._url = self._url.set(drivername="postgresql+psycopg", query=timeout)
         # Not the whole URL: a password may be in its user part and in its query.
         self._name = f"{self._url.host or 'local'}/{self._url.database or ''}"
 
     def engine(self, connections: int) -> Engine:
         """Return the connections, for reading and writing alike."""
         try:
-            return create_engine(
-                self._url.set(drivername="postgresql+psycopg"),
+            engine = create_engine(
+                self._url,
                 pool_size=connections,
                 max_overflow=0,
                 pool_pre_ping=True,
@@ -49,6 +55,8 @@ class PostgresqlDatabase:
             raise StoreError(
                 "a store in PostgreSQL needs psycopg: install mcptunnel[postgresql]"
             ) from error
+        event.listen(engine, "connect", _replace_nul)
+        return engine
 
     def writing(self, engine: Engine) -> Engine:
         """Return the connections that write: the same, readers and writers do not meet here."""
@@ -74,3 +82,14 @@ class PostgresqlDatabase:
             diagnosis = getattr(error.orig, "diag", None)
             reason = getattr(diagnosis, "message_primary", None) or error.orig
             raise StoreError(f"the store {self._name} failed: {reason}") from None
+
+
+def _replace_nul(connection: Any, _record: object) -> None:
+    """Have NUL characters written as U+FFFD: strangers send them, and PostgreSQL's texts have none."""
+    from psycopg.types.string import StrDumperUnknown  # noqa: PLC0415 - it is optional
+
+    class Dumper(StrDumperUnknown):
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", "\ufffd"))
+
+    connection.adapters.register_dumper(str, Dumper)

@@ -7,7 +7,9 @@ from typing import Final
 
 from sqlalchemy import Column, Float, Index, LargeBinary, MetaData, String, Table, Text
 
-REVISION: Final = "0005"
+from mcptunnel.store.columns import Digest
+
+REVISION: Final = "0006"
 """The newest migration, so that an up-to-date store opens without loading Alembic."""
 
 metadata = MetaData()
@@ -38,14 +40,31 @@ device = Table(
     Column("last_seen_s", Float(53), nullable=False),
 )
 
-tool_name = Table(
-    "tool_name",
+bound_name = Table(
+    "bound_name",
     metadata,
     Column("issuer", String(2048), primary_key=True),
     Column("subject", String(255), primary_key=True),
-    Column("name", String(128), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    # Not the name itself: a URI may be longer than what PostgreSQL takes into an index.
+    Column("name_hash", Digest, primary_key=True),
+    Column("name", Text, nullable=False),
     Column("installation_id", String(64), nullable=False),
     Column("server", String(64), nullable=False),
-    Column("tool", Text, nullable=False),
+    Column("item", Text, nullable=False),
     Column("bound_s", Float(53), nullable=False),
+)
+
+mcp_session = Table(
+    "mcp_session",
+    metadata,
+    Column("id_hash", Digest, primary_key=True),
+    Column("principal", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("version", String(16), nullable=False),
+    Column("capabilities", LargeBinary, nullable=False),
+    Column("client_info", LargeBinary),
+    Column("log_level", String(16)),
+    Column("subscriptions", Text, nullable=False),
+    Column("used_s", Float(53), nullable=False),
 )

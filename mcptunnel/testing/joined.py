@@ -10,6 +10,7 @@ when the test says so. Programs are the real ones from the hub's requests to the
 only links, local servers and the store are made of memory.
 """
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import count
@@ -22,15 +23,15 @@ from twisted.internet.task import Clock
 
 import mcptunnel
 from mcptunnel.agent.control import Announcer
-from mcptunnel.agent.endpoint import RequestRoom
-from mcptunnel.agent.exchanges import accept
+from mcptunnel.agent.exchanges import Exchanges
 from mcptunnel.agent.servers.interfaces import LocalServer
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import HubConfig, LimitsConfig, RelayConfig
 from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
-from mcptunnel.mcp.meta import ProgressToken
+from mcptunnel.mcp.kinds import LISTED, Kind
+from mcptunnel.mcp.meta import LogLevel, ProgressToken
 from mcptunnel.mcp.names import Row
 from mcptunnel.mcp.service import Running
 from mcptunnel.model import LOCAL_ISSUER, Principal
@@ -111,11 +112,12 @@ class Answer:
 
 
 class MemoryClient:
-    """A client of the hub that speaks the modern dialect."""
+    """A client of the hub that speaks the modern dialect; `capabilities` is what it declares."""
 
     def __init__(self, joined: "Joined", access: Access) -> None:
         self._joined = joined
         self.access = access
+        self.capabilities: dict[str, Any] = {}
 
     def request(
         self,
@@ -124,10 +126,17 @@ class MemoryClient:
         *,
         request_id: jsonrpc.RequestId = 1,
         progress_token: ProgressToken | None = None,
+        log_level: LogLevel | None = None,
     ) -> Answer:
         """Send a request, and let everything happen that follows from it."""
         members = {name: jsonrpc.raw(value) for name, value in (params or {}).items()}
-        members[meta.META] = jsonrpc.raw(meta.modern_meta(progress_token=progress_token))
+        members[meta.META] = jsonrpc.raw(
+            meta.modern_meta(
+                client_capabilities=jsonrpc.raw(self.capabilities),
+                log_level=log_level,
+                progress_token=progress_token,
+            )
+        )
         answer = Answer(self._joined)
         request = Request(request_id, method, members)
         answer.running = self._joined.hub.request(self.access, request, answer)
@@ -155,6 +164,11 @@ class MemoryClient:
         listed = self.request("tools/list").value["tools"]
         return [tool["name"] for tool in listed if tool["name"] not in ("status", "restart")]
 
+    def listed(self, kind: Kind) -> list[str]:
+        """Return the names, URIs or templates of all things of a kind, in their order."""
+        how = LISTED[kind]
+        return [item[how.key] for item in self.request(how.method).value[how.member]]
+
 
 class MemoryAgent:
     """An agent in memory (`net.owners.LinkOwner`, `net.owners.TunnelOwner`).
@@ -169,8 +183,8 @@ class MemoryAgent:
         self._reactor = reactor
         self._settings = settings
         self._hello = hello
-        self._room = RequestRoom()
         self.servers = servers
+        self.exchanges = Exchanges(reactor, servers, random=os.urandom)
         self.announcer = Announcer(lambda: [server.status for server in servers.values()])
         self.tunnel: Tunnel | None = None
         self.pair: MemoryPair | None = None
@@ -225,7 +239,7 @@ class MemoryAgent:
 
     def exchange_opened(self, exchange: Exchange) -> None:
         self.opened.append(exchange)
-        accept(exchange, self.servers, self._room)
+        self.exchanges.accept(exchange)
 
     def peer_going_away(self, tunnel: Tunnel, notice: PeerGoingAway) -> None:
         self.notices.append(notice)
@@ -240,7 +254,10 @@ class MemoryAgent:
 
 
 class Joined:
-    """The relay's half in memory; `agent` and `client` add to it."""
+    """The relay's half in memory; `agent` and `client` add to it.
+
+    The time of day is that of `clock`, and `epoch_step_s` by which somebody has set it.
+    """
 
     def __init__(
         self,
@@ -251,6 +268,7 @@ class Joined:
     ) -> None:
         self.clock = Clock()
         self.clock.advance(START_S)
+        self.epoch_step_s = 0.0
         self.config = RelayConfig(
             public_url="http://relay.test",
             state_dir=Path("unused"),
@@ -260,24 +278,44 @@ class Joined:
         )
         self.forgotten: list[Device] = []
         self.devices = Devices(self._changed, self.forgotten.append)
-        self.names: dict[Principal, dict[str, Row]] = {}
-        self.hub = Hub(self.clock, self.config, self.devices, names_changed=self._names_changed)
+        self.names: dict[tuple[Principal, str], dict[str, Row]] = {}
+        self.hub = Hub(
+            self.clock,
+            self.config,
+            self.devices,
+            names_changed=self._names_changed,
+            secret=lambda: b"the secret of a relay in memory.",
+            epoch_s=self.epoch_s,
+        )
         self.remembered: list[tuple[Device, float]] = []
         self._settings = settings_of(self.config.tunnel)
         self.draining = Draining()
         self.agents = Agents(
-            self.clock, self._settings, self.devices, self._remember, self.draining
+            self.clock,
+            self._settings,
+            self.devices,
+            self._remember,
+            self.draining,
+            epoch_s=self.epoch_s,
         )
         self._numbers = count(1)
+
+    def epoch_s(self) -> float:
+        """Return the time of day."""
+        return self.clock.seconds() + self.epoch_step_s
 
     def _changed(self, principal: Principal) -> None:
         self.hub.changed(principal)
 
     def _names_changed(
-        self, principal: Principal, bound: Sequence[Row], forgotten: Collection[str]
+        self,
+        principal: Principal,
+        table_kind: str,
+        bound: Sequence[Row],
+        forgotten: Collection[str],
     ) -> None:
         """Keep names as a store would."""
-        kept = self.names.setdefault(principal, {})
+        kept = self.names.setdefault((principal, table_kind), {})
         for name in forgotten:
             kept.pop(name, None)
         kept.update({row[0]: row for row in bound})

@@ -1,15 +1,17 @@
-"""A local server without a process: its tools are functions of the test, or wait for the test."""
+"""A local server without a process: what it offers are functions of the test, or wait for the test."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from msgspec import Raw
 
-from mcptunnel.agent.servers.interfaces import LocalCall, Passage
+from mcptunnel.agent.servers.interfaces import LocalCall, Passage, PassageFound
 from mcptunnel.mcp import jsonrpc, meta
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import METHOD_NOT_FOUND, JsonRpcError, Notification, Request, Response
+from mcptunnel.mcp.listens import ACKNOWLEDGED, LISTEN
+from mcptunnel.mcp.service import NOBODY, Asker
 from mcptunnel.mcp.versions import LATEST_MODERN, Era
 from mcptunnel.model import Outcome
 
@@ -22,15 +24,29 @@ def text_result(text: str) -> dict[str, Any]:
     return {"resultType": "complete", "content": [{"type": "text", "text": text}]}
 
 
+Answering: TypeAlias = Callable[[Any], dict[str, Any]] | None
+"""Makes a result out of the parameters, which have no `_meta`; None leaves the answer to the test."""
+
+_CAPABILITIES = {
+    "tools/list": "tools",
+    "prompts/list": "prompts",
+    "resources/list": "resources",
+    "resources/templates/list": "resources",
+    "completion/complete": "completions",
+}
+
+
 class WaitingCall:
     """A call that the test answers. What it does after the end of the call is passed over.
 
     `cancelled` is the reason for which the caller gave up, None until then.
     """
 
-    def __init__(self, request: Request, receiver: CallReceiver) -> None:
+    def __init__(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> None:
         self.request = request
+        self.asker = asker
         self.cancelled: str | None = None
+        self._is_acknowledged = False
         self._receiver: CallReceiver | None = receiver
 
     @property
@@ -68,6 +84,18 @@ class WaitingCall:
             encoded = {name: jsonrpc.raw(value) for name, value in params.items()}
             self._receiver.notification(Notification(method, encoded))
 
+    def acknowledge(self) -> None:
+        """Acknowledge a listen with all that it asks for, once."""
+        if not self._is_acknowledged:
+            self._is_acknowledged = True
+            about = {meta.SUBSCRIPTION_ID: self.request.id}
+            self.notify(ACKNOWLEDGED, {"notifications": self.wishes, meta.META: about})
+
+    @property
+    def wishes(self) -> Any:
+        """What a listen asks for, decoded."""
+        return jsonrpc.decode(self.request.params.get("notifications", Raw(b"{}")))
+
     def cancel(self, reason: str) -> None:
         """Give up on the caller's word (`agent.servers.interfaces.LocalCall`)."""
         if self._receiver is not None:
@@ -91,7 +119,10 @@ class MemoryServer:
 
     Calls of tools without a function wait in `calls`, and so do requests for lists while
     `holds_lists` is set. `changed` is called when the status has changed; `passage` is for
-    transparent requests.
+    transparent requests of clients of its eras. With `tells` it can be listened to: `listens` are the
+    open listens, which `tell` tells of what they asked for, once they are acknowledged. `answers` has
+    everything but tools, by method: see `offer_list`; `about` is what `server/discover` tells beside
+    the capabilities that follow from it.
     """
 
     def __init__(
@@ -104,9 +135,14 @@ class MemoryServer:
     ) -> None:
         self.calls: list[WaitingCall] = []
         self.requests: list[Request] = []
+        self.listens: list[WaitingCall] = []
+        self.tells = True
+        self.acknowledges = True
         self.holds_lists = False
         self.changed: Callable[[], None] = lambda: None
         self.passage: Passage | None = None
+        self.answers: dict[str, Answering] = {}
+        self.about: dict[str, Any] = {}
         self._name = name
         self._tools = dict(tools or {})
         self._prefix = prefix
@@ -130,6 +166,11 @@ class MemoryServer:
             self._restarts,
         )
 
+    def find_passage(self, era: Era, found: PassageFound) -> None:
+        """Tell `passage`, if it is for clients of the era."""
+        passage = self.passage
+        found(passage if passage is not None and era in passage.eras else None)
+
     def start(self) -> None:
         """Be ready."""
         self.become(ServerState.READY)
@@ -139,6 +180,11 @@ class MemoryServer:
         self.become(ServerState.STOPPED)
         for call in self.calls:
             call.fail(f"The server {self._name!r} was stopped.")
+
+    def end_listens(self) -> None:
+        """Answer the open listens."""
+        for listen in self.listens:
+            listen.answer({"resultType": "complete"})
 
     async def restart(self) -> None:
         """Stop, and be ready again."""
@@ -151,25 +197,50 @@ class MemoryServer:
         self._tools = dict(tools)
         self.become(self._state)
 
+    def offer_list(self, method: str, member: str, *items: dict[str, Any], **more: Any) -> None:
+        """Answer the request for a list with these items from now on; `more` are other members."""
+        result = {"resultType": "complete", member: list(items), **more}
+        self.answers[method] = lambda _params: result
+        self.become(self._state)
+
     def become(self, state: ServerState, detail: str = "") -> None:
         """Change the state; the tools may have changed as well."""
         self._state, self._detail = state, detail
         self._revision += 1
         self.changed()
 
-    def call(self, request: Request, receiver: CallReceiver) -> LocalCall:
+    def call(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> LocalCall:
         """Answer now if the answer is known, else let the call wait in `calls`."""
         self.requests.append(request)
-        call = WaitingCall(request, receiver)
+        call = WaitingCall(request, receiver, asker)
         if request.method == "tools/list" and not self.holds_lists:
             call.answer(self.page(request.params.get("cursor")))
+        elif request.method == "tools/list":
+            self.calls.append(call)
         elif request.method == "tools/call":
             self._call_tool(call, jsonrpc.text(request.params.get("name")) or "")
-        elif request.method != "tools/list":
-            call.error(METHOD_NOT_FOUND, f"Method not found: {request.method}")
+        elif request.method == LISTEN and self.tells:
+            self.listens = [*(one for one in self.listens if not one.is_over), call]
+            if self.acknowledges:
+                call.acknowledge()
+        elif request.method in self.answers:
+            self._answer(call, self.answers[request.method])
+        elif request.method == "server/discover":
+            call.answer(self._discovered())
         else:
-            self.calls.append(call)
+            call.error(METHOD_NOT_FOUND, f"Method not found: {request.method}")
         return call
+
+    def tell(self, method: str, **params: Any) -> None:
+        """Tell all who listen, whatever they asked for."""
+        for listen in self.listens:
+            about = {meta.SUBSCRIPTION_ID: listen.request.id}
+            listen.notify(method, {**params, meta.META: about})
+
+    def acknowledge(self) -> None:
+        """Acknowledge every listen that is not yet."""
+        for listen in self.listens:
+            listen.acknowledge()
 
     def page(self, cursor: Raw | None = None) -> dict[str, Any]:
         """Return the page of the list of tools at a cursor."""
@@ -181,6 +252,28 @@ class MemoryServer:
         ]
         more = {"nextCursor": str(end)} if end < len(self._tools) else {}
         return {"resultType": "complete", "tools": listed, **more}
+
+    def _discovered(self) -> dict[str, Any]:
+        offered = {"tools/list", *self.answers} & _CAPABILITIES.keys()
+        capabilities = {_CAPABILITIES[method]: {"listChanged": True} for method in offered}
+        if self.tells and "resources" in capabilities:
+            capabilities["resources"]["subscribe"] = True
+        return {
+            "resultType": "complete",
+            "supportedVersions": [LATEST_MODERN],
+            "capabilities": capabilities,
+            **self.about,
+        }
+
+    def _answer(self, call: WaitingCall, answering: Answering) -> None:
+        if answering is None:
+            self.calls.append(call)
+            return
+        encoded = {k: v for k, v in call.request.params.items() if k != meta.META}
+        try:
+            call.answer(answering({name: jsonrpc.decode(value) for name, value in encoded.items()}))
+        except JsonRpcError as error:
+            call.error(error.code, error.message)
 
     def _call_tool(self, call: WaitingCall, name: str) -> None:
         if name not in self._tools:

@@ -93,3 +93,23 @@ Event: TypeAlias = (
     | PeerGoingAway
     | PeerSilent
 )
+
+
+def with_data_joined(found: list[Event]) -> list[Event]:
+    """Return events with all bytes of a stream where its first were; the order within a stream stays."""
+    pieces: dict[int, list[bytes]] = {}
+    kept: list[Event] = []
+    for event in found:
+        if isinstance(event, DataReceived):
+            before = pieces.get(event.stream_id)
+            if before is not None:
+                before.append(event.data)
+                continue
+            pieces[event.stream_id] = [event.data]
+        kept.append(event)
+    return [
+        DataReceived(event.stream_id, b"".join(pieces[event.stream_id]))
+        if isinstance(event, DataReceived)
+        else event
+        for event in kept
+    ]

@@ -14,7 +14,7 @@ from mcptunnel.wire.codec import encode
 from mcptunnel.wire.constants import KIB, ErrorCode, Role
 from mcptunnel.wire.errors import LocalProtocolError, RemoteProtocolError, TooManyStreams
 from mcptunnel.wire.fields import fitted
-from mcptunnel.wire.floods import LEAST_CREDIT_BYTES, Floods
+from mcptunnel.wire.floods import LEAST_CREDIT_BYTES, SPLINTER_BYTES, Floods
 from mcptunnel.wire.frames import Data, End, Head, Open, Reset, Window
 from mcptunnel.wire.scheduler import Outbox, Scheduler
 from mcptunnel.wire.settings import Limits, Settings
@@ -29,7 +29,8 @@ class Exchanges:
     """The streams of one session, on one side of it.
 
     `peer_limits` is what the peer said it accepts; `refusing` is set once new streams of the peer are to be
-    refused; `steps` says what each type of stream frame does.
+    refused; `steps` says what each type of stream frame does. `short_data` has the streams with DATA of a
+    few bytes in this message; it is to be cleared for the next.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Exchanges:
         emit: Callable[[events.Event], None],
     ) -> None:
         self.refusing = False
+        self.short_data: set[int] = set()
         self.steps: dict[type[Any], Callable[[Any], None]] = {
             Open: self._on_open,
             Head: self._on_head,
@@ -163,6 +165,8 @@ class Exchanges:
         if stream is not None:
             stream.receive(HalfStep.DATA)
             stream.window.received(len(frame.data))
+            if len(frame.data) < SPLINTER_BYTES:
+                self._count_if_splinter(frame.stream_id)
             self._emit(events.DataReceived(frame.stream_id, frame.data))
 
     def _on_end(self, frame: End) -> None:
@@ -191,6 +195,11 @@ class Exchanges:
                 self._floods.idle()
             window.grant(frame.credit_bytes)
             self._scheduler.wake(stream.outbox)
+
+    def _count_if_splinter(self, stream_id: int) -> None:
+        if stream_id in self.short_data:
+            self._floods.idle()
+        self.short_data.add(stream_id)
 
     def _count_if_unanswered(self, stream: Stream) -> None:
         answering = stream.receiving if stream.ours else stream.sending

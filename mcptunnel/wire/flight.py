@@ -17,7 +17,7 @@ LEAST_BYTES: Final = 128 * KIB
 
 _GAIN: Final = 2.0
 _PROBE_AFTER_S: Final = 10.0
-"""When the shortest round trip is so old, all that is under way is let arrive, to measure it again."""
+"""When the shortest round trip is so old, all that is under way then is let arrive, to measure it again."""
 
 _RATE_PERIOD_S: Final = 1.0
 _RATE_PERIOD_ROUND_TRIPS: Final = 10.0
@@ -41,8 +41,8 @@ class Flight:
         "_delivered_s",
         "_former_rate",
         "_full_count",
-        "_is_probing",
         "_most_bytes",
+        "_probe_count",
         "_rate_until_s",
         "_round_trip_at_s",
         "_round_trip_s",
@@ -69,7 +69,7 @@ class Flight:
         self._rate_until_s = -inf
         self._round_trip_s = inf
         self._round_trip_at_s = 0.0
-        self._is_probing = False
+        self._probe_count = 0  # of the last message that bulk data waits for now; 0 for none
 
     def sent(self, count: int, size_bytes: int, now_s: float) -> None:
         """Note a message that is handed out; `count` is the number of its last frame."""
@@ -97,17 +97,21 @@ class Flight:
         self._delivered_s = now_s
         if arrived_bytes >= ACK_AFTER_BYTES and now_s > last[2]:
             self._measure(last, now_s)
-        self.is_full = self.under_way_bytes >= (1 if self._is_probing else self.limit_bytes)
+        if 0 < self._probe_count <= count:
+            # What was sent since is light, and must not hold up the rest for as long as it goes on.
+            self._probe_count = 0
+            self._round_trip_s = inf
+            self._round_trip_at_s = now_s
+        self.is_full = bool(self._probe_count) or self.under_way_bytes >= self.limit_bytes
 
     def _measure(self, last: _Sent, now_s: float) -> None:
         count, _, sent_s, before_bytes, before_s = last
         round_trip_s = now_s - sent_s
-        if round_trip_s <= self._round_trip_s or (self._is_probing and not self.under_way_bytes):
+        if round_trip_s <= self._round_trip_s:
             self._round_trip_s = round_trip_s
             self._round_trip_at_s = now_s
-            self._is_probing = False
-        elif now_s > self._round_trip_at_s + _PROBE_AFTER_S:
-            self._is_probing = True
+        elif not self._probe_count and now_s > self._round_trip_at_s + _PROBE_AFTER_S:
+            self._probe_count = self._sent[-1][0] if self._sent else count
         rate = (self._delivered_bytes - before_bytes) / (now_s - before_s)
         self._note_rate(rate, count <= self._full_count, now_s)
         best_rate = max(self._best_rate, self._former_rate)

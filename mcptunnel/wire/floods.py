@@ -31,7 +31,11 @@ VAIN_STREAMS: Final = Allowance(8192, 4000)
 
 IDLE_FRAMES: Final = Allowance(65_536, 20_000)
 """Frames that change nothing: on streams that are over, of unknown optional types, WINDOW without
-need, and PONG and ACK, of which few are needed."""
+need, splinters of DATA, and PONG and ACK, of which few are needed."""
+
+SPLINTER_BYTES: Final = 64
+"""DATA with fewer bytes than this is a splinter, but for one of each stream in a message: a sender that
+joins what waits has no more."""
 
 LEAST_CREDIT_BYTES: Final = KIB
 """A WINDOW with less credit than this counts as idle; so does one on a window that is full."""
@@ -61,7 +65,8 @@ class Bucket:
         return self._left_from_before(now_s) + 1 > self._allowance.burst
 
     def _left_from_before(self, now_s: float) -> float:
-        return max(0.0, self._spent - (now_s - self._at_s) * self._allowance.per_s)
+        passed_s = max(0.0, now_s - self._at_s)  # a clock that is set back must not cost anything
+        return max(0.0, self._spent - passed_s * self._allowance.per_s)
 
 
 class Floods:

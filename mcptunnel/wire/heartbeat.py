@@ -36,9 +36,11 @@ class Heartbeat:
     later), and again at each such interval; and from time to time anyway. The peer is silent when no
     message came for `dead_after_s`. It is deaf if for so long it has neither answered a PING that waits
     for its PONG nor acknowledged anything new. Either is said once, until the peer is heard again.
+    `taken_s` is when it last acknowledged something new.
     """
 
     __slots__ = (
+        "_answered_token",
         "_dead_after_s",
         "_heard_s",
         "_measure_after_s",
@@ -49,6 +51,7 @@ class Heartbeat:
         "_silent",
         "_unanswered_s",
         "round_trip_s",
+        "taken_s",
         "token",
     )
 
@@ -62,6 +65,7 @@ class Heartbeat:
         self.token = self._oldest_token = 0
         self._oldest_s = -inf
         self.round_trip_s: float | None = None
+        self.taken_s = -inf
         self.renew(now_s)
 
     def renew(self, now_s: float) -> None:
@@ -69,6 +73,7 @@ class Heartbeat:
         self.heard(now_s)
         self._pinged_s = -inf
         self._unanswered_s = inf
+        self._answered_token = self.token
 
     def heard(self, now_s: float) -> None:
         """Note that a message came."""
@@ -84,6 +89,7 @@ class Heartbeat:
 
     def taking(self, now_s: float) -> None:
         """Note that the peer has taken something new of what we sent: it may be slow, but not deaf."""
+        self.taken_s = now_s
         self._unanswered_s = max(self._unanswered_s, now_s)
 
     def tick(self, now_s: float) -> Beat:
@@ -99,11 +105,17 @@ class Heartbeat:
         return Beat.PING
 
     def pong(self, token: int, now_s: float) -> None:
-        """Take the answer to a PING. One to a PING of an older link, or to none, is ignored.
+        """Take the answer to a PING. One to a PING of an older link, to none, or a second one is ignored.
 
-        Measured is the oldest PING without an answer, or the newest if the peer answers only that.
+        A late one, to a PING before those that are waited for, shows that the peer is slow, not deaf. Measured is the oldest PING without an answer, or the newest if the peer answers only that.
         """
-        if self._unanswered_s == inf or not self._oldest_token <= token <= self.token:
+        if not self._answered_token < token <= self.token:
+            return
+        self._answered_token = token
+        if self._unanswered_s == inf:
+            return
+        if token < self._oldest_token:
+            self._unanswered_s = max(self._unanswered_s, now_s)
             return
         self._unanswered_s = inf
         if token == self._oldest_token:

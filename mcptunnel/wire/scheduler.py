@@ -161,7 +161,6 @@ class Scheduler:
         "_most_control",
         "_settings",
         "_taken_bytes",
-        "is_overfull",
         "numbered_count",
     )
 
@@ -175,7 +174,6 @@ class Scheduler:
         self._most_control = (
             _CONTROL_FRAMES_BESIDE + _CONTROL_FRAMES_PER_STREAM * settings.max_streams
         )
-        self.is_overfull = False
         self.numbered_count = 0
 
     def put_link(self, frame: bytes) -> None:
@@ -188,8 +186,16 @@ class Scheduler:
     def put_control(self, frame: bytes) -> None:
         """Queue an encoded frame that keeps its order, before all bodies."""
         self._control.append(frame)
-        if len(self._control) > self._most_control:
-            self.is_overfull = True
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether too many control frames wait."""
+        return len(self._control) > self._most_control
+
+    @property
+    def control_bytes(self) -> int:
+        """How long the control frames are that wait; counted when asked for."""
+        return sum(map(len, self._control))
 
     def wake(self, outbox: Outbox) -> None:
         """Give a stream its turns, if it is ready; call after bytes, END or credit were added."""
@@ -251,16 +257,26 @@ class Scheduler:
             queued = len(self._control)
             room = self._fill(parts, self._control, room)
             self.numbered_count += queued - len(self._control)
-            self.is_overfull = False
         changed: list[Outbox] = []
         if not self._control:
             if self._light:
+                self._lighten()
                 room = self._take_turns(self._light, parts, room, changed)
             if with_bulk and self._bulk and not self._light:
                 self._take_turns(self._bulk, parts, room, changed)
         if not parts:
             return None
         return b"".join(parts), link_bytes, changed
+
+    def _lighten(self) -> None:
+        """Let bulk that has waited for long take its turns with the light."""
+        clock = self._taken_bytes // LATELY_BYTES
+        while self._bulk:
+            stream_id, outbox = next(iter(self._bulk.items()))
+            if not outbox.is_light(clock):
+                return
+            del self._bulk[stream_id]
+            self._light[stream_id] = outbox
 
     @staticmethod
     def _fill(parts: list[bytes | memoryview], queue: deque[bytes], room: int) -> int:

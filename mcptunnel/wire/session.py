@@ -36,6 +36,9 @@ from mcptunnel.wire.replay import ReplayBuffer
 from mcptunnel.wire.scheduler import Scheduler
 from mcptunnel.wire.settings import Limits, Settings
 
+_MANY_EVENTS = 16
+"""With more from one message, DATA is joined: each event costs far more than its bytes."""
+
 
 class Session:
     """One side of a tunnel session, from the end of the first greeting on.
@@ -114,9 +117,13 @@ class Session:
     def goodbye(self, code: ErrorCode, text: str = "", retry_after_s: float = 0.0) -> None:
         """Queue the last GOAWAY; there will be no resume. `lost` follows when it was sent.
 
-        Nothing waits for an ACK any more, and the GOAWAY does not wait for what was to be sent again.
+        Nothing waits for an ACK any more, and the GOAWAY does not wait for what was to be sent again, nor
+        for a queue that does not fit into its message: there may be no other.
         """
-        if self._replay.is_replaying:
+        if (
+            self._replay.is_replaying
+            or 2 * self._scheduler.control_bytes > self.settings.message_bytes
+        ):
             self._scheduler.clear()
         self.goaway(code, text, retry_after_s)
         self._replay.clear()
@@ -158,6 +165,11 @@ class Session:
         Known from about one round trip after the beginning of the first link.
         """
         return self._heartbeat.round_trip_s
+
+    @property
+    def taken_s(self) -> float:
+        """When the peer last acknowledged something new; -inf if it never did."""
+        return self._heartbeat.taken_s
 
     # Streams.
 
@@ -234,6 +246,7 @@ class Session:
             return
         self._floods.now_s = now_s
         self._heartbeat.heard(now_s)
+        self._exchanges.short_data.clear()
         steps = self._steps
         numbered_count = 0
         try:
@@ -247,6 +260,8 @@ class Session:
         except RemoteProtocolError as error:
             self._break_off(error)
             raise
+        if len(self._events) > _MANY_EVENTS:
+            self._events = events.with_data_joined(self._events)
         if numbered_count:
             self._acks.received(numbered_count, len(message), now_s)
 

@@ -1,5 +1,6 @@
 """The agent; what its tests share: a caller that remembers, requests, and waiting."""
 
+import os
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
@@ -11,6 +12,7 @@ from twisted.python.failure import Failure
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.calls import CallFailure
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response
+from mcptunnel.mcp.server_half.request_state import RequestStates
 
 _Test: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
 
@@ -22,6 +24,7 @@ META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }
+STATES = RequestStates.of(os.urandom(32), os.urandom)
 CLIENT_INFO = jsonrpc.raw({"name": "agent under test", "version": "1"})
 
 

@@ -48,9 +48,15 @@ class Asked:
     """One request, and its response while it is made (`agent.servers.interfaces.UnderWay`)."""
 
     def __init__(
-        self, method: str, headers: Headers, body: bytes | Upload, receiver: ResponseReceiver
+        self,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes | Upload,
+        receiver: ResponseReceiver,
     ) -> None:
         self.method = method
+        self.path = path
         self.headers = headers
         self.body = body
         self.paused = self.aborted = False
@@ -120,10 +126,9 @@ class LocalHttp:
         body: bytes | Upload,
         receiver: ResponseReceiver,
     ) -> Asked:
-        assert path == ""
         if self.refusal:
             raise RequestError(self.refusal)
-        self.asked.append(Asked(method, headers, body, receiver))
+        self.asked.append(Asked(method, path, headers, body, receiver))
         return self.last
 
     def connect(self, room_bytes: int = 64 * 1024) -> Socket:

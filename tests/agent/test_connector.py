@@ -12,6 +12,7 @@ from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.link import Link, LinkReceiver
+from mcptunnel.net.link_end import CLOSE_PROTOCOL_ERROR, LinkEnd
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Hello, Welcome
@@ -159,6 +160,28 @@ def test_a_tunnel_without_a_link_is_lost_when_its_time_is_over(bench: Bench) -> 
     bench.waits_s()
     assert bench.relay.hellos[-1].resume_token == ""
     assert bench.owner.events[-1] == "connected as laptop"
+
+
+def test_a_session_that_ended_during_the_greeting_is_not_taken_up(bench: Bench) -> None:
+    """The relay's half of it ends as well, and the next link begins a new one."""
+    bench.run()
+    bench.relay.pairs[0].cut()
+    relay_hello = bench.relay.peer_hello
+
+    def peer_hello(end: LinkEnd, hello: Hello) -> None:
+        tunnel = bench.connector.tunnel
+        if tunnel is not None:
+            tunnel.lose(GONE)
+        relay_hello(end, hello)
+
+    bench.relay.peer_hello = peer_hello  # type: ignore[method-assign]  # the time runs out right then
+    bench.waits_s()
+    assert bench.owner.events == ["connected as laptop", "disconnected"]
+    assert bench.relay.losses[-1].code == CLOSE_PROTOCOL_ERROR
+    bench.waits_s()
+    assert bench.owner.events[-1] == "connected as laptop"
+    assert bench.connector.tunnel is not None
+    assert len(bench.relay.tunnels) == 2
 
 
 def test_numbers_that_cannot_be_true_end_the_tunnel_and_not_the_agent(bench: Bench) -> None:
@@ -415,7 +438,8 @@ def test_who_leaves_resumes_and_begins_nothing_new(bench: Bench) -> None:
     assert bench.owner.events == ["connected as laptop", "disconnected"]
     assert bench.connector.tunnel is None
     bench.wait(1)
+    assert [notice.code for notice in bench.relay.notices] == [ErrorCode.SHUTDOWN]
     assert done(bench.running)
-    for tunnel in bench.relay.tunnels:
-        tunnel.lose(GONE)
+    assert not bench.relay.tunnels[-1].is_suspended  # the agent is not expected back
+    bench.relay.tunnels[0].lose(GONE)
     assert not bench.clock.getDelayedCalls()

@@ -5,12 +5,13 @@ from typing import Any, cast
 
 import pytest
 
-from mcptunnel.agent.endpoint import MAX_UNSENT_BYTES, PIECE_BYTES, HubCall, RequestRoom
+from mcptunnel.agent.endpoint import MAX_HELD, MAX_UNSENT_BYTES, PIECE_BYTES, HubCall, RequestRoom
 from mcptunnel.agent.servers.interfaces import LocalCall, LocalServer
 from mcptunnel.mcp import sse
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response, raw
-from mcptunnel.model import Outcome, ResponseHead, header
+from mcptunnel.mcp.service import NOBODY, Asker
+from mcptunnel.model import Outcome, RequestHead, ResponseHead, header
 from mcptunnel.net.exchange import Exchange, ExchangeFailure
 from mcptunnel.wire.constants import ErrorCode
 
@@ -21,6 +22,7 @@ class FakeExchange:
     """What an agent sees of an exchange."""
 
     def __init__(self) -> None:
+        self.request = RequestHead("a", "POST", "/mcp", principal="local|ken", client="key-1")
         self.head: ResponseHead | None = None
         self.body = b""
         self.consumed_bytes = 0
@@ -55,10 +57,12 @@ class FakeServer:
         self.requests: list[Request] = []
         self.cancelled: list[str] = []
         self.pauses: list[str] = []
+        self.askers: list[Asker] = []
         self.receiver: Any = None
 
-    def call(self, request: Request, receiver: CallReceiver) -> LocalCall:
+    def call(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> LocalCall:
         self.requests.append(request)
+        self.askers.append(asker)
         self.receiver = receiver
         return self
 
@@ -101,6 +105,7 @@ def bench() -> Bench:
 def test_an_answer_that_comes_alone_is_json(bench: Bench) -> None:
     server = bench.ask()
     assert server.requests == [Request(5, "tools/call", {"name": raw("add")})]
+    assert server.askers == [Asker("local|ken", "key-1")]
     server.receiver.response(Response(5, raw({"content": []})))
     assert bench.content_type == "application/json"
     assert json.loads(bench.exchange.body)["result"] == {"content": []}
@@ -231,3 +236,27 @@ def test_who_gives_up_before_the_request_is_whole_has_asked_nothing(bench: Bench
     bench.call.failed(ExchangeFailure(ErrorCode.CANCEL, "", Outcome.UNKNOWN))
     assert not bench.server.requests
     assert not bench.server.cancelled
+
+
+def test_a_listener_that_reads_too_slowly_hears_of_each_change_once_and_later(bench: Bench) -> None:
+    server = bench.ask(b'{"jsonrpc":"2.0","id":5,"method":"subscriptions/listen"}')
+    tools = Notification("notifications/tools/list_changed")
+    bench.exchange.unsent_bytes = MAX_UNSENT_BYTES + 1
+    server.receiver.notification(tools)
+    for _ in range(100):
+        server.receiver.notification(tools)
+        server.receiver.notification(Notification("notifications/prompts/list_changed"))
+    assert bench.exchange.body.count(b"data:") == 1
+    for number in range(MAX_HELD):
+        server.receiver.notification(Notification("n", {"number": raw(number)}))
+    bench.exchange.unsent_bytes = 0
+    bench.call.drained()
+    assert bench.exchange.body.count(b"data:") == 1 + MAX_HELD
+    assert bench.exchange.body.count(b"tools/list_changed") == 2
+    assert bench.exchange.body.count(b"prompts/list_changed") == 1
+    assert server.pauses == ["pause", "resume"]
+    server.receiver.notification(tools)
+    bench.call.drained()
+    assert bench.exchange.body.count(b"data:") == 2 + MAX_HELD
+    server.receiver.response(Response(5, raw({})))
+    assert bench.exchange.is_whole

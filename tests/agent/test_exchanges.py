@@ -3,11 +3,13 @@
 from typing import Any, cast
 
 import pytest
+from twisted.internet.task import Clock
 
 from mcptunnel.agent.control import ControlCall
-from mcptunnel.agent.endpoint import HubCall, RequestRoom
-from mcptunnel.agent.exchanges import accept
-from mcptunnel.agent.transparent import PassedRequest
+from mcptunnel.agent.endpoint import HubCall
+from mcptunnel.agent.exchanges import Exchanges
+from mcptunnel.agent.transparent.passing import PassedRequest
+from mcptunnel.agent.transparent.spoken import SpokenRequest
 from mcptunnel.model import ExchangeKind, RequestHead
 from mcptunnel.testing.local_server import MemoryServer
 from mcptunnel.wire.constants import ErrorCode
@@ -29,8 +31,9 @@ class Opened:
 def opened(target: str, kind: ExchangeKind) -> Opened:
     server = MemoryServer("web")
     server.passage = LocalHttp().passage
+    servers = {"web": server, "pipe": MemoryServer("pipe")}
     exchange: Any = Opened(target, kind)
-    accept(exchange, {"web": server, "pipe": MemoryServer("pipe")}, RequestRoom())
+    Exchanges(Clock(), servers, random=bytes).accept(exchange)
     return cast("Opened", exchange)
 
 
@@ -41,20 +44,19 @@ def opened(target: str, kind: ExchangeKind) -> Opened:
         ("web", ExchangeKind.HUB, HubCall),
         ("pipe", ExchangeKind.HUB, HubCall),
         ("web", ExchangeKind.TRANSPARENT, PassedRequest),
+        ("pipe", ExchangeKind.TRANSPARENT, SpokenRequest),
     ],
 )
 def test_each_kind_has_its_own_receiver(target: str, kind: ExchangeKind, receiver: type) -> None:
+    """And a transparent one that of its server: bytes pass to HTTP, for a pipe the agent speaks."""
     exchange = opened(target, kind)
     assert type(exchange.receiver) is receiver
     assert not exchange.resets
 
 
-@pytest.mark.parametrize(
-    ("target", "text"),
-    [("gone", "No server is called 'gone'"), ("pipe", "has no transparent endpoint")],
-)
-def test_what_cannot_be_taken_is_refused_before_anything_runs(target: str, text: str) -> None:
-    exchange = opened(target, ExchangeKind.TRANSPARENT)
+@pytest.mark.parametrize("kind", [ExchangeKind.HUB, ExchangeKind.TRANSPARENT])
+def test_what_cannot_be_taken_is_refused_before_anything_runs(kind: ExchangeKind) -> None:
+    exchange = opened("gone", kind)
     ((code, said),) = exchange.resets
     assert code is ErrorCode.REFUSED_STREAM
-    assert text in said
+    assert "No server is called 'gone'" in said

@@ -209,7 +209,7 @@ def test_a_server_that_never_rests_is_announced_once_a_second(bench: Bench) -> N
     bench.start()
     (server,) = bench.service.servers.values()
     for step in range(1000):
-        cast("Any", server)._set(detail=str(step))
+        cast("Any", server)._first._set(detail=str(step))
         bench.clock.advance(0.01)
         bench.relay.told[-1].accept()
         bench.relay.settle()
@@ -272,6 +272,9 @@ def test_a_server_that_cannot_be_stopped_does_not_keep_the_others(
     bench: Bench, logged_failures: Any
 ) -> None:
     class Stuck:
+        def end_listens(self) -> None:
+            pass
+
         async def stop(self, grace_s: float) -> None:
             raise OSError("stuck")
 

@@ -48,6 +48,7 @@ def here(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> Pat
     """Return a directory with a configuration and a key; the environment has neither."""
     for name in ("MCPTUNNEL_CONFIG", "MCPTUNNEL_KEY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tap, "use_steady_clock", lambda _reactor: None)  # others' calls are in it
     monkeypatch.chdir(tmp_path)
     (tmp_path / "agent.toml").write_text(CONFIG.format(port=free_port))
     (tmp_path / "agent.key").write_text(f"{KEY}\n")
@@ -72,6 +73,14 @@ def test_the_service_has_the_configured_servers() -> None:
     service = tap.makeService(options())
     assert isinstance(service, AgentService)
     assert list(service.servers) == ["web"]
+
+
+@pytest.mark.usefixtures("here", "running_reactor")
+def test_the_program_goes_by_a_clock_that_cannot_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    steady: list[object] = []
+    monkeypatch.setattr(tap, "use_steady_clock", steady.append)
+    tap.makeService(options())
+    assert steady == [the_reactor()]
 
 
 @pytest.mark.usefixtures("running_reactor")

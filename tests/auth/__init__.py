@@ -1,1 +1,1 @@
-"""Tests of keys."""
+"""Tests of what is decided about keys, tokens, clients and people."""

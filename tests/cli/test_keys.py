@@ -199,7 +199,7 @@ def revoked_in_relay(tmp_path: Path, running_reactor: Any) -> Any:
     state_dir = tmp_path / "state"
     store = Store(state_dir / FILE_NAME, running_reactor)
     store.start()
-    keys = StoredKeys(store, random=os.urandom, now_s=lambda: 5.0, revoked=revoked.append)
+    keys = StoredKeys(store, random=os.urandom, epoch_s=lambda: 5.0, revoked=revoked.append)
     control = ControlSocket(
         state_dir / "control.sock", keys, running_reactor, running_reactor, status=idle
     )

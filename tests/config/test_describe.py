@@ -45,5 +45,8 @@ def test_an_agent_shows_no_secret() -> None:
         "command": ["x", "y"],
         "env": {"A": MASK},
         "timeout_s": 3600,
+        "isolation": "shared",
+        "max_children": 8,
+        "idle_s": 600,
     }
     assert read["servers"]["w"]["headers"] == {"b": MASK}

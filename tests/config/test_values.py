@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mcptunnel.config.errors import InvalidValueError
-from mcptunnel.config.values import parse_command, parse_env, parse_headers
+from mcptunnel.config.secret import Secret
+from mcptunnel.config.values import parse_command, parse_env, parse_headers, parse_sealing_secret
 
 
 def test_a_command_names_a_program() -> None:
@@ -69,3 +70,10 @@ def test_impossible_header_fields(fields: dict[str, str]) -> None:
     with pytest.raises(InvalidValueError) as caught:
         parse_headers(fields)
     assert "b: y" not in str(caught.value)
+
+
+def test_a_sealing_secret_must_be_long() -> None:
+    assert parse_sealing_secret(Secret("x" * 32)) == Secret("x" * 32)
+    with pytest.raises(InvalidValueError, match="fewer than 32") as caught:
+        parse_sealing_secret(Secret("short-secret"))
+    assert "short-secret" not in str(caught.value)

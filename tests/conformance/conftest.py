@@ -14,21 +14,31 @@ __all__ = ["installed"]
 
 
 class Runs:
-    """Runs the suite at a place once, however many tests look at the results."""
+    """Runs the suite at a place once, however many tests look at the results.
 
-    def __init__(self, found: dict[str, Place], factory: pytest.TempPathFactory) -> None:
-        self._places = found
+    A server and the tunnel in front of it are started when they are first needed.
+    """
+
+    def __init__(self, stack: ExitStack, factory: pytest.TempPathFactory) -> None:
+        self._stack = stack
         self._factory = factory
+        self._places: dict[str, dict[str, Place]] = {}
         self._results: dict[tuple[str, ...], Results] = {}
 
-    def get(self, place: str, *words: str) -> Results:
-        """Return the results at a place; `words` are options of the suite that choose scenarios."""
-        key = (place, *words)
+    def get(self, server: str, route: str, *words: str) -> Results:
+        """Return the results of a server by a route; `words` are options that choose scenarios."""
+        key = (server, route, *words)
         if key not in self._results:
-            at = self._places[place]
+            at = self._place(server, route)
             folder = self._factory.mktemp("results")
             self._results[key] = check_server(at.url, at.token, folder, *words)
         return self._results[key]
+
+    def _place(self, server: str, route: str) -> Place:
+        if server not in self._places:
+            running = places.places(server, self._factory.mktemp(server))
+            self._places[server] = self._stack.enter_context(running)
+        return self._places[server][route]
 
 
 @pytest.fixture(scope="session")
@@ -36,12 +46,6 @@ def runs(
     installed: None,  # noqa: ARG001 - for its effect
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Runs]:
-    """Run the reference server over HTTP, and tunnels in front of it and of its stdio form."""
+    """Give the runs; what was started for them is stopped at the end."""
     with ExitStack() as stack:
-        url = stack.enter_context(places.running(places.HTTP, tmp_path_factory.mktemp("server")))
-        found = {"direct": Place(url)}
-        for name, case in (("http", places.HTTP), ("stdio", places.STDIO)):
-            folder = tmp_path_factory.mktemp(name)
-            endpoints = stack.enter_context(places.tunnelled(case, url, folder))
-            found |= {f"{name} {route}": place for route, place in endpoints.items()}
-        yield Runs(found, tmp_path_factory)
+        yield Runs(stack, tmp_path_factory)

@@ -15,7 +15,7 @@ PRELOAD = Path(__file__).with_name("bearer.mjs")
 
 TIMEOUT_S = 300.0
 
-_FOLDER = re.compile(r"(?:server|client)-(?P<scenario>.+)-\d{4}-\d\d-\d\dT[\d-]+Z")
+_FOLDER = re.compile(r"(?P<scenario>.+)-\d{4}-\d\d-\d\dT[\d-]+Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +59,22 @@ def check_server(url: str, token: str, folder: Path, *words: str) -> Results:
     done = subprocess.run(
         argv, env=env, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
-    return Results(_scores(folder), done.returncode, done.stdout[-8000:] + done.stderr[-2000:])
+    return Results(
+        scores(folder, "server-"), done.returncode, done.stdout[-8000:] + done.stderr[-2000:]
+    )
 
 
-def _scores(folder: Path) -> dict[str, Score]:
-    scores: dict[str, Score] = {}
+def scores(folder: Path, prefix: str = "") -> dict[str, Score]:
+    """Read the results of a run, whose folders' names begin with the prefix."""
+    found: dict[str, Score] = {}
     for file in sorted(folder.glob("*/checks.json")):
-        named = _FOLDER.fullmatch(file.parent.name)
+        named = _FOLDER.fullmatch(file.parent.name.removeprefix(prefix))
         assert named is not None, file
         checks = json.loads(file.read_text())
         failed = [check for check in checks if check["status"] == "FAILURE"]
-        scores[named["scenario"]] = Score(
+        found[named["scenario"]] = Score(
             sum(check["status"] == "SUCCESS" for check in checks),
             sum(check["status"] == "WARNING" for check in checks),
             tuple(f"{check['id']}: {check.get('errorMessage', '')[:300]}" for check in failed),
         )
-    return scores
+    return found

@@ -9,6 +9,7 @@ import pytest
 from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.relay import AuthConfig, HubConfig, LimitsConfig, RelayConfig
 from mcptunnel.config.schema import FieldSpec, fields_of
+from mcptunnel.config.store import StoreConfig
 from mcptunnel.config.tunnel import TunnelConfig
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
@@ -18,6 +19,7 @@ SECTIONS = {
     "### `[auth]`": AuthConfig,
     "### `[hub]`": HubConfig,
     "### `[limits]`": LimitsConfig,
+    "### `[store]`": StoreConfig,
     "## The agent": AgentConfig,
     "### `[servers.NAME]`": ServerConfig,
     "## `[tunnel]`": TunnelConfig,

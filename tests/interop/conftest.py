@@ -1,14 +1,15 @@
 """Fixtures: the running HTTP servers, the tunnel in front of all servers, and runs of clients."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import pytest
 
 from tests.interop import environments
 from tests.interop.cases import CASES, FRAGILE, ServerCase
-from tests.interop.drivers import Driver, Endpoint, Record, list_tools
+from tests.interop.drivers import Driver, Endpoint, Record, Step
 from tests.interop.processes import free_port
 from tests.interop.tunnel import Tunnel
 
@@ -16,12 +17,25 @@ _TUNNEL = pytest.StashKey[Tunnel]()
 _LOG_SIZES = pytest.StashKey[dict[str, int]]()
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a client against a server: what it reported, and where each feature's steps are."""
+
+    endpoint: Endpoint
+    record: Record
+    first_steps: Mapping[str, int]
+
+    def first(self, feature: str) -> int:
+        """Return the index of the first step that shows a feature."""
+        return self.first_steps[feature]
+
+
 class Runs:
     """Each client against each server once; several tests look at the same record."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._request = request
-        self._records: dict[tuple[str, str, str], Record | AssertionError] = {}
+        self._runs: dict[tuple[str, str, str], Run | AssertionError] = {}
 
     def endpoint(self, route: str, case: ServerCase) -> Endpoint:
         """Return where a server is reached."""
@@ -29,25 +43,29 @@ class Runs:
             urls: dict[str, str] = self._request.getfixturevalue("http_servers")
             return Endpoint(urls[case.name])
         tunnel: Tunnel = self._request.getfixturevalue("tunnel")
-        return Endpoint(tunnel.url, tunnel.token, f"{case.name}__")
+        return Endpoint(tunnel.url, tunnel.token, f"{case.name}__", tunnel.uris(case.name))
 
-    def get(self, driver: Driver, route: str, case: ServerCase) -> Record:
-        """Return what the client saw of: list, simple call, progress, large result, in this order.
-
-        The steps that the server has no tool for are left out at the end.
-        """
+    def get(self, driver: Driver, route: str, case: ServerCase) -> Run:
+        """Return what the client saw of everything that the server has."""
         key = (driver.name, route, case.name)
-        if key not in self._records:
-            steps = [list_tools(), case.simple, case.progress, case.large]
-            wanted = [step for step in steps if step is not None]
-            try:
-                self._records[key] = driver.run(self.endpoint(route, case), *wanted)
-            except AssertionError as error:
-                self._records[key] = error
-        found = self._records[key]
+        if key not in self._runs:
+            self._runs[key] = self._run(driver, route, case)
+        found = self._runs[key]
         if isinstance(found, AssertionError):
             raise found
         return found
+
+    def _run(self, driver: Driver, route: str, case: ServerCase) -> Run | AssertionError:
+        steps: list[Step] = []
+        first_steps: dict[str, int] = {}
+        for feature, wanted in case.steps(driver, route).items():
+            first_steps[feature] = len(steps)
+            steps += wanted
+        endpoint = self.endpoint(route, case)
+        try:
+            return Run(endpoint, driver.run(endpoint, *steps), first_steps)
+        except AssertionError as error:
+            return error
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,11 @@
 """The clients of the tests: each runs its driver script and gives back what happened."""
 
 import json
+import os
 import subprocess
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -18,11 +20,36 @@ Mode: TypeAlias = Literal["legacy", "auto"]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An MCP endpoint; `prefix` is what stands before the names of one server's tools."""
+    """An MCP endpoint, as one server of it is seen there.
+
+    `prefix` is what stands before the names of its tools and prompts, `uris` what its resources and
+    templates are called where that is not what it calls them itself.
+    """
 
     url: str
     token: str = ""
     prefix: str = ""
+    uris: Mapping[str, str] = field(default_factory=dict)
+
+    def uri(self, own: str, template: str = "") -> str:
+        """Return what a resource, or one made of a template, is called here."""
+        found = self.uris.get(template or own, template or own)
+        return found.removesuffix(template) + own if template else found
+
+    def step(self, step: Step) -> Step:
+        """Return a step with the names that things have here."""
+        named = dict(step)
+        if "name" in step:
+            named["name"] = self.prefix + step["name"]
+        if "uri" in step:
+            named["uri"] = self.uri(step["uri"], step.get("template", ""))
+        if "ref" in step:
+            named["ref"] = dict(step["ref"])
+            if "name" in step["ref"]:
+                named["ref"]["name"] = self.prefix + step["ref"]["name"]
+            else:
+                named["ref"]["uri"] = self.uri(step["ref"]["uri"])
+        return named
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +105,19 @@ class Record:
         assert self.result(step).get("isError"), event
         return self.text(step)
 
+    def all(self, name: str) -> list[Event]:
+        """Return the events with that name, whenever they came."""
+        return [event for event in self.events if event.name == name]
+
+    def listed(self, step: int, what: str) -> list[dict[str, Any]]:
+        """Return what a list step found."""
+        assert self.last(step).name == what, self.last(step)
+        items: list[dict[str, Any]] = self.last(step).fields["items"]
+        return items
+
     def tools(self, step: int) -> dict[str, dict[str, Any]]:
         """Return the tools that a list step found, by name."""
-        return {tool["name"]: tool for tool in self.of(step, "tools")[0].fields["tools"]}
+        return {tool["name"]: tool for tool in self.listed(step, "tools")}
 
 
 def _event(line: dict[str, Any]) -> Event:
@@ -89,12 +126,19 @@ def _event(line: dict[str, Any]) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """A client. `argv` makes its environment when first asked."""
+    """A client. `argv` makes its environment when first asked, `proxy` the program in front of it.
+
+    `cannot` are features that it does not have even without us in between, and why. `settle_s` is how
+    long it takes until it hears of news that it has been asked to listen for.
+    """
 
     name: str
     argv: Callable[[], Sequence[str | Path]]
     mode: Mode
     sdk: int = 2
+    proxy: Callable[[Endpoint], Sequence[str | Path]] | None = None
+    cannot: Mapping[str, str] = field(default_factory=dict)
+    settle_s: float = 0.2
 
     @property
     def era(self) -> str:
@@ -102,28 +146,40 @@ class Driver:
         return "modern" if self.mode == "auto" else "legacy"
 
     def run(self, endpoint: Endpoint, *steps: Step) -> Record:
-        """Do the steps in one connection. A tool's name gets the endpoint's prefix.
+        """Do the steps in one connection, with the names that the endpoint gives to things.
 
         Raises AssertionError, with what the client wrote, if it failed as a whole.
         """
-        named = [
-            {**step, "name": endpoint.prefix + step["name"]} if "name" in step else step
-            for step in steps
-        ]
-        asked = {"url": endpoint.url, "token": endpoint.token, "mode": self.mode, "sdk": self.sdk}
-        done = subprocess.run(
-            [str(word) for word in self.argv()],
-            input=json.dumps({**asked, "steps": named}),
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
+        asked = {
+            "url": endpoint.url,
+            "token": endpoint.token,
+            "mode": self.mode,
+            "sdk": self.sdk,
+            "steps": [self._settled(endpoint.step(step)) for step in steps],
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            if self.proxy is not None:
+                asked["proxy"] = [str(word) for word in self.proxy(endpoint)]
+                bearer = f"Bearer {endpoint.token}"
+                asked["env"] = {**os.environ, "BEARER": bearer, "MCP_REMOTE_CONFIG_DIR": folder}
+            done = subprocess.run(
+                [str(word) for word in self.argv()],
+                input=json.dumps(asked),
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_S,
+                check=False,
+            )
         if done.returncode:
             raise AssertionError(
                 f"{self.name} ended with {done.returncode}:\n{done.stderr[-6000:]}"
             )
-        return Record(done.stdout)
+        record = Record(done.stdout)
+        assert record.all("done"), done.stderr[-6000:]
+        return record
+
+    def _settled(self, step: Step) -> Step:
+        return pause(self.settle_s) if step["do"] == "settle" else step
 
 
 def _python_1() -> Sequence[str | Path]:
@@ -139,6 +195,17 @@ def _node() -> Sequence[str | Path]:
     return made.node, CLIENTS / "node.mjs", made.folder
 
 
+def _mcp_remote(endpoint: Endpoint) -> Sequence[str | Path]:
+    made = environments.node_packages()
+    header = ("--header", "Authorization:${BEARER}")  # the program puts the variable in
+    options = ("--allow-http", "--transport", "http-only", *(header if endpoint.token else ()))
+    return made.node, made.package_file("mcp-remote", "dist/proxy.js"), endpoint.url, *options
+
+
+def _mcp_remote_auto(endpoint: Endpoint) -> Sequence[str | Path]:
+    return *_mcp_remote(endpoint), "--protocol", "auto"
+
+
 DRIVERS = (
     Driver("python-1", _python_1, "legacy"),
     Driver("python-2-legacy", _python_2, "legacy"),
@@ -146,6 +213,15 @@ DRIVERS = (
     Driver("node-1", _node, "legacy", sdk=1),
     Driver("node-2-legacy", _node, "legacy"),
     Driver("node-2-auto", _node, "auto"),
+    Driver("mcp-remote-legacy", _python_1, "legacy", proxy=_mcp_remote),
+    Driver(
+        "mcp-remote-auto",
+        _python_1,
+        "auto",
+        proxy=_mcp_remote_auto,
+        settle_s=3.0,  # it closes its listen, and opens another one after two seconds
+        cannot={"cancel": "it answers the cancellation itself, and lets the call run on"},
+    ),
 )
 
 
@@ -163,3 +239,8 @@ def call(name: str, /, *, cancel_after_s: float | None = None, **arguments: Any)
 def pause(seconds: float) -> Step:
     """Make a step that waits."""
     return {"do": "pause", "seconds": seconds}
+
+
+def settle() -> Step:
+    """Make a step that waits until the client listens."""
+    return {"do": "settle"}

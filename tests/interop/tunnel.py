@@ -21,6 +21,7 @@ CLEAN_EXITS = (0, -15)
 """twistd ends itself by the signal that stopped it."""
 
 MODERN = "2026-07-28"
+WRAPPED = "mcptunnel+"
 OWN_TOOLS = ("status", "restart")
 PYTHONPATH = {"PYTHONPATH": str(ROOT)}
 
@@ -66,6 +67,7 @@ class Tunnel:
         servers: Sequence[ServerEntry],
         *,
         relay_extra: str = "",
+        wait_for_tools: bool = True,
         tunnel_options: Sequence[str] = (),
     ) -> None:
         self.servers = tuple(servers)
@@ -75,6 +77,7 @@ class Tunnel:
         self.agent_key = ""
         self._folder = folder
         self._relay_extra = relay_extra
+        self._wait_for_tools = wait_for_tools
         self._tunnel_section = ("[tunnel]", *tunnel_options) if tunnel_options else ()
         self._processes: dict[str, Process] = {}
         self._stack = ExitStack()
@@ -131,7 +134,10 @@ class Tunnel:
         for name in ("relay", "agent"):
             self._processes[name] = stack.enter_context(self._twistd(name))
         wait_until(self._is_connected, START_TIMEOUT_S, "/health to say that the tunnel is up")
-        wait_until(self._has_all_tools, START_TIMEOUT_S, "the tools of all servers to be listed")
+        if self._wait_for_tools:
+            wait_until(
+                self._has_all_tools, START_TIMEOUT_S, "the tools of all servers to be listed"
+            )
 
     def _write_configuration(self) -> None:
         port = self.origin.rpartition(":")[2]
@@ -195,13 +201,26 @@ class Tunnel:
 
     def list_tools(self) -> list[dict[str, Any]]:
         """Return all of the hub's tools, asked in the modern era without an SDK."""
-        tools: list[dict[str, Any]] = []
+        return self._list("tools/list", "tools")
+
+    def uris(self, server: str) -> dict[str, str]:
+        """Return what the hub calls those URIs and templates of a server that others have as well."""
+        resources = self._list("resources/list", "resources")
+        templates = self._list("resources/templates/list", "resourceTemplates")
+        named = [item["uri"] for item in resources] + [item["uriTemplate"] for item in templates]
+        wrapped = [uri for uri in named if uri.startswith(f"{WRAPPED}{server}:")]
+        return {uri.split("/", 1)[1]: uri for uri in wrapped}
+
+    def _list(self, method: str, member: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
         params: dict[str, Any] = {}
         while True:
-            page = modern_request(self.url, self.token, "tools/list", params)["result"]
-            tools += page["tools"]
+            page = modern_request(self.url, self.token, method, params).get("result")
+            if page is None:
+                return items
+            items += page[member]
             if "nextCursor" not in page:
-                return tools
+                return items
             params = {"cursor": page["nextCursor"]}
 
 

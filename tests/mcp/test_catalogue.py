@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from mcptunnel.mcp import catalogue, jsonrpc
-from mcptunnel.mcp.catalogue import MAX_NAME_CHARS, Tool
+from mcptunnel.mcp.catalogue import Item
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError
+from mcptunnel.mcp.kinds import MAX_NAME_CHARS, Kind
 
 keywords = st.sampled_from(
     ["properties", "items", "anyOf", "$defs", "x-mcp-header", "default", "const", "type", "not"]
@@ -22,8 +23,8 @@ schemas = st.recursive(
 )  # fmt: skip
 
 
-def tool(text: str) -> Tool:
-    (read,) = catalogue.parse_page(Raw(f'{{"tools":[{text}]}}'.encode()), 1).tools
+def tool(text: str) -> Item:
+    (read,) = catalogue.parse_page(Kind.TOOL, Raw(f'{{"tools":[{text}]}}'.encode()), 1).items
     return read
 
 
@@ -34,9 +35,9 @@ def stripped(schema: object) -> object:
 
 def test_a_page_gives_tools_cursor_and_count() -> None:
     page = catalogue.parse_page(
-        Raw(b'{"tools":[{"name":"a"},{"name":"b","x":1}],"nextCursor":"n"}'), 9
+        Kind.TOOL, Raw(b'{"tools":[{"name":"a"},{"name":"b","x":1}],"nextCursor":"n"}'), 9
     )
-    assert [t.name for t in page.tools] == ["a", "b"]
+    assert [t.name for t in page.items] == ["a", "b"]
     assert (page.next_cursor, page.dropped) == ("n", 0)
 
 
@@ -50,28 +51,36 @@ def test_a_page_gives_tools_cursor_and_count() -> None:
     ],
 )
 def test_the_empty_cursor_is_a_cursor(cursor: bytes, read: str | None) -> None:
-    assert catalogue.parse_page(Raw(b'{"tools":[]' + cursor + b"}"), 9).next_cursor == read
+    assert (
+        catalogue.parse_page(Kind.TOOL, Raw(b'{"tools":[]' + cursor + b"}"), 9).next_cursor == read
+    )
 
 
 @pytest.mark.parametrize(
     "bad", [b"{}", b'{"name":""}', b'{"name":1}', b'{"name":null}', b"[]", b"1", b"null"]
 )
 def test_a_tool_without_a_usable_name_costs_only_itself(bad: bytes) -> None:
-    page = catalogue.parse_page(Raw(b'{"tools":[{"name":"a"},' + bad + b',{"name":"b"}]}'), 9)
-    assert [t.name for t in page.tools] == ["a", "b"]
+    page = catalogue.parse_page(
+        Kind.TOOL, Raw(b'{"tools":[{"name":"a"},' + bad + b',{"name":"b"}]}'), 9
+    )
+    assert [t.name for t in page.items] == ["a", "b"]
     assert page.dropped == 1
 
 
 def test_a_name_that_is_too_long_is_unusable() -> None:
     names = ["n" * MAX_NAME_CHARS, "n" * (MAX_NAME_CHARS + 1)]
-    page = catalogue.parse_page(jsonrpc.raw({"tools": [{"name": name} for name in names]}), 9)
-    assert [t.name for t in page.tools] == names[:1]
+    page = catalogue.parse_page(
+        Kind.TOOL, jsonrpc.raw({"tools": [{"name": name} for name in names]}), 9
+    )
+    assert [t.name for t in page.items] == names[:1]
     assert page.dropped == 1
 
 
 def test_only_so_many_tools_are_read() -> None:
-    page = catalogue.parse_page(Raw(b'{"tools":[{"name":"a"},{"name":"b"},{"name":"c"}]}'), 2)
-    assert [t.name for t in page.tools] == ["a", "b"]
+    page = catalogue.parse_page(
+        Kind.TOOL, Raw(b'{"tools":[{"name":"a"},{"name":"b"},{"name":"c"}]}'), 2
+    )
+    assert [t.name for t in page.items] == ["a", "b"]
     assert page.dropped == 1
 
 
@@ -79,7 +88,7 @@ def test_a_tool_does_not_keep_its_page() -> None:
     """Else one tool of a large page would hold all of it."""
     text = b'{"tools":[{"name":"a"}],"x":"' + bytes(b"y" * 100_000) + b'"}'
     before = sys.getrefcount(text)
-    (tool,) = catalogue.parse_page(Raw(text), 9).tools
+    (tool,) = catalogue.parse_page(Kind.TOOL, Raw(text), 9).items
     assert sys.getrefcount(text) == before
     assert tool.size_bytes == len(b'{"name":"a"}')
 
@@ -87,7 +96,7 @@ def test_a_tool_does_not_keep_its_page() -> None:
 @pytest.mark.parametrize("result", [b"[]", b"{}", b'{"tools":{}}', b'{"tools":null}', b"1", b""])
 def test_what_is_no_list_of_tools_is_the_servers_error(result: bytes) -> None:
     with pytest.raises(JsonRpcError) as caught:
-        catalogue.parse_page(Raw(result), 9)
+        catalogue.parse_page(Kind.TOOL, Raw(result), 9)
     assert caught.value.code == INTERNAL_ERROR
 
 
@@ -158,7 +167,7 @@ def test_a_schema_of_absurd_depth_is_passed_as_it_is() -> None:
 def test_the_result_has_what_the_modern_era_demands() -> None:
     given = catalogue.exposed(tool('{"name":"a"}'), "s__a")
     result = jsonrpc.decode(
-        catalogue.list_result([given], 5000, Raw(b'{"name":"r","version":"1"}'))
+        catalogue.list_result(Kind.TOOL, [given], 5000, Raw(b'{"name":"r","version":"1"}'))
     )
     assert result == {
         "tools": [{"name": "s__a"}],
@@ -167,4 +176,32 @@ def test_the_result_has_what_the_modern_era_demands() -> None:
         "cacheScope": "private",
         "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "r", "version": "1"}},
     }
-    assert "_meta" not in jsonrpc.decode(catalogue.list_result([], 0))
+    more = jsonrpc.decode(catalogue.list_result(Kind.TEMPLATE, [], 0, Raw(b"{}"), "next"))
+    assert (more["resourceTemplates"], more["nextCursor"]) == ([], "next")
+
+
+@pytest.mark.parametrize(
+    ("kind", "page", "name"),
+    [
+        (Kind.PROMPT, '{"prompts":[{"name":"a","x":1}]}', "a"),
+        (Kind.RESOURCE, '{"resources":[{"uri":"x:1","name":"n"}]}', "x:1"),
+        (Kind.TEMPLATE, '{"resourceTemplates":[{"uriTemplate":"x:{n}"}]}', "x:{n}"),
+    ],
+)
+def test_every_kind_has_what_identifies_it(kind: Kind, page: str, name: str) -> None:
+    (item,) = catalogue.parse_page(kind, Raw(page.encode()), 9).items
+    assert item.name == name
+    assert catalogue.renamed(kind, item, name) is item.definition
+    other = jsonrpc.decode(catalogue.renamed(kind, item, "other"))
+    assert "other" in other.values()
+    assert name not in other.values()
+    assert len(other) == len(jsonrpc.decode(item.definition))
+
+
+@pytest.mark.parametrize(
+    ("ttl", "read"),
+    [("5000", 5000), ("-1", 0), ("null", 0), ('"x"', 0), ("1.5", 0), ("9" * 15, 86_400_000)],
+)
+def test_how_long_a_page_holds(ttl: str, read: int) -> None:
+    page = catalogue.parse_page(Kind.TOOL, Raw(f'{{"tools":[],"ttlMs":{ttl}}}'.encode()), 9)
+    assert page.ttl_ms == read

@@ -43,10 +43,15 @@ def test_a_claim_makes_it_modern_and_the_session_is_ignored() -> None:
         assert verdict.message.method == "tools/list"
 
 
-def test_initialize_with_a_claim_is_a_modern_request() -> None:
-    """It is then an unknown method; a modern-only client must not be given a session."""
-    fields = (version(MODERN), ("mcp-method", "initialize"))
-    assert isinstance(eras.classify_post(fields, claiming(method="initialize")), Modern)
+@pytest.mark.parametrize(
+    "method", ["initialize", "ping", "logging/setLevel", "resources/subscribe"]
+)
+def test_what_modern_clients_have_no_more_is_an_unknown_method(method: str) -> None:
+    """Whatever the server knows; a modern-only client must not be given a session."""
+    fields = (version(MODERN), ("mcp-method", method))
+    verdict = eras.classify_post(fields, claiming(method=method))
+    assert isinstance(verdict, Refused)
+    assert (verdict.status, verdict.error.code, verdict.error.request_id) == (404, -32601, "r")
 
 
 @pytest.mark.parametrize(
@@ -142,8 +147,12 @@ def test_a_response_without_a_session_is_refused_without_an_id() -> None:
         assert refusal(eras.classify_post(fields, RESPONSE)) == (400, -32600, None)
 
 
-def test_batches_are_refused() -> None:
-    assert refusal(eras.classify_post((SESSION,), Batch(()))) == (400, -32600, None)
+def test_batches_need_a_session() -> None:
+    """Whether the session may send any depends on its version."""
+    for fields in ((), (version(MODERN),), (version("2025-06-18"),), (version(MODERN), SESSION)):
+        assert refusal(eras.classify_post(fields, Batch(()))) == (400, -32600, None)
+    for fields in ((SESSION,), (version("2025-03-26"), SESSION)):
+        assert eras.classify_post(fields, Batch(())) == InSession("s1", Batch(()))
 
 
 def test_two_session_ids_are_refused() -> None:

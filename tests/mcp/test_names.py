@@ -182,7 +182,7 @@ class Names(RuleBasedStateMachine):
         device_key=st.sampled_from(["d1", "d2", "d3"]),
         device_label=labels,
         server=st.sampled_from(["a", "a__a", "a.a", "s" * 70]),
-        tool=st.sampled_from(
+        item=st.sampled_from(
             ["a", "a__a", "a.a", "a_a", "status", "t" * 70, "t" * 71, "\u65e5", "\u672c"]
         ),
         with_device=st.booleans(),
@@ -190,7 +190,7 @@ class Names(RuleBasedStateMachine):
     )
     def expose(self, **wanted: str) -> None:
         name = self.table.expose(**wanted)  # type: ignore[arg-type]  # the rule gives the right ones
-        target = Target(wanted["device_key"], wanted["server"], wanted["tool"])
+        target = Target(wanted["device_key"], wanted["server"], wanted["item"])
         assert self.meanings.setdefault(name, target) == target
         assert self.names.setdefault(tuple(wanted.values()), name) == name
 

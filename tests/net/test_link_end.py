@@ -7,7 +7,7 @@ import pytest
 from mcptunnel.net.link_end import LinkEnd
 from mcptunnel.wire.codec import encode
 from mcptunnel.wire.constants import ErrorCode, Role
-from mcptunnel.wire.frames import Data, Goaway, Hello, Ping, Pong, Welcome
+from mcptunnel.wire.frames import Ack, Data, Goaway, Hello, Ping, Pong, Welcome
 from mcptunnel.wire.settings import Settings
 from tests.conftest import LoggedFailures
 from tests.net.tunnels import GONE, HELLO, REQUEST, Boom, FakeLink, Lone, Owner, Receiver
@@ -177,6 +177,26 @@ def test_a_peer_that_does_not_read_is_given_up() -> None:
     lone.clock.advance(60)
     assert receiver.failure.text == "the peer takes nothing that is sent to it"
     assert not lone.clock.getDelayedCalls()
+
+
+def test_a_path_on_which_something_arrives_is_not_given_up() -> None:
+    """The buffer is full all the time, yet each ACK tells of more: 45 s count from the last one."""
+    lone = Lone().greeted()
+    exchange, _receiver = lone.open()
+    lone.tunnel.session.send_data(exchange.stream_id, bytes(100_000))
+    lone.turn()
+    sent = [frame for taken in lone.link.take() for frame in taken]
+    assert len(sent) > 3
+    lone.end.link_paused()
+    for count in range(1, 4):
+        lone.clock.advance(40)
+        lone.receive(Ack(count))
+    assert not lone.link.aborted
+    lone.clock.advance(44)
+    lone.receive(Ack(3))  # nothing new
+    assert not lone.link.aborted
+    lone.clock.advance(1)
+    assert lone.link.aborted
 
 
 def test_a_peer_that_reads_now_and_then_is_not_given_up() -> None:

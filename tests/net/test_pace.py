@@ -31,3 +31,11 @@ def test_never_more_than_the_burst_and_what_the_time_gives(
         assert bucket.take(now_s) == free
         taken += free
         assert taken <= burst + (now_s - 50.0) * per_s
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait_for_it() -> None:
+    """After one interval there is room again, however far the clock went back."""
+    bucket = TokenBucket(3, per_s=2)
+    assert bucket.take(5000.0)
+    assert bucket.wait_s(10.0) <= 0.5
+    assert bucket.take(10.5)

@@ -143,6 +143,8 @@ def test_the_first_sigterm_stops_and_the_second_hurries(
     assert reactor.told == [("TERM", signal.SIGTERM)], "a reactor is stopped once"
     assert order.is_urgent
     assert alarms == [(signal.ITIMER_REAL, AT_ONCE_S)]
+    signal.raise_signal(signal.SIGINT)
+    assert len(alarms) == 1, "whoever insists does not put off the end"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The pump between a session and a link: batches, pauses, endings, and mistakes of receivers."""
 
+from dataclasses import replace
+
 import pytest
 
 from mcptunnel.config.tunnel import TunnelConfig
@@ -225,6 +227,17 @@ def test_close_reaches_a_peer_that_reads_slowly_without_all_the_bodies() -> None
     (message,) = lone.link.take()
     assert type(message[0]) is Goaway
     assert len(lone.link.closed) == 1
+
+
+def test_close_reaches_a_peer_that_reads_slowly_without_all_the_heads() -> None:
+    """They fill more than one message, and there is room for no other: nobody needs them any more."""
+    lone = Lone().greeted()
+    lone.end.link_paused()
+    head = replace(REQUEST, headers=tuple((f"x-{number}", "x" * 200) for number in range(100)))
+    for _ in range(4):
+        lone.tunnel.open(head, Receiver())
+    lone.tunnel.close(ErrorCode.REPLACED, "another process")
+    assert lone.link.take() == [[Goaway(0, ErrorCode.REPLACED, "another process", 0.0)]]
 
 
 def test_going_away_lets_open_exchanges_run_on() -> None:

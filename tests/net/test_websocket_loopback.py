@@ -1,9 +1,13 @@
 """Links over real sockets on the loopback: Nagle, backpressure, and a peer that is gone."""
 
+import socket
+
 import pytest
 from twisted.internet.task import deferLater
+from twisted.protocols.policies import ProtocolWrapper
 
 from mcptunnel.net import websocket
+from mcptunnel.net.websocket import UNSENT_BYTES
 from tests.net.loopback import LOOPBACK, Authority, Opens, in_reactor, transport_of, until
 
 # Twisted still hands pyOpenSSL its own kind of certificates.
@@ -20,6 +24,24 @@ async def test_nagle_is_off_on_both_ends(loopback: Opens) -> None:
     assert transport_of(here.server).getTcpNoDelay()
     assert here.server.link.peer.startswith("127.0.0.1:")
     assert here.client.link.peer == f"127.0.0.1:{here.port}"
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system has no such limit")
+@pytest.mark.parametrize("tls", [False, True])
+@in_reactor
+async def test_the_system_takes_little_more_than_the_network(
+    loopback: Opens, authority: Authority, tls: bool
+) -> None:
+    """What it holds cannot be seen, nor overtaken by a PING."""
+    here = loopback(tls=authority.server_options(LOOPBACK) if tls else None)
+    await here.dial(tls_options=authority.client_options("127.0.0.1") if tls else None)
+    await here.opened()
+    for end in (here.client, here.server):
+        transport = transport_of(end)
+        while isinstance(transport, ProtocolWrapper):
+            transport = transport.transport
+        option = socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT
+        assert transport.socket.getsockopt(*option) == UNSENT_BYTES
 
 
 @pytest.mark.parametrize("tls", [False, True])

@@ -87,16 +87,28 @@ class Outcome:
 
 
 class Client:
-    """Speaks one protocol version; every request has a connection of its own."""
+    """Speaks one protocol version to the hub, or to the endpoint at `path`.
+
+    Every request has a connection of its own; `capabilities` are what it can be asked.
+    """
 
     def __init__(
-        self, port: int, key: str, version: str = MODERN, timeout_s: float = TIMEOUT_S
+        self,
+        port: int,
+        key: str,
+        version: str = MODERN,
+        timeout_s: float = TIMEOUT_S,
+        *,
+        path: str = "/mcp",
+        capabilities: Json | None = None,
     ) -> None:
+        self._path = path
+        self._capabilities = capabilities or {}
         self._port = port
         self._timeout_s = timeout_s
         self._key = key
         self._version = version
-        self._session: str | None = None
+        self.session: str | None = None
         self._next_id = 0
 
     @property
@@ -107,27 +119,57 @@ class Client:
         """Do what the era asks for before the first request."""
         if self.is_modern:
             return self
-        about = {"clientInfo": {"name": "raw", "version": "1"}, "capabilities": {}}
+        about = {
+            "clientInfo": {"name": "raw", "version": "1"},
+            "capabilities": self._capabilities,
+        }
         answer = self.post(
             {"id": 0, "method": "initialize"}, {"protocolVersion": self._version, **about}
         )
         (arrived,) = answer.messages()
         assert arrived.message["result"]["protocolVersion"] == self._version
-        self._session = answer.headers["mcp-session-id"]
+        self.session = answer.headers["mcp-session-id"]
         answer.close()
-        assert self._session
+        assert self.session
         assert self.notify("notifications/initialized", {}) == 202
         return self
 
     def post(self, message: Json, params: Json) -> Answer:
         """POST a message with what the era wants beside it; return when the head has come."""
         if self.is_modern:
-            about = {_META + "protocolVersion": MODERN, _META + "clientCapabilities": {}}
+            about = {
+                _META + "protocolVersion": MODERN,
+                _META + "clientCapabilities": self._capabilities,
+            }
             params = {**params, "_meta": {**about, **params.get("_meta", {})}}
-        body = json.dumps({"jsonrpc": "2.0", **message, "params": params}).encode()
+        return self._send({**message, "params": params}, self._headers(message["method"], params))
+
+    def reply(self, request_id: Any, result: Json) -> int:
+        """Answer a request of the server's in our session; return the HTTP status."""
+        answer = self._send({"id": request_id, "result": result}, self._headers("", {}))
+        answer.close()
+        return answer.status
+
+    def _send(self, message: Json | None, headers: dict[str, str], method: str = "POST") -> Answer:
+        body = None if message is None else json.dumps({"jsonrpc": "2.0", **message}).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
-        connection.request("POST", "/mcp", body, self._headers(message["method"], params))
+        connection.request(method, self._path, body, headers)
         return Answer(connection)
+
+    def use_key(self, key: str) -> None:
+        """Come with another key from now on."""
+        self._key = key
+
+    def delete(self) -> int:
+        """End the session; return the HTTP status."""
+        answer = self._send(None, self._headers("", {}), "DELETE")
+        answer.close()
+        return answer.status
+
+    def get(self) -> Answer:
+        """Open the event stream of the session; return when the head has come."""
+        headers = {**self._headers("", {}), "Accept": "text/event-stream"}
+        return self._send(None, headers, "GET")
 
     def _headers(self, method: str, params: Json) -> dict[str, str]:
         headers = {
@@ -137,10 +179,11 @@ class Client:
         }
         if self.is_modern:
             headers |= {"MCP-Protocol-Version": MODERN, "Mcp-Method": method}
-            if "name" in params:
-                headers["Mcp-Name"] = params["name"]
-        elif self._session is not None:
-            headers["Mcp-Session-Id"] = self._session
+            for member in ("name", "uri"):
+                if member in params:
+                    headers["Mcp-Name"] = params[member]
+        elif self.session is not None:
+            headers["Mcp-Session-Id"] = self.session
             if self._version != "2025-03-26":  # older than the header
                 headers["MCP-Protocol-Version"] = self._version
         return headers

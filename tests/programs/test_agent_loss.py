@@ -64,8 +64,8 @@ def test_a_call_of_a_killed_agent_fails_when_it_is_not_back_in_time(
     """
     _, agent, client = alone(estate, extra, version)
     started = long_call(client)
-    agent.program.kill()
     killed_s = time.monotonic()
+    agent.program.kill()
     late = client.call("demo__add", a=1, b=2)
     failed = client.outcome(*started)
     assert held_s - 0.5 < failed.at_s - killed_s < held_s + 1

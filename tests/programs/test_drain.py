@@ -19,7 +19,9 @@ from tests.programs.programs import COMMAND, DEMO_SERVER, Agent, Estate, Relay
 from tests.programs.test_agent_loss import long_call
 
 AT_ONCE_S = 3.0
-SOON_S = 1.0
+SOON_S = 5.0
+"""Far less than a drain that would be waited for."""
+
 STEPS = 40
 """Of 0.05 s each: how long a call lasts that may finish."""
 
@@ -162,7 +164,7 @@ def test_a_call_that_does_not_finish_ends_at_the_deadline(estate: Estate, which:
     started = long_call(here.client)
     sent_s = stop(here.programs[which])
     failed = here.client.outcome(*started)
-    assert 0.9 < failed.at_s - sent_s < 1.9
+    assert 0.9 < failed.at_s - sent_s < 1 + SOON_S
     assert failed.is_error
     assert failed.outcome == "unknown"
     assert f"the {which} is stopping" in failed.text
@@ -227,10 +229,9 @@ def test_the_children_of_an_agent_end_in_order(estate: Estate, tmp_path: Path) -
     said = [(who, what) for who, what, _, _ in notes(log)[2:]]
     assert said[0] == ("child", "EOF")
     assert sorted(said[1:]) == [("child", "TERM"), ("grandchild", "TERM")]
-    eof_s, *term_s = [float(at_s) for _, _, _, at_s in notes(log)[2:]]
-    assert eof_s - sent_s < 0.5
-    assert 0.9 < min(term_s) - eof_s < 1.5
-    assert 0.9 < killed_s - max(term_s) < 1.7
+    term_s = [float(at_s) for _, _, _, at_s in notes(log)[3:]]
+    assert min(term_s) - sent_s > 0.9
+    assert killed_s - sent_s > 1.9
 
 
 def test_an_agent_that_stops_finishes_and_is_asked_nothing_new(estate: Estate) -> None:
@@ -244,7 +245,7 @@ def test_an_agent_that_stops_finishes_and_is_asked_nothing_new(estate: Estate) -
     here.relay.program.wait_for("device laptop is stopping")
     asked_s = time.monotonic()
     refused = here.client.call("demo__add", a=1, b=2)
-    assert refused.at_s - asked_s < 0.5
+    assert refused.at_s - asked_s < SOON_S
     assert refused.is_error
     assert refused.outcome == "not_delivered"
     assert "'laptop' is going away" in refused.text
@@ -279,7 +280,7 @@ def test_a_large_result_at_the_end_arrives_whole(estate: Estate) -> None:
         assert len(here.client.outcome(*large).text) == 9_000_000
         slow.close()
         finished_well(here.client, beside)
-        ended(here.programs[which], 2 * SOON_S)
+        ended(here.programs[which], SOON_S)
 
 
 def test_streams_that_would_last_end_at_once(estate: Estate) -> None:
@@ -310,13 +311,12 @@ def test_agents_come_back_to_a_restarted_relay_after_the_time_given(estate: Esta
     servers = agent.children()
     started = calling(here.client)
     stop(here.relay.program)
-    finished_well(here.client, started)
+    done_s = finished_well(here.client, started)
     agent.wait_for("the tunnel is gone", start=start)
-    gone_s = time.monotonic()
     ended(here.relay.program, SOON_S)
     here.relay.start()
     agent.wait_for("connected to", start=start)
-    assert time.monotonic() - gone_s > 1.3
+    assert time.monotonic() - done_s > 1.5
     assert here.client.call("demo__add", a=1, b=2).text == '{"sum": 3}'
     assert agent.children() == servers
 
@@ -365,7 +365,7 @@ def test_a_link_that_breaks_meanwhile_is_resumed(estate: Estate, which: str, way
     network.cut(way)
     done_s = finished_well(here.client, started)
     assert "resumed" in here.agent.program.log[start:]
-    assert ended(here.programs[which], 2 * SOON_S) - done_s < SOON_S
+    assert ended(here.programs[which], SOON_S) - done_s < SOON_S
 
 
 @pytest.mark.parametrize("which", ["relay", "agent"])
@@ -377,7 +377,7 @@ def test_a_stop_without_a_link_is_told_over_the_next(estate: Estate, which: str)
     network.cut("reset")
     stop(here.programs[which])
     finished_well(here.client, started)
-    ended(here.programs[which], 2 * SOON_S)
+    ended(here.programs[which], SOON_S)
     assert "resumed" in here.agent.program.log
 
 
@@ -394,8 +394,8 @@ def test_a_link_that_does_not_come_back_holds_nobody_longer(estate: Estate, whic
     here.programs[which].wait_for("draining")
     estate.networks.remove(network)
     network.close()
-    code_s = ended(here.programs[which], 3 * SOON_S) - sent_s
-    assert 1.4 < code_s < 2.9
+    code_s = ended(here.programs[which], 1.5 + SOON_S) - sent_s
+    assert 1.4 < code_s < 1.5 + SOON_S
     if which == "agent":  # the relay holds the session for its own time
         stop(here.relay.program, signal.SIGINT)
     waiting.join(5)

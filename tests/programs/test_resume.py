@@ -78,7 +78,8 @@ def test_calls_survive_any_number_of_cuts(estate: Estate, seed: int) -> None:
     steps = [one.message["params"]["progress"] for one in counted.progress]
     assert steps == sorted(set(steps))
     assert len(steps) == 60
-    assert sum(network.ends[way] for way in WAYS) >= 5, network.ends
+    while sum(network.ends[way] for way in WAYS) < 5:  # chance cut less often meanwhile
+        assert client.call("demo__echo", text=body).text == body
     assert agent.program.children() == servers
     assert "resumed" in agent.program.log
 

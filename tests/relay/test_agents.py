@@ -7,6 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail
 
 from mcptunnel.auth.keys import KeyId, Scope
+from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.model import ExchangeKind, RequestHead
 from mcptunnel.relay.devices import MAX_DEVICES, Device
 from mcptunnel.testing.joined import Answer, Joined, MemoryAgent
@@ -168,6 +169,18 @@ def test_an_agent_that_comes_back_in_time_goes_on() -> None:
     assert (device_of(joined).tunnel, agent.tunnel) == (relay_end, agent_end)
     assert joined.devices.resuming_count == 0
     assert len(joined.remembered) == 1
+
+
+def test_a_relay_that_holds_no_sessions_gives_no_token() -> None:
+    """Who wants calls to end with their link gets that, even if the relay has not noticed the loss."""
+    joined = Joined(tunnel=TunnelConfig(resume_window_s=0))
+    agent = joined.agent(MemoryServer("files", {"read": lambda _: "text"}))
+    assert agent.resume_token == ""
+    older = device_of(joined).tunnel
+    joined.connect(agent)
+    assert agent.welcome is not None
+    assert not agent.welcome.resumed
+    assert device_of(joined).tunnel is not older
 
 
 def test_an_agent_that_comes_back_too_late_begins_anew() -> None:

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcptunnel.mcp.announcement import ServerStatus
+from mcptunnel.mcp.kinds import Kind
 from mcptunnel.model import Principal
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.relay.devices import MAX_DEVICES, Device, Devices
@@ -33,7 +34,7 @@ class Bench:
     ) -> Device:
         name = self.devices.grant_name(user, installation_id, wanted)
         return self.devices.connect(
-            user, installation_id, name=name, tunnel=self.tunnel(), now_s=10.0
+            user, installation_id, name=name, tunnel=self.tunnel(), epoch_s=10.0
         )
 
     def disconnect(self, device: Device) -> None:
@@ -188,7 +189,7 @@ def test_a_new_device_too_many_drives_out_the_one_that_was_away_the_longest() ->
         device = bench.connect(f"i{number}", f"d{number}")
         if number in (3, 5):
             assert device.tunnel is not None
-            bench.devices.disconnect(device, device.tunnel, now_s=30.0 - number)
+            bench.devices.disconnect(device, device.tunnel, epoch_s=30.0 - number)
     assert bench.devices.has_room(ALICE, "new")
     bench.connect("new")
     assert [device.installation_id for device in bench.forgotten] == ["i5"]
@@ -217,11 +218,11 @@ def test_tools_of_an_unchanged_server_stay() -> None:
     device = bench.connect("i1")
     bench.devices.announce(device, {"a": info("a"), "b": info("b")})
     first = dict(device.servers)
-    first["a"].fresh = first["b"].fresh = True
+    first["a"].known[Kind.TOOL].fresh = first["b"].known[Kind.TOOL].fresh = True
     bench.devices.announce(device, {"a": info("a"), "b": info("b", 2)})
     assert device.servers == first
-    assert device.servers["a"].fresh
-    assert not device.servers["b"].fresh
+    assert device.servers["a"].known[Kind.TOOL].fresh
+    assert not device.servers["b"].known[Kind.TOOL].fresh
     bench.devices.announce(device, {"b": info("b", 2)})
     assert list(device.servers) == ["b"]
 
@@ -242,11 +243,11 @@ def test_revisions_count_only_within_a_connection() -> None:
     bench = Bench()
     device = bench.connect("i1")
     bench.devices.announce(device, {"a": info("a", 5)})
-    device.servers["a"].fresh = True
-    device.servers["a"].tools = tools = ()
+    device.servers["a"].known[Kind.TOOL].fresh = True
+    tools = device.servers["a"].tools
     bench.disconnect(device)
     bench.connect("i1")
     assert not device.announced
     bench.devices.announce(device, {"a": info("a", 5)})
-    assert not device.servers["a"].fresh
+    assert not device.servers["a"].known[Kind.TOOL].fresh
     assert device.servers["a"].tools is tools

@@ -38,13 +38,13 @@ async def test_devices_and_names_are_kept_and_forgotten(store: Store) -> None:
     remembering = Remembering(store, lambda: 7.0)
     device = Device(ALICE, "i1", "laptop", 1.0, 2.0)
     await remembering.device_seen(device, 3.0)
-    remembering.names_changed(ALICE, [("a", "i1", "s", "t"), ("b", "i1", "s", "u")], [])
+    remembering.names_changed(ALICE, "tool", [("a", "i1", "s", "t"), ("b", "i1", "s", "u")], [])
     await remembering.finish()
-    remembering.names_changed(ALICE, [], ["a"])
+    remembering.names_changed(ALICE, "tool", [], ["a"])
     await remembering.finish()
     names = await store.read(lambda connection: Names(connection).list())
     (known,) = await store.read(lambda connection: Devices(connection).list())
-    assert names == {ALICE: [("b", "i1", "s", "u")]}
+    assert names == {(ALICE, "tool"): [("b", "i1", "s", "u")]}
     assert (known.name, known.last_seen_s) == ("laptop", 3.0)
     remembering.device_forgotten(device)
     await remembering.finish()
@@ -75,7 +75,7 @@ async def test_a_write_that_fails_is_logged_and_harms_nobody(
     try:
         for error in (StoreError("the store is full"), ZeroDivisionError()):
             remembering = Remembering(FailingStore(error), lambda: 7.0)  # type: ignore[arg-type]
-            remembering.names_changed(ALICE, [], ["a"])
+            remembering.names_changed(ALICE, "tool", [], ["a"])
             await remembering.finish()
     finally:
         globalLogPublisher.removeObserver(observer)

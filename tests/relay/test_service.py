@@ -67,6 +67,19 @@ class Program:
         status, _ = await self.post("/mcp", key, body)
         return status
 
+    async def listen(self, key: str) -> Deferred[Any]:
+        """Open a legacy session and its stream; return what fires when the stream ends."""
+        headers = Headers({"authorization": [f"Bearer {key}"]})
+        params = {"protocolVersion": "2025-11-25", "capabilities": {}}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+        answer = await self._http.post(f"{self.url}/mcp", headers=headers, json=body)
+        await treq.content(answer)
+        headers.setRawHeaders("mcp-session-id", answer.headers.getRawHeaders("mcp-session-id"))
+        stream = await self._http.get(f"{self.url}/mcp", headers=headers)
+        assert stream.code == 200
+        ended: Deferred[Any] = treq.content(stream)
+        return ended.addTimeout(LONG_ENOUGH_S, self._reactor)
+
     async def connect(self, key: str) -> Owner:
         """Connect an agent; return when it was welcomed."""
         welcomed: Deferred[None] = Deferred()
@@ -163,6 +176,25 @@ async def test_a_device_that_makes_room_is_forgotten_for_good(
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_is_stored_has_the_time_of_day(
+    tmp_path: Path, free_port: int, running_reactor: Any
+) -> None:
+    """Whatever clock the reactor goes by: the next run has another."""
+    agent_key = issue(tmp_path, Scope.AGENT)
+    service = RelayService(running_reactor, config(tmp_path, free_port), epoch_s=lambda: 7.0)
+    service.startService()
+    try:
+        relay = Program(service, f"http://127.0.0.1:{free_port}", running_reactor)
+        await relay.connect(agent_key.text)
+    finally:
+        await service.stopService()
+    with Database(tmp_path / "state" / FILE_NAME) as database:
+        (device,) = database.read(lambda connection: DeviceTable(connection).list())
+        (key,) = database.read(lambda connection: Keys(connection).list())
+    assert (device.first_seen_s, device.last_seen_s, key.last_used_s) == (7.0, 7.0, 7.0)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_revoked_key_ends_its_link_and_its_calls_at_once(
     tmp_path: Path, free_port: int, running_reactor: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,14 +210,28 @@ async def test_a_revoked_key_ends_its_link_and_its_calls_at_once(
     async with running(tmp_path, free_port, running_reactor) as relay:
         owner = await relay.connect(agent_key.text)
         assert await relay.discover(mcp_key.text) == 200
+        stream = await relay.listen(mcp_key.text)
         assert await made[0].revoke(agent_key.record.id)
+        assert not stream.called
         assert await made[0].revoke(mcp_key.record.id)
+        assert (await stream).startswith(b":")
         assert await relay.discover(mcp_key.text) == 401
         await relay.until_lost(owner)
         assert owner.notices[0].code is ErrorCode.REVOKED
         with pytest.raises(UpgradeRefused) as refusal:
             await relay.connect(agent_key.text)
         assert refusal.value.status == 401
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_relay_that_stops_ends_the_streams_of_its_clients(
+    tmp_path: Path, free_port: int, running_reactor: Any
+) -> None:
+    """In order: a client sees the end of the stream, not a broken one."""
+    mcp_key = issue(tmp_path, Scope.MCP)
+    async with running(tmp_path, free_port, running_reactor) as relay:
+        stream = await relay.listen(mcp_key.text)
+    assert (await stream).startswith(b":")
 
 
 @pytest_twisted.ensureDeferred

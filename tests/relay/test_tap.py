@@ -17,9 +17,10 @@ state_dir = "state"
 
 @pytest.fixture
 def here(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a directory with a configuration; limits and collector of this process stay."""
+    """Return a directory with a configuration; clock, limits and collector of this process stay."""
     monkeypatch.delenv("MCPTUNNEL_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tap, "use_steady_clock", lambda _reactor: None)
     monkeypatch.setattr(tap, "raise_file_limit", lambda: None)
     monkeypatch.setattr(tap, "spare_what_is_here", lambda _reactor: None)
     (tmp_path / "relay.toml").write_text(CONFIG.format(port=free_port))
@@ -41,6 +42,16 @@ def test_options_override_the_file(here: Path) -> None:
 @pytest.mark.usefixtures("here", "running_reactor")
 def test_the_service_is_a_relay() -> None:
     assert isinstance(makeService(options()), RelayService)
+
+
+@pytest.mark.usefixtures("here", "running_reactor")
+def test_the_program_goes_by_a_clock_that_cannot_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    from twisted.internet import reactor  # noqa: PLC0415 - the one that runs
+
+    steady: list[object] = []
+    monkeypatch.setattr(tap, "use_steady_clock", steady.append)
+    makeService(options())
+    assert steady == [reactor]
 
 
 @pytest.mark.usefixtures("here", "running_reactor")

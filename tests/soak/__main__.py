@@ -6,6 +6,7 @@ byte is checked, and memory stays flat. Prints how it goes; the exit code is not
 """
 
 import argparse
+import os
 import secrets
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from tests.interop.processes import free_port
 from tests.programs.programs import Estate
 from tests.soak.cast import AGENT_PROCESSES, DEVICES, Cast
 from tests.soak.load import Plan
+from tests.soak.memory import ALLOCATOR
 from tests.soak.watch import Watch
 
 STREAMS = 2000
@@ -73,6 +75,7 @@ def main(argv: Sequence[str]) -> int:
     seed = options.seed if options.seed is not None else secrets.randbelow(1_000_000)
     say(f"seed {seed}: {options.streams} streams, {options.seconds:g} s")
     started_s = time.monotonic()
+    os.environ.update(ALLOCATOR)  # for the programs
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         estate = Estate(Path(folder), lambda count: [free_port() for _ in range(count)])
         try:

@@ -111,10 +111,16 @@ class Cast:
         )
         return folder
 
+    @property
+    def share_connected(self) -> float:
+        """How many of the devices have a link now."""
+        devices: int = get(self.relay.port, "/health")[1]["devices"]
+        return devices / len(self._devices)
+
     def _all_connected(self) -> bool:
         for agents in self.agents:
             assert agents.is_running, agents.told()
-        return bool(get(self.relay.port, "/health")[1]["devices"] == len(self._devices))
+        return self.share_connected == 1
 
     @staticmethod
     def _user(number: int) -> str:

@@ -168,6 +168,7 @@ class Exchanges:
     ) -> Answer:
         fields: Headers = (
             ("authorization", f"Bearer {place.key}"),
+            ("mcp-protocol-version", MODERN),  # the server's own era: bytes pass as they are
             ("x-soak", wanted),
             ("x-seed", str(content.seed)),
             ("x-size", str(content.size)),

@@ -17,6 +17,10 @@ STORM_EVERY_S = 15
 STORM = 50
 """Now and then many links break together, as when a network of many machines fails."""
 
+ENOUGH = 0.8
+"""While fewer devices have a link than this share, nothing more is cut: a machine that is too busy must
+not look like a relay that forgets."""
+
 TELL_EVERY_S = 5
 SHOWN_FAILURES = 20
 MIB = 1024 * 1024
@@ -48,7 +52,7 @@ class Watch:
             if "\nover {" in self._load.log or not self._load.is_running:
                 return
             # The last exchanges are waited for in peace: they end as soon as they can.
-            if second < self._seconds:
+            if second < self._seconds and self._cast.share_connected >= ENOUGH:
                 count = STORM if second % STORM_EVERY_S == 0 else self._chance.choice(CUTS_A_SECOND)
                 self._cuts.cut(count)
             if second % TELL_EVERY_S == 0:

@@ -1,9 +1,7 @@
 """The databases that the store is tested on: an SQLite file, and a PostgreSQL server."""
 
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,27 +9,7 @@ from sqlalchemy import Connection
 
 from mcptunnel.store.database import Database
 from mcptunnel.store.schema import metadata
-from tests.store import server
 from tests.store.samples import RACERS
-
-
-@pytest.fixture(scope="session")
-def postgresql_url(free_ports: Callable[[int], list[int]]) -> Iterator[str]:
-    """The URL of a server. Without PostgreSQL the test is skipped, where CI=true it fails."""
-    programs = server.programs()
-    missing = [
-        name
-        for name, there in (("PostgreSQL", programs), ("psycopg", find_spec("psycopg")))
-        if not there
-    ]
-    if missing:
-        told = f"{' and '.join(missing)} not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{told}, and CI=true wants the tests against PostgreSQL")
-        pytest.skip(told)
-    assert programs is not None
-    with server.running(programs, free_ports(1)[0]) as url:
-        yield url
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ class _Fixture:
         self.keys = StoredKeys(
             store,
             random=lambda size: bytes(range(size)),
-            now_s=lambda: self.now_s,
+            epoch_s=lambda: self.now_s,
             revoked=self.revoked.append,
         )
 

@@ -1,32 +1,71 @@
 """The migrations lead from nothing to the tables, and never backwards."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
+from mcptunnel.model import Principal
 from mcptunnel.store import migrate as module
 from mcptunnel.store.database import Database
 from mcptunnel.store.errors import StoreError
 from mcptunnel.store.migrate import MIGRATIONS, current_revision, migrate
+from mcptunnel.store.names import Names
 from mcptunnel.store.schema import metadata
 from mcptunnel.store.tables import REVISION
 
 
+class _Undone(Exception):
+    """Ends a transaction whose effect is not wanted."""
+
+
+def _described(connection: Connection) -> dict[str, Any]:
+    """Return all tables as the database itself describes them, but the one of Alembic."""
+    inspector = inspect(connection)
+
+    def ordered(entries: Iterable[Any]) -> list[str]:
+        return sorted(str(sorted(entry.items(), key=repr)) for entry in entries)
+
+    return {
+        table: [
+            ordered({**column, "type": str(column["type"])} for column in columns),
+            inspector.get_pk_constraint(table)["constrained_columns"],
+            ordered(inspector.get_indexes(table)),
+            ordered(inspector.get_unique_constraints(table)),
+            ordered(inspector.get_foreign_keys(table)),
+        ]
+        for table in inspector.get_table_names()
+        for columns in [inspector.get_columns(table)]
+        if table != "alembic_version"
+    }
+
+
 def test_from_empty_the_migrations_make_the_tables(database: Database) -> None:
-    """Those that the code names, with the same columns, keys and indexes."""
+    """Those that the code names, with the same columns, keys, indexes and constraints."""
+    wanted: list[dict[str, Any]] = []
+
+    def make(connection: Connection) -> None:
+        metadata.drop_all(connection)
+        metadata.create_all(connection)
+        wanted.append(_described(connection))
+        raise _Undone
 
     def difference(connection: Connection) -> object:
         return compare_metadata(MigrationContext.configure(connection), metadata)
 
+    with pytest.raises(_Undone):
+        database.write(make)
+    assert database.read(_described) == wanted[-1]
+    assert wanted[-1].keys() == metadata.tables.keys()
     assert database.read(difference) == []
     assert database.read(current_revision) == REVISION
-    names = database.read(lambda connection: inspect(connection).get_table_names())
-    assert sorted(names) == sorted(["alembic_version", *metadata.tables])
 
 
 def test_the_newest_migration_is_the_one_we_name() -> None:
@@ -65,3 +104,42 @@ def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         with pytest.raises(StoreError, match="device already exists"):
             database.write(fail)
         assert database.read(current_revision) == REVISION
+
+
+def _back_to(connection: Connection, revision: str) -> None:
+    """Make the database what an older version left behind, empty."""
+    metadata.drop_all(connection)  # children before their parents
+    connection.execute(text("DROP TABLE alembic_version"))
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+@pytest.mark.parametrize(
+    ("revision", "table", "row", "kind"),
+    [
+        ("0002", "tool_name", ("files__read", "i1", "files", "read", 5.0), "tool"),
+        ("0004", "bound_name", ("tool", "files__read", "i1", "files", "read", 5.0), "tool"),
+        ("0004", "bound_name", ("uri", "file:///ü", "i1", "files", "file:///ü", 5.0), "uri"),
+    ],
+)
+def test_names_of_older_versions_stay_bound(
+    database: Database, revision: str, table: str, row: tuple[object, ...], kind: str
+) -> None:
+    """Those of tools from before there were prompts, and all from before they had a hash."""
+    values = ("local", "alice", *row)
+
+    def change(connection: Connection) -> None:
+        _back_to(connection, revision)
+        places = ", ".join(f":v{number}" for number in range(len(values)))
+        row = {f"v{number}": value for number, value in enumerate(values)}
+        connection.execute(text(f"INSERT INTO {table} VALUES ({places})"), row)
+        migrate(connection)
+
+    database.write(change)
+    alice, name = Principal("local", "alice"), values[-5:-1]
+    assert database.read(lambda connection: Names(connection).list()) == {(alice, kind): [name]}
+    # It is known by its name, too.
+    database.write(lambda connection: Names(connection).forget(alice, kind, [str(name[0])]))
+    assert not database.read(lambda connection: Names(connection).list())

@@ -113,3 +113,13 @@ def test_changes_are_told_and_counted() -> None:
 def test_it_is_a_local_server() -> None:
     server: LocalServer = MemoryServer("files")
     assert server.status.kind == "memory"
+
+
+def test_listens_wait_until_they_are_ended() -> None:
+    server = MemoryServer("files", {"wait": None})
+    listening, waiting = ask(server, "subscriptions/listen"), ask(server, "tools/call", name="wait")
+    assert len(listening.events) == 1, "acknowledged"
+    listening.events.clear()
+    server.end_listens()
+    assert result_of(listening) == {"resultType": "complete"}
+    assert not waiting.events

@@ -129,3 +129,17 @@ def test_an_ack_for_nothing_new_changes_nothing() -> None:
     assert (flight.is_full, flight.under_way_bytes) == (False, 0)
     flight.acked(5, 2.0)
     assert flight.under_way_bytes == 0
+
+
+def test_small_messages_do_not_hold_up_the_bulk() -> None:
+    """The path is measured anew when what was under way has arrived, though light streams go on."""
+    path = Path(10e6, 0.05)
+    path.run(9)
+    slowest_bytes = 10e6
+    for _ in range(20):
+        until_s, before_bytes = path.now_s + 1, path.arrived_bytes
+        while path.now_s < until_s:
+            path.send(200)
+            path.run(0.005)
+        slowest_bytes = min(slowest_bytes, path.arrived_bytes - before_bytes)
+    assert slowest_bytes > 5e6

@@ -95,3 +95,17 @@ def test_what_honest_peers_do_is_far_below() -> None:
                 floods.idle()
         if not tenth % 2:  # a PING each 0.2 s, the most that a configuration asks for
             floods.question()
+
+
+def test_a_clock_that_is_set_back_is_no_flood() -> None:
+    """The wall clock may be corrected by hours; then nothing is forgiven for the time, and no more."""
+    floods = Floods(5000.0)
+    floods.question()
+    floods.idle()
+    floods.unanswered(ours=True)
+    floods.unanswered(ours=False)
+    floods.now_s = 10.0
+    floods.question()
+    floods.idle()
+    floods.opening()
+    assert floods.may_open

@@ -115,6 +115,22 @@ def test_a_slow_peer_is_not_deaf() -> None:
     assert heartbeat.tick(405.0) is Beat.DEAF
 
 
+def test_a_late_answer_shows_that_a_peer_is_slow() -> None:
+    """A PONG to a PING before the one that is waited for puts the end off; said again it does not."""
+    heartbeat = measured()
+    heartbeat.tick(20.0)
+    assert heartbeat.tick(40.0) is Beat.PING
+    heartbeat.pong(2, 44.0)  # so nothing is waited for, and the answer to 3 is on its way
+    heartbeat.heard(60.0)
+    assert heartbeat.tick(80.0) is Beat.PING
+    found = []
+    for at_s in (85.0, 110.0, 129.0, 130.0):
+        heartbeat.heard(at_s)
+        heartbeat.pong(3, at_s)
+        found.append(heartbeat.tick(at_s) is Beat.DEAF)
+    assert found == [False, False, False, True]
+
+
 def test_the_oldest_ping_without_an_answer_is_measured() -> None:
     """Answers to older PINGs, to none, and second ones are not taken for a measurement."""
     heartbeat = Heartbeat(Role.AGENT, SETTINGS, 0.0)

@@ -213,6 +213,19 @@ def test_too_many_control_frames_are_noticed_until_they_leave() -> None:
     assert [*flags, scheduler.is_overfull] == [False, True, False]
 
 
+def test_too_many_are_too_many_until_few_enough_are_left() -> None:
+    """One message of many does not take the flag down; frames that are taken back do."""
+    scheduler = scheduler_of(max_streams=2)
+    for stream_id in (1, 3):
+        for _ in range(1024 + 2 * 8):
+            scheduler.put_control(encode(Reset(stream_id, ErrorCode.CANCEL, "x" * 200)))
+    scheduler.next_message()
+    flags = [scheduler.is_overfull]
+    scheduler.retract(1)
+    flags.append(scheduler.is_overfull)
+    assert flags == [True, False]
+
+
 def test_messages_of_bulk_data_are_full_but_not_over() -> None:
     """Bulk data fills messages up to their size and never over it."""
     scheduler = scheduler_of()
@@ -379,3 +392,18 @@ def test_frames_about_the_link_can_go_alone() -> None:
     scheduler.clear_link()
     assert scheduler.link_message() is None
     assert scheduler.next_message() == (encode(Window(1, 1)), 0, [])
+
+
+def test_bulk_goes_on_however_many_small_answers_there_are() -> None:
+    """New light streams fill every message, and yet the body gets its turns in the end."""
+    scheduler = scheduler_of()
+    bulk = bulk_after(scheduler, 10**6)
+    sent_bytes, stream_id = 0, 3
+    while sent_bytes < 20 * LATELY_BYTES:
+        for _ in range(6):
+            scheduler.wake(filled(stream_id, bytes(12_000)))
+            stream_id += 2
+        made = scheduler.next_message()
+        assert made is not None
+        sent_bytes += len(made[0])
+    assert bulk.unsent_bytes < 10**6 - 2 * LIGHT_BYTES

@@ -48,6 +48,13 @@ def peer_ids(role: Role) -> Iterable[int]:
     return count(role.peer.first_stream_id + 2, 2)
 
 
+def _splinters(role: Role) -> Iterable[Frame]:
+    stream_id = role.peer.first_stream_id
+    yield Open(stream_id, REQUEST)
+    while True:
+        yield Data(stream_id, b"x")
+
+
 STORMS: dict[str, tuple[Callable[[Role], Iterable[Frame]], int]] = {
     "ping": (lambda _: map(Ping, count()), QUESTIONS.burst),
     "goaway": (lambda _: (Goaway(2**50, CANCEL) for _ in count()), QUESTIONS.burst),
@@ -72,6 +79,7 @@ STORMS: dict[str, tuple[Callable[[Role], Iterable[Frame]], int]] = {
         lambda role: (Window(role.first_stream_id, 2000) for _ in count()),
         IDLE_FRAMES.burst,
     ),
+    "splinters of data": (_splinters, IDLE_FRAMES.burst),
     "unknown": (lambda _: (Unknown(100, 5) for _ in count()), IDLE_FRAMES.burst),
     "pong": (lambda _: map(Pong, count()), IDLE_FRAMES.burst),
     "ack": (lambda _: (Ack(1) for _ in count()), IDLE_FRAMES.burst),
@@ -339,6 +347,7 @@ def test_a_peer_that_reads_slowly_is_not() -> None:
         agent.receive(sent, 0.0)
         relay.receive(message(Ack(agent.received_count)), now_s)
         assert relay.take_events() == []
+        assert relay.taken_s == now_s
 
 
 # What we do to the peer.
@@ -389,6 +398,19 @@ def test_small_bytes_with_credit_are_welcome() -> None:
         relay.consumed(stream_id, 4000)
         said(relay)
     assert relay.state is SessionState.OPEN
+
+
+def test_a_short_frame_of_each_stream_in_a_message_is_never_counted() -> None:
+    """Nor is DATA of 64 bytes: what a sender does that joins what waits."""
+    session = under_attack(Role.AGENT)
+    session.receive(message(Open(1, REQUEST), Open(3, REQUEST)), 0.0)
+    before = session._floods._idle._spent
+    for _ in range(3):
+        session.receive(message(*(Data(i, b"x" * 64) for i in (1, 3, 1))), 0.0)
+        session.receive(message(Data(1, b"x"), Data(3, b"x" * 63), Data(1, b"x" * 64)), 0.0)
+    assert session._floods._idle._spent == before
+    session.receive(message(Data(1, b"x"), Data(1, b"x" * 63)), 0.0)
+    assert session._floods._idle._spent == before + 1
 
 
 # Anything at all.

@@ -1,6 +1,8 @@
 """Finding out how to talk to a local HTTP server, and beginning a session if it wants one."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
 
 from msgspec import Raw
 from twisted.internet.defer import Deferred
@@ -10,18 +12,32 @@ from mcptunnel.errors import McpTunnelError
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import Message, Response
 from mcptunnel.mcp.server_half import http as rules
-from mcptunnel.mcp.server_half.handshake import HandshakeError, ServerInfo
+from mcptunnel.mcp.server_half.handshake import (
+    HandshakeError,
+    Offer,
+    ServerInfo,
+    lesser_offer,
+)
 from mcptunnel.model import Headers, ResponseHead, header
 from mcptunnel.net.http1 import Client, RequestError, RequestFailed
 
+GOODBYE_S: Final = 1.0
+
 
 class Unusable(McpTunnelError):
-    """The server cannot be used now; `str()` is the end of a sentence that begins with its name."""
+    """The server cannot be used now; `str()` is the end of a sentence that begins with its name.
+
+    `status` is the HTTP status of its answer to `initialize`, 0 if it is about something else.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """How calls are made: `session` is None with a modern server."""
+    """How calls are made: `session` is that with a legacy server over Streamable HTTP."""
 
     info: ServerInfo
     session: rules.LegacyHttpSession | None
@@ -52,16 +68,62 @@ async def agree(client: Client, headers: Headers, client_info: Raw) -> Agreed:
 
 
 async def _begin_session(client: Client, headers: Headers, client_info: Raw) -> Agreed:
-    fields, body = rules.initialize_request(client_info)
+    offer: Offer | None = Offer.FULL
+    while offer is not None:
+        fields, body = rules.initialize_request(client_info, offer)
+        answer = await post(client, (*headers, *fields), body)
+        try:
+            session = rules.read_initialize(
+                answer.head.status, answer.head.headers, answer.content_type, answer.body
+            )
+        except HandshakeError as error:
+            offer = lesser_offer(offer, error)
+            if offer is None:
+                raise Unusable(f"cannot be used: {error}", answer.head.status) from error
+        else:
+            break
+    await post(client, (*headers, *rules.legacy_headers(session)), rules.INITIALIZED_BODY)
+    return Agreed(session.info, session)
+
+
+async def began_session(client: Client, headers: Headers, client_info: Raw) -> Agreed | None:
+    """Return the session that a modern server begins with legacy clients; None if it begins none.
+
+    It has to be ended (`say_goodbye`). Raises Unusable if nothing can be said about it now.
+    """
+    fields, body = rules.initialize_request(client_info, Offer.NONE)
     answer = await post(client, (*headers, *fields), body)
+    if answer.head.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Unusable(f"has a problem of its own (HTTP status {answer.head.status})")
     try:
         session = rules.read_initialize(
             answer.head.status, answer.head.headers, answer.content_type, answer.body
         )
-    except HandshakeError as error:
-        raise Unusable(f"cannot be used: {error}") from error
-    await post(client, (*headers, *rules.legacy_headers(session)), rules.INITIALIZED_BODY)
+    except HandshakeError:
+        return None
     return Agreed(session.info, session)
+
+
+async def say_goodbye(reactor: Any, client: Client, headers: Headers, agreed: Agreed) -> None:
+    """End a legacy session, if the server takes that within a second."""
+    session = agreed.session
+    if session is None or session.session_id is None:
+        return
+    over: Deferred[None] = Deferred()
+    receiver = MessageResponse(
+        lambda _message: None,
+        lambda _head, _rest, _failure: None if over.called else over.callback(None),
+    )
+    fields = (*headers, *rules.session_headers(session))
+    try:
+        call = receiver.call = client.request("DELETE", "", fields, b"", receiver)
+    except RequestError:
+        return
+    timer = reactor.callLater(GOODBYE_S, over.callback, None)
+    await over
+    if timer.active():
+        timer.cancel()
+    call.abort()
 
 
 async def post(client: Client, headers: Headers, body: bytes) -> Answer:

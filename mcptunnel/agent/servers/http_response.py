@@ -17,7 +17,7 @@ class MessageResponse:
 
     `message(message)` is called for every message of an event stream; then
     `over(head, body, failure)` once: `body` is what was no event stream, `failure` is set if the
-    response is not whole.
+    response is not whole. `other(event)` hears of events that are no messages. `last_event_id` and `retry_ms` are what the stream said last about resuming.
     """
 
     def __init__(
@@ -32,6 +32,9 @@ class MessageResponse:
         self._body: list[bytes] = []
         self._size = 0
         self.call: Call | None = None
+        self.last_event_id: str | None = None
+        self.retry_ms: int | None = None
+        self.other: Callable[[sse.Event], None] | None = None
 
     def head_received(self, head: ResponseHead) -> None:
         self.head = head
@@ -50,17 +53,26 @@ class MessageResponse:
             events = self._parser.feed(data)
         except sse.EventTooLarge as error:
             for event in error.events:
-                self._read(event.data)
+                self._take(event)
             self._abort(f"an event has more than {MAX_MESSAGE_BYTES} bytes")
             return
         for event in events:
-            self._read(event.data)
+            self._take(event)
 
     def ended(self) -> None:
         self._over(self.head, b"".join(self._body), None)
 
     def failed(self, reason: RequestFailed) -> None:
         self._over(self.head, b"".join(self._body), reason)
+
+    def _take(self, event: sse.Event) -> None:
+        self.last_event_id = event.id
+        if event.retry_ms is not None:
+            self.retry_ms = event.retry_ms
+        if event.type == "message":
+            self._read(event.data)
+        elif self.other is not None:
+            self.other(event)
 
     def _read(self, data: bytes) -> None:
         if not data:  # priming events of 2025-11-25 carry only an id

@@ -1,11 +1,14 @@
 """What the agent asks of every kind of local server."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.mcp.calls import CallReceiver
 from mcptunnel.mcp.jsonrpc import Request
+from mcptunnel.mcp.service import NOBODY, Asker
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers
 from mcptunnel.net.http1 import ResponseReceiver, Upload
 
@@ -52,12 +55,26 @@ class Requester(Protocol):
     ) -> UnderWay: ...
 
 
+def _nothing() -> None:
+    """For a passage that nobody wants to hear of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """The way to a server that speaks HTTP itself; `headers` are the agent's own for each request."""
+    """The way to a server that speaks HTTP itself; `headers` are the agent's own for each request.
+
+    `eras` are those of the clients that it is known to serve itself. `takes_query` if a client's query
+    may stand behind its URL, which has none. `unreachable` is called when there was no connection.
+    """
 
     client: Requester
     headers: Headers
+    eras: frozenset[Era] = frozenset(Era)
+    takes_query: bool = True
+    unreachable: Callable[[], None] = _nothing
+
+
+PassageFound: TypeAlias = Callable[[Passage | None], None]
 
 
 class LocalServer(Protocol):
@@ -66,9 +83,11 @@ class LocalServer(Protocol):
     @property
     def status(self) -> ServerStatus: ...
 
-    @property
-    def passage(self) -> Passage | None:
-        """Where requests can be passed on as they are; None if there is no such way, or not now."""
+    def find_passage(self, era: Era, found: PassageFound) -> None:
+        """Tell, now or later, where requests of clients of an era can be passed on as they are.
+
+        None if the agent has to speak for the server: it does not serve them, or cannot be asked.
+        """
 
     def start(self) -> None:
         """Start; whatever goes wrong later is in `status`, and is tried again."""
@@ -79,8 +98,22 @@ class LocalServer(Protocol):
         May be called again while it runs; a shorter grace then counts.
         """
 
-    async def restart(self) -> None:
-        """Stop and start again, at once."""
+    def end_listens(self) -> None:
+        """End all listens with their results: the agent is about to stop."""
 
-    def call(self, request: Request, receiver: CallReceiver) -> LocalCall:
-        """Make a call in the modern dialect; the receiver may be called before this returns."""
+    async def restart(self) -> None:
+        """Stop and start again, at once. Listens go on."""
+
+    def call(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> LocalCall:
+        """Make a call in the modern dialect; the receiver may be called before this returns.
+
+        `asker` is who makes it: nothing of one asker reaches another. `subscriptions/listen` is a
+        call that stays open: its notifications come until it is cancelled or the server is stopped.
+        """
+
+
+class IdleServer(LocalServer, Protocol):
+    """A local server that knows whether it has anything to do."""
+
+    @property
+    def is_idle(self) -> bool: ...

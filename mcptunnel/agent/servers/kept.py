@@ -10,14 +10,19 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from mcptunnel.agent.servers.calls import OpenCalls
-from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, LocalCall, Passage
+from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, LocalCall, PassageFound
 from mcptunnel.agent.servers.restarts import RestartPolicy
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import Notification, Request
 from mcptunnel.mcp.server_half.actions import Deliver
+from mcptunnel.mcp.server_half.context import ServerContext
 from mcptunnel.mcp.server_half.handshake import ServerInfo
+from mcptunnel.mcp.server_half.listens import LISTEN
+from mcptunnel.mcp.server_half.request_state import RequestStates
+from mcptunnel.mcp.service import NOBODY, Asker
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
 from mcptunnel.net.errors import printable
 
@@ -34,7 +39,8 @@ class KeptServer(ABC):
     """A local server that is kept in reach (`LocalServer`).
 
     `changed` is called after every change of `status`. `client_info` is our own Implementation
-    object. Of orders that overlap the last one counts.
+    object, `states` seals what parked calls are found by. Of orders that overlap the last one counts.
+    A listen outlives the server's processes and sessions: only a stop ends it.
     """
 
     _log = Logger()
@@ -45,11 +51,13 @@ class KeptServer(ABC):
         config: ServerConfig,
         *,
         client_info: Raw,
+        states: RequestStates,
         changed: Callable[[], None],
     ) -> None:
         self._reactor = reactor
         self._config = config
-        self._client_info = client_info
+        shared = config.isolation == "shared"
+        self._context = ServerContext(client_info, states, shared=shared)
         self._changed = changed
         self._open = OpenCalls(config.timeout_s)
         self._restarts = RestartPolicy()
@@ -71,7 +79,12 @@ class KeptServer(ABC):
 
     async def stop(self, grace_s: float = STOP_GRACE_S) -> None:
         self._orders += 1
+        self.end_listens()
         await self._stop(grace_s)
+
+    def end_listens(self) -> None:
+        for ended in self._context.listens.end_all():
+            self._deliver(ended)
 
     async def restart(self) -> None:
         self._orders += 1
@@ -93,11 +106,12 @@ class KeptServer(ABC):
         self._set(state=ServerState.STOPPED, detail="is stopped")
         await self._end(grace_s)
 
-    def call(self, request: Request, receiver: CallReceiver) -> LocalCall:
+    def call(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> LocalCall:
         if not self._takes_calls():
             receiver.call_failed(self._failure(self.status.detail, Outcome.NOT_DELIVERED))
             return KeptCall(self, OVER_KEY)
-        key = self._open.add(receiver, self._reactor.seconds())
+        is_listen = request.method == LISTEN
+        key = self._open.add(receiver, self._reactor.seconds(), asker, is_listen=is_listen)
         self._ask(key, request)
         return KeptCall(self, key)
 
@@ -105,10 +119,15 @@ class KeptServer(ABC):
         """Give up a call, if it is open."""
         if self._open.pop(key) is not None:
             self._drop(key, reason)
+            self._context.listens.pop(key)
 
     @property
-    def passage(self) -> Passage | None:
-        return None
+    def is_idle(self) -> bool:
+        """Whether no call is open, no listen, and none parked."""
+        return not len(self._open) and not self._parked_count()
+
+    def find_passage(self, era: Era, found: PassageFound) -> None:
+        found(None)
 
     # What each kind does in its own way.
 
@@ -139,6 +158,10 @@ class KeptServer(ABC):
     @abstractmethod
     def _drop(self, key: int, reason: str) -> None:
         """Ask it no more, or tell the server that nobody waits for it."""
+
+    @abstractmethod
+    def _parked_count(self) -> int:
+        """Return how many calls wait for answers of their clients."""
 
     @abstractmethod
     def pause_call(self, key: int) -> None:
@@ -208,6 +231,9 @@ class KeptServer(ABC):
                 detail=detail,
                 remedy=f"{remedy}. " if remedy else "",
             )
+
+    def _lists_changed(self) -> None:
+        self._set(revision=self.status.revision + 1)
 
     def _is_ready(self, info: ServerInfo) -> None:
         self._told = ""

@@ -15,6 +15,8 @@ from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Request
 from mcptunnel.mcp.server_half import actions as core
 from mcptunnel.mcp.server_half.child import Child
+from mcptunnel.mcp.server_half.handshake import Offer, next_offer
+from mcptunnel.mcp.server_half.request_state import RequestStates
 from mcptunnel.model import Outcome
 from mcptunnel.net.errors import printable
 from mcptunnel.net.process import ChildProcess, ChildStartError, ExitStatus, child_environment
@@ -22,9 +24,15 @@ from mcptunnel.net.process import ChildProcess, ChildStartError, ExitStatus, chi
 MAX_UNREAD_BYTES = 16 * 1024 * 1024
 """A server that has left so much of its input unread is asked nothing more until it reads on."""
 
+VERDICT_S = 3600.0
+"""How long it is remembered that a server does not bear to be probed: it may be another one by then."""
+
 
 class StdioServer(KeptServer):
-    """Keeps one child process running and carries calls to it (`LocalServer`, `ChildReceiver`)."""
+    """Keeps one child process running and carries calls to it (`LocalServer`, `ChildReceiver`).
+
+    Without `probe` it is not asked which era it speaks, but greeted as a legacy server.
+    """
 
     def __init__(
         self,
@@ -32,13 +40,17 @@ class StdioServer(KeptServer):
         config: ServerConfig,
         *,
         client_info: Raw,
+        states: RequestStates,
         changed: Callable[[], None],
+        probe: bool = True,
     ) -> None:
-        super().__init__(reactor, config, client_info=client_info, changed=changed)
+        super().__init__(reactor, config, client_info=client_info, states=states, changed=changed)
         self._printed = Printed(config.name)
         self._process: ChildProcess | None = None
         self._child: Child | None = None
-        self._probe = True
+        self._may_probe = self._probe = probe
+        self._verdict_s = 0.0
+        self._offer = Offer.FULL
         self._probe_killed_it = False
         self._exit_text = ""
         self._perform: dict[type, Callable[[Any], None]] = {
@@ -46,7 +58,7 @@ class StdioServer(KeptServer):
             core.Deliver: self._deliver,
             core.Lost: self._lost,
             core.Ready: lambda action: self._is_ready(action.info),
-            core.ToolsChanged: self._tools_changed,
+            core.ListsChanged: lambda _action: self._lists_changed(),
             core.ProbeKilled: self._probe_killed,
             core.Failed: self._failed,
             core.Junk: self._junk,
@@ -55,7 +67,8 @@ class StdioServer(KeptServer):
     # What the agent does.
 
     def _begin(self) -> None:
-        self._probe = True
+        self._probe = self._may_probe
+        self._offer = Offer.FULL
         self._spawn()
 
     def _forget(self) -> None:
@@ -76,7 +89,8 @@ class StdioServer(KeptServer):
         elif process is not None and process.unsent_bytes > MAX_UNREAD_BYTES:
             self._fail(key, "does not read what it is sent", Outcome.NOT_DELIVERED)
         else:
-            child.call(key, request)
+            child.tick(self._reactor.seconds())
+            child.call(key, request, self._open.asker(key))
             self._perform_all(child)
 
     def _drop(self, key: int, reason: str) -> None:
@@ -85,6 +99,9 @@ class StdioServer(KeptServer):
         if child is not None:
             child.cancel(key, reason)
             self._perform_all(child)
+
+    def _parked_count(self) -> int:
+        return 0 if self._child is None else self._child.parked_count
 
     def pause_call(self, key: int) -> None:
         """Nothing: all calls share the pipe."""
@@ -135,6 +152,8 @@ class StdioServer(KeptServer):
     def _spawn(self) -> None:
         now_s = self._reactor.seconds()
         self._restarts.started(now_s)
+        if self._may_probe and now_s - self._verdict_s >= VERDICT_S:
+            self._probe = True
         self._set(state=ServerState.STARTING, detail="is starting")
         config = self._config
         process = ChildProcess(
@@ -152,10 +171,12 @@ class StdioServer(KeptServer):
             self._not_started(error, waiting)
             return
         self._process = process
-        self._child = child = Child(client_info=self._client_info, now_s=now_s, probe=self._probe)
+        self._child = child = Child(
+            context=self._context, now_s=now_s, probe=self._probe, offer=self._offer
+        )
         child.start()
         for key, request in waiting.items():
-            child.call(key, request)
+            child.call(key, request, self._open.asker(key))
         self._perform_all(child)
 
     def _not_started(self, error: ChildStartError, waiting: dict[int, Request]) -> None:
@@ -194,10 +215,9 @@ class StdioServer(KeptServer):
                 detail = "is starting, and too many calls wait for it already"
             case core.LostCause.FAILED:
                 detail = self.status.detail
+            case core.LostCause.RESTARTED:
+                detail = "ended while the call waited for answers of its client"
         self._fail(action.key, detail, action.outcome)
-
-    def _tools_changed(self, _action: core.ToolsChanged) -> None:
-        self._set(revision=self.status.revision + 1)
 
     def _probe_killed(self, action: core.ProbeKilled) -> None:
         """Start again for a server that does not bear to be asked which era it speaks."""
@@ -206,12 +226,15 @@ class StdioServer(KeptServer):
             server=self._config.name,
         )
         self._probe = False
+        self._verdict_s = self._reactor.seconds()
         self._probe_killed_it = True
         self._waiting.update(action.waiting)
         self._end_process()
 
     def _failed(self, action: core.Failed) -> None:
         exited = self._process is None
+        if exited:
+            self._offer = next_offer(self._offer)
         reason = f"failed: {printable(action.reason)}"
         self._troubled(f"{self._exit_text} while starting" if exited else reason)
         self._end_process()

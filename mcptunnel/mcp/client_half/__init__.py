@@ -1,1 +1,1 @@
-"""The half-bridge next to a legacy client: its requests in, modern requests out."""
+"""The front: an endpoint for clients of both eras; modern requests go out of it, to a service."""

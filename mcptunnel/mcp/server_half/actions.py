@@ -18,13 +18,28 @@ class LostCause(StrEnum):
     """The server never became usable."""
     BUSY = "busy"
     """Too many calls already wait for the server to become usable."""
+    RESTARTED = "restarted"
+    """The call was parked, and the process or session that worked on it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Write one line to the child; `line` is without its line end."""
+    """Send the server one message; `line` is without its line end.
+
+    `own` is set for a request whose answers belong to a call or a listen. `is_reply` marks answers to
+    pings: a server that does not take them is owed only the last one.
+    """
 
     line: bytes
+    own: int | None = None
+    is_reply: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Nobody waits any more for what the server says about its request `own`."""
+
+    own: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +87,8 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolsChanged:
-    """The server's list of tools is another one now."""
+class ListsChanged:
+    """One of the server's lists is another one now: of tools, prompts or resources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +98,6 @@ class Junk:
     sample: str
 
 
-Action: TypeAlias = Write | Deliver | Lost | Ready | ProbeKilled | Failed | ToolsChanged | Junk
+Action: TypeAlias = (
+    Write | Dropped | Deliver | Lost | Ready | ProbeKilled | Failed | ListsChanged | Junk
+)

@@ -9,34 +9,32 @@ from typing import Final
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc
-from mcptunnel.mcp.jsonrpc import Batch, JsonRpcError, Message, Notification, Request, Response
-from mcptunnel.mcp.server_half import handshake, translate
+from mcptunnel.mcp.jsonrpc import Message, Request, Response
+from mcptunnel.mcp.server_half import capabilities, handshake
 from mcptunnel.mcp.server_half.actions import (
     Action,
-    Deliver,
     Failed,
     Junk,
     Lost,
     LostCause,
     ProbeKilled,
     Ready,
-    ToolsChanged,
     Write,
 )
 from mcptunnel.mcp.server_half.calls import OpenCalls
-from mcptunnel.mcp.server_half.handshake import HandshakeError, ServerInfo
+from mcptunnel.mcp.server_half.context import ServerContext
+from mcptunnel.mcp.server_half.conversation import Conversation
+from mcptunnel.mcp.server_half.handshake import HandshakeError, Offer, ServerInfo
+from mcptunnel.mcp.server_half.lines import messages
 from mcptunnel.mcp.server_half.phases import TRANSITIONS, Event, Phase
-from mcptunnel.mcp.server_half.unreadable import failed_answer
-from mcptunnel.mcp.versions import Era
+from mcptunnel.mcp.service import NOBODY, Asker
 from mcptunnel.model import Outcome
 
 MAX_WAITING: Final = 256
 """Calls that may wait for a child to become ready."""
 
-_SAMPLE_BYTES: Final = 200
 # What a server says that took the probe for the beginning of a modern conversation.
 _ERA_LOCKED: Final = frozenset({jsonrpc.UNSUPPORTED_PROTOCOL_VERSION, jsonrpc.INVALID_REQUEST})
-
 
 _STARTING: Final = frozenset({Phase.PROBING, Phase.INITIALIZING})
 
@@ -44,17 +42,18 @@ _STARTING: Final = frozenset({Phase.PROBING, Phase.INITIALIZING})
 class Child:
     """One child process and the calls on it.
 
-    `probe=False` begins with `initialize`: for the process after one that the probe spoilt.
-    `client_info` is our own Implementation object. Keys of calls are the caller's, one per open
-    call. Nothing here raises for what a child writes.
+    `probe=False` begins with `initialize`: for the process after one that the probe spoilt; `offer` is
+    what is offered with it. Keys of calls are the caller's, one per open call. Nothing here raises for
+    what a child writes.
     """
 
     def __init__(
         self,
         *,
-        client_info: Raw,
+        context: ServerContext,
         now_s: float,
         probe: bool = True,
+        offer: Offer = Offer.FULL,
         probe_timeout_s: float = 3.0,
         initialize_timeout_s: float = 60.0,
     ) -> None:
@@ -62,17 +61,19 @@ class Child:
         self.info: ServerInfo | None = None
         self.next_tick_s: float | None = None
         self.junk_count = 0
-        self._client_info = client_info
-        self._started_s = now_s
+        self._context = context
+        self._now_s = now_s
+        self._offer = offer
         self._probe_timeout_s = probe_timeout_s
         self._initialize_timeout_s = initialize_timeout_s
         self._probed = probe
         self._probe_id: int | None = None
         self._initialize_id: int | None = None
-        self._waiting: dict[int, Request] = {}
+        self._waiting: dict[int, tuple[Request, Asker]] = {}
         self._calls = OpenCalls()
+        self._conversation: Conversation | None = None
         self._paused = False
-        self._owed_pong: Response | None = None
+        self._owed_reply: Write | None = None
         self._actions: list[Action] = []
 
     def take_actions(self) -> list[Action]:
@@ -86,13 +87,16 @@ class Child:
         """Begin the conversation; once, when the process runs."""
         if self.phase is Phase.PROBING:
             self._probe_id = self._calls.new_id()
-            self.next_tick_s = self._started_s + self._probe_timeout_s
-            self._write(handshake.discover_request(self._probe_id, self._client_info))
+            self.next_tick_s = self._now_s + self._probe_timeout_s
+            self._write(handshake.discover_request(self._probe_id, self._context.client_info))
         else:
-            self._initialize(self._started_s)
+            self._initialize(self._now_s)
 
     def tick(self, now_s: float) -> None:
-        """Let time pass; due at `next_tick_s`."""
+        """Let time pass; due at `next_tick_s`, and about once a second."""
+        self._now_s = now_s
+        if self._conversation is not None:
+            self._conversation.tick(now_s)
         if self.next_tick_s is None or now_s < self.next_tick_s:
             return
         if self.phase is Phase.PROBING:
@@ -120,43 +124,36 @@ class Child:
     def writing_resumed(self) -> None:
         """Say that the child has read everything; the last ping is answered."""
         self._paused = False
-        if self._owed_pong is not None:
-            self._write(self._owed_pong)
-            self._owed_pong = None
+        if self._owed_reply is not None:
+            self._actions.append(self._owed_reply)
+            self._owed_reply = None
 
     # Calls
 
-    def call(self, key: int, request: Request) -> None:
+    def call(self, key: int, request: Request, asker: Asker = NOBODY) -> None:
         """Ask a modern request of the child, as soon as it is ready."""
-        if self.info is not None and self.phase is Phase.READY:
-            self._ask(key, request, self.info)
+        if self._conversation is not None and self.phase is Phase.READY:
+            self._conversation.call(key, request, asker, now_s=self._now_s)
         elif self.phase not in _STARTING:
             cause = LostCause.FAILED if self.phase is Phase.FAILED else LostCause.EXITED
             self._actions.append(Lost(key, cause, Outcome.NOT_DELIVERED))
         elif len(self._waiting) >= MAX_WAITING:
             self._actions.append(Lost(key, LostCause.BUSY, Outcome.NOT_DELIVERED))
         else:
-            self._waiting[key] = request
+            self._waiting[key] = request, asker
 
     def cancel(self, key: int, reason: str) -> None:
         """Drop a call; if it was written the child is told. A call that is over is ignored."""
         self._waiting.pop(key, None)
-        own = self._calls.forget(key)
-        if own is not None:
-            params = {"requestId": jsonrpc.raw(own), "reason": jsonrpc.raw(reason)}
-            self._write(Notification("notifications/cancelled", params))
-
-    def _ask(self, key: int, request: Request, info: ServerInfo) -> None:
-        if request.method == handshake.DISCOVER and info.era is Era.LEGACY:
-            known = Response(request.id, translate.discover_result(info))
-            self._actions.append(Deliver(key, known))
-            return
-        try:
-            line = self._calls.open(key, request, info.era)
-        except JsonRpcError as error:
-            self._actions.append(Deliver(key, error.response(request.id)))
+        if self._conversation is not None:
+            self._conversation.cancel(key, reason)
         else:
-            self._actions.append(Write(line))
+            self._context.listens.pop(key)
+
+    @property
+    def parked_count(self) -> int:
+        """How many calls wait for answers of their clients."""
+        return self._calls.parked_count
 
     # What the child writes
 
@@ -164,59 +161,37 @@ class Child:
         """Take one line of the child's output, with or without its line end."""
         if self.phase is Phase.FAILED or self.phase is Phase.GONE:
             return
-        message = self._read(line, now_s)
-        if isinstance(message, Batch):  # 2025-03-26 servers may write them
-            self._receive_batch(message, line, now_s)
-        elif message is not None:
+        self._now_s = now_s
+        for message in messages(line, self._junk):
             self._receive(message, now_s)
-
-    def _receive_batch(self, batch: Batch, line: bytes, now_s: float) -> None:
-        if not batch.items:
-            self._junk(line)
-        for item in batch.items:
-            message = self._read(bytes(item), now_s)
-            if message is None:  # some printed list: one complaint is enough
-                return
-            if isinstance(message, Batch):
-                self._junk(line)
-                return
-            self._receive(message, now_s)
-
-    def _read(self, line: bytes, now_s: float) -> Message | Batch | None:
-        try:
-            return jsonrpc.parse(line)
-        except JsonRpcError as error:
-            self._unreadable(line, error, now_s)
-            return None
 
     def _receive(self, message: Message, now_s: float) -> None:
-        if isinstance(message, Response):
+        if self._conversation is not None:
+            self.junk_count += not self._conversation.received(message, now_s)
+        elif isinstance(message, Response):
             self._answered(message, now_s)
-        elif isinstance(message, Notification):
-            self._notified(message)
-        elif self.info is not None and self.info.era is Era.MODERN:
-            self.junk_count += 1  # a modern server asks nothing, and must not be answered
-        elif message.method == "ping":
-            self._pinged(Response(message.id, Raw(b"{}")))
-        else:
-            refusal = JsonRpcError(jsonrpc.METHOD_NOT_FOUND, f"Method not found: {message.method}")
-            self._write(refusal.response(message.id))
+        elif isinstance(message, Request):
+            self._asked_at_start(message)
 
-    def _pinged(self, pong: Response) -> None:
-        """Answer, but keep no heap of answers for a child that does not read them."""
-        if self._paused:
-            self._owed_pong = pong
+    def _asked_at_start(self, request: Request) -> None:
+        if request.method == "ping":
+            answer = Response(request.id, Raw(b"{}"))
         else:
-            self._write(pong)
+            answer = capabilities.unknown(request.method).response(request.id)
+        self._emit(Write(jsonrpc.encode(answer), is_reply=True))
+
+    def _emit(self, action: Action) -> None:
+        """Do something, but keep no heap of answers for a child that does not read them."""
+        if self._paused and isinstance(action, Write) and action.is_reply:
+            self._owed_reply = action
+        else:
+            self._actions.append(action)
 
     def _answered(self, response: Response, now_s: float) -> None:
-        delivery = None if self.info is None else self._calls.answer(response, self.info)
-        if delivery is not None:
-            self._actions.append(delivery)
-        elif self._answers_probe(response):
+        if self._answers_probe(response):
             self._probe_answered(response, now_s)
         elif self._initialize_id is not None and response.id == self._initialize_id:
-            self._initialize_answered(response)
+            self._initialize_answered(response, now_s)
         elif not self._calls.issued(response.id):
             self.junk_count += 1
 
@@ -227,26 +202,9 @@ class Child:
         unnamed = response.id is None and self.phase is Phase.PROBING
         return unnamed or response.id == self._probe_id
 
-    def _notified(self, notification: Notification) -> None:
-        if notification.method == "notifications/progress":
-            delivery = self._calls.progress(notification)
-            if delivery is not None:
-                self._actions.append(delivery)
-        elif notification.method == "notifications/tools/list_changed" and self.info is not None:
-            self._actions.append(ToolsChanged())
-
-    def _unreadable(self, line: bytes, error: JsonRpcError, now_s: float) -> None:
-        """Count a line that is no JSON-RPC; what it tried to answer is not left waiting."""
-        if not line.strip():
-            return
-        self._junk(line)
-        failed = failed_answer(line, error)
-        if failed is not None and self._calls.issued(failed.id):
-            self._answered(failed, now_s)
-
-    def _junk(self, line: bytes) -> None:
+    def _junk(self, sample: str) -> None:
         self.junk_count += 1
-        self._actions.append(Junk(line[:_SAMPLE_BYTES].decode(errors="replace")))
+        self._actions.append(Junk(sample))
 
     # The handshake
 
@@ -254,7 +212,7 @@ class Child:
         self._probe_id = None
         info = handshake.read_discover(response)
         if info is not None:
-            self._ready(Event.FOUND_MODERN, info)
+            self._ready(Event.FOUND_MODERN, info, now_s)
         else:
             self._not_modern(now_s)
 
@@ -265,33 +223,46 @@ class Child:
     def _initialize(self, now_s: float) -> None:
         self._initialize_id = self._calls.new_id()
         self.next_tick_s = now_s + self._initialize_timeout_s
-        self._write(handshake.initialize_request(self._initialize_id, self._client_info))
+        self._write(
+            handshake.initialize_request(
+                self._initialize_id, self._context.client_info, self._offer
+            )
+        )
 
-    def _initialize_answered(self, response: Response) -> None:
+    def _initialize_answered(self, response: Response, now_s: float) -> None:
         self._initialize_id = None
         try:
             info = handshake.read_initialize(response)
         except HandshakeError as error:
-            modern = handshake.named_in_error(response)
-            if self._probed and error.code in _ERA_LOCKED:
-                self._refused(None)
-            elif modern is not None:
-                self._ready(Event.FOUND_MODERN, modern)
-            else:
-                self._refused(str(error))
+            self._not_initialized(response, error, now_s)
         else:
             self._actions.append(Write(handshake.INITIALIZED))
-            self._ready(Event.INITIALIZED, info)
+            self._ready(Event.INITIALIZED, info, now_s)
 
-    def _ready(self, event: Event, info: ServerInfo) -> None:
+    def _not_initialized(self, response: Response, error: HandshakeError, now_s: float) -> None:
+        modern = handshake.named_in_error(response)
+        lesser = handshake.lesser_offer(self._offer, error)
+        if self._probed and error.code in _ERA_LOCKED:
+            self._refused(None)
+        elif modern is not None:
+            self._ready(Event.FOUND_MODERN, modern, now_s)
+        elif lesser is not None:
+            self._offer = lesser
+            self._initialize(now_s)
+        else:
+            self._refused(str(error))
+
+    def _ready(self, event: Event, info: ServerInfo, now_s: float) -> None:
         if not self._advance(event):
             return
         self.info = info
         self._probe_id = self._initialize_id = None
         self._actions.append(Ready(info))
+        self._conversation = Conversation(info, self._calls, self._context, self._emit)
+        self._conversation.begin()
         waiting, self._waiting = self._waiting, {}
-        for key, request in waiting.items():
-            self._ask(key, request, info)
+        for key, (request, asker) in waiting.items():
+            self._conversation.call(key, request, asker, now_s=now_s, early=True)
 
     def _refused(self, reason: str | None) -> None:
         if self._advance(Event.REFUSED):
@@ -301,7 +272,8 @@ class Child:
         """End for good, with a reason; or, without one, leave it to a process without a probe."""
         waiting, self._waiting = self._waiting, {}
         if reason is None:
-            self._actions.append(ProbeKilled(tuple(waiting.items())))
+            asked = tuple((key, request) for key, (request, _asker) in waiting.items())
+            self._actions.append(ProbeKilled(asked))
             return
         self._actions.append(Failed(reason))
         for key in waiting:

@@ -4,7 +4,10 @@
 `initialize` (2026-07-28, basic/versioning, "Backward Compatibility").
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -19,7 +22,35 @@ DISCOVER: Final = "server/discover"
 INITIALIZE: Final = "initialize"
 INITIALIZED: Final = jsonrpc.encode(Notification("notifications/initialized"))
 
-_NO_CAPABILITIES: Final = Raw(b"{}")
+
+class Offer(StrEnum):
+    """How much we offer a legacy server: what it may ask clients through us.
+
+    Some servers refuse members of capabilities that they do not know: the Java SDK up to 0.17 those
+    of `elicitation`, up to 0.7 `elicitation` itself.
+    """
+
+    FULL = "full"
+    BARE = "bare"
+    NONE = "none"
+
+
+CAPABILITIES: Final[Mapping[Offer, Raw]] = {
+    Offer.FULL: Raw(b'{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}},"roots":{}}'),
+    Offer.BARE: Raw(b'{"elicitation":{},"sampling":{},"roots":{}}'),
+    Offer.NONE: Raw(b"{}"),
+}
+_LESSER: Final = {Offer.FULL: Offer.BARE, Offer.BARE: Offer.NONE}
+
+# What servers say that could not read the offer; other errors would be the same with any offer.
+_UNREADABLE: Final = frozenset(
+    {jsonrpc.PARSE_ERROR, jsonrpc.INVALID_REQUEST, jsonrpc.INVALID_PARAMS}
+)
+_UNREADABLE_WORDS: Final = re.compile(
+    r"elicitation|sampling|roots|capabilit|unrecogni[sz]ed|unknown (field|propert)"
+    r"|deserial|pars(e|ing)|jackson",
+    re.IGNORECASE,
+)
 # A server that names its versions in an error tells nothing else. Asking it for tools that it does
 # not have costs one error; not asking would lose those that it has.
 _ASSUMED_CAPABILITIES: Final = Raw(b'{"tools":{}}')
@@ -27,11 +58,15 @@ _SHOWN_CHARACTERS: Final = 200
 
 
 class HandshakeError(McpTunnelError):
-    """A local server that we cannot agree with; `code` is that of its JSON-RPC error, if any."""
+    """A local server that we cannot agree with.
 
-    def __init__(self, message: str, code: int | None = None) -> None:
+    `code` and `said` are those of its JSON-RPC error, if any.
+    """
+
+    def __init__(self, message: str, code: int | None = None, said: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.said = said
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +111,16 @@ def discover_request(request_id: RequestId, client_info: Raw) -> Request:
     return Request(request_id, DISCOVER, {meta.META: about})
 
 
-def initialize_request(request_id: RequestId, client_info: Raw) -> Request:
-    """Return `initialize` in our latest legacy version, without capabilities.
-
-    Some servers refuse members of capabilities that they do not know; we offer none.
-    """
+def initialize_request(
+    request_id: RequestId, client_info: Raw, offer: Offer = Offer.FULL
+) -> Request:
+    """Return `initialize` in our latest legacy version, with what is offered as capabilities."""
     return Request(
         request_id,
         INITIALIZE,
         {
             "protocolVersion": jsonrpc.raw(LATEST_LEGACY),
-            "capabilities": _NO_CAPABILITIES,
+            "capabilities": CAPABILITIES[offer],
             "clientInfo": client_info,
         },
     )
@@ -145,7 +179,8 @@ def read_initialize(response: Response) -> ServerInfo:
     error = jsonrpc.error_of(response)
     if error is not None:
         said = shown(error.message)
-        raise HandshakeError(f"The server refused initialize: {said} ({error.code})", error.code)
+        text = f"The server refused initialize: {said} ({error.code})"
+        raise HandshakeError(text, error.code, said)
     try:
         found = _initialized.decode(response.result or b"")
     except (msgspec.MsgspecError, RecursionError) as problem:
@@ -160,6 +195,18 @@ def read_initialize(response: Response) -> ServerInfo:
         jsonrpc.raw(found.server_info) if found.server_info else None,
         found.instructions,
     )
+
+
+def lesser_offer(offer: Offer, error: HandshakeError) -> Offer | None:
+    """Return what to offer a server that refused an offer so; None if that was not the reason."""
+    if error.code in _UNREADABLE or (error.code and _UNREADABLE_WORDS.search(error.said)):
+        return _LESSER.get(offer)
+    return None
+
+
+def next_offer(offer: Offer) -> Offer:
+    """Return what to offer a fresh process after one that died of `initialize`, perhaps of this."""
+    return _LESSER.get(offer, Offer.FULL)
 
 
 def shown(text: str) -> str:

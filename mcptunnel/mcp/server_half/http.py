@@ -13,7 +13,7 @@ from msgspec import Raw
 from mcptunnel.mcp import headers, jsonrpc
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Request, Response
 from mcptunnel.mcp.server_half import handshake
-from mcptunnel.mcp.server_half.handshake import HandshakeError, ServerInfo
+from mcptunnel.mcp.server_half.handshake import HandshakeError, Offer, ServerInfo
 from mcptunnel.mcp.versions import LATEST_MODERN, LEGACY_VERSIONS
 from mcptunnel.model import Headers, header
 
@@ -33,6 +33,12 @@ _VERSION_HEADER_SINCE: Final = "2025-06-18"
 # A server that answers so is a modern one, whatever it finds wrong: HeaderMismatch, a missing client
 # capability (2026-07-28, basic/transports/streamable-http, "Backward Compatibility").
 _MODERN_CODES: Final = frozenset({jsonrpc.HEADER_MISMATCH, jsonrpc.MISSING_CLIENT_CAPABILITY})
+
+# What servers with two endpoints answer to a POST at the first one (2025-11-25, basic/transports,
+# "Backwards Compatibility").
+_NO_POST: Final = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+)
 
 # Answers of the way to the server, or of its bad moments, which say nothing of its era.
 _NO_EVIDENCE: Final[dict[int, str]] = {
@@ -115,9 +121,9 @@ def _named_versions(error: JsonRpcError) -> HttpVerdict:
     return Unusable(f"The server speaks only MCP versions that are not known here: {listed}")
 
 
-def initialize_request(client_info: Raw) -> tuple[Headers, bytes]:
+def initialize_request(client_info: Raw, offer: Offer = Offer.FULL) -> tuple[Headers, bytes]:
     """Return header fields and body of the POST that begins a legacy session."""
-    request = handshake.initialize_request(INITIALIZE_ID, client_info)
+    request = handshake.initialize_request(INITIALIZE_ID, client_info, offer)
     return _BASE_HEADERS, jsonrpc.encode(request)
 
 
@@ -134,7 +140,10 @@ def read_initialize(
         raise HandshakeError(unusable)
     response = _response(content_type, body)
     if response is None:
-        raise HandshakeError(f"The server did not answer initialize as MCP (HTTP status {status})")
+        # Some servers say no more of what they cannot read.
+        code = jsonrpc.INVALID_REQUEST if status == HTTPStatus.BAD_REQUEST else None
+        said = f"The server did not answer initialize as MCP (HTTP status {status})"
+        raise HandshakeError(said, code)
     info = handshake.read_initialize(response)
     session_id = header(fields, headers.SESSION_HEADER)
     if session_id is not None and _SESSION_ID.fullmatch(session_id) is None:
@@ -142,14 +151,24 @@ def read_initialize(
     return LegacyHttpSession(info.version, session_id, info)
 
 
-def legacy_headers(session: LegacyHttpSession) -> Headers:
-    """Return the header fields of a POST in a legacy session."""
+def session_headers(session: LegacyHttpSession) -> Headers:
+    """Return the header fields of every request in a legacy session."""
     named: Headers = ()
     if session.version >= _VERSION_HEADER_SINCE:  # the versions are dates
         named = ((headers.VERSION_HEADER, session.version),)
     if session.session_id is not None:
         named = (*named, (headers.SESSION_HEADER, session.session_id))
-    return (*_BASE_HEADERS, *named)
+    return named
+
+
+def may_be_old(status: int) -> bool:
+    """Say whether who answers a POST of `initialize` so may speak HTTP+SSE of 2024-11-05."""
+    return status in _NO_POST
+
+
+def legacy_headers(session: LegacyHttpSession) -> Headers:
+    """Return the header fields of a POST in a legacy session."""
+    return (*_BASE_HEADERS, *session_headers(session))
 
 
 def modern_headers(request: Request, info: ServerInfo) -> Headers:

@@ -10,7 +10,13 @@ import msgspec
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc, meta
-from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, JsonRpcError, Members
+from mcptunnel.mcp.jsonrpc import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    JsonRpcError,
+    Members,
+)
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.versions import MODERN_VERSIONS
 
@@ -28,6 +34,9 @@ CACHEABLE: Final = frozenset(
     }
 )
 """Methods whose results must carry `ttlMs` and `cacheScope` (2026-07-28, server/utilities/caching)."""
+
+_METHODS: Final = CACHEABLE | {"completion/complete", "prompts/get", "tools/call"}
+"""All that a modern client may ask of a legacy server, vendors' own methods aside."""
 
 _ABSENT: Final = Raw()
 
@@ -106,17 +115,22 @@ def _spliced(result: Raw, added: bytes) -> Raw:
     return Raw(b"".join((b"{", added, comma, inside)))
 
 
-def to_modern_error(error: Raw) -> Raw:
-    """Return a legacy error with the code that 2026-07-28 has for it; message and data stay."""
-    if b"-32002" not in bytes(error):
-        return error
+def to_modern_error(method: str, error: Raw) -> Raw:
+    """Return a legacy error of `method` with what 2026-07-28 has for it; data stays.
+
+    Servers of the Python SDK 1.x say of a method which they do not know that its parameters are wrong.
+    """
     try:
         known = jsonrpc.members(error)
     except JsonRpcError:
         return error
-    if bytes(known.get("code", b"")) != b"%d" % RESOURCE_NOT_FOUND:
-        return error
-    return jsonrpc.raw(jsonrpc.with_member(known, "code", INVALID_PARAMS))
+    code = bytes(known.get("code", b""))
+    if code == b"%d" % RESOURCE_NOT_FOUND:
+        return jsonrpc.raw(jsonrpc.with_member(known, "code", INVALID_PARAMS))
+    if code == b"%d" % INVALID_PARAMS and method not in _METHODS:
+        known = jsonrpc.with_member(known, "message", f"Method not found: {method}")
+        return jsonrpc.raw(jsonrpc.with_member(known, "code", METHOD_NOT_FOUND))
+    return error
 
 
 def discover_result(info: ServerInfo) -> Raw:

@@ -1,66 +1,40 @@
-"""Keeps the tools of all servers known: fetched when an agent says that they may have changed."""
+"""Keeps known what the servers of all users offer: asked for when it may have changed.
 
-from collections.abc import Callable
+What a server can do, and its tools, are asked for as soon as it is there. Prompts, resources and
+templates are asked for once a client of the user's has asked for them, and kept fresh from then on.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from msgspec import Raw
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mcptunnel.mcp import jsonrpc, meta
-from mcptunnel.mcp.calls import CallFailure
-from mcptunnel.mcp.catalogue import Tool, parse_page
-from mcptunnel.mcp.jsonrpc import JsonRpcError, Members, Notification, Request, Response
+from mcptunnel.mcp.features import Features
+from mcptunnel.mcp.jsonrpc import METHOD_NOT_FOUND, JsonRpcError
+from mcptunnel.mcp.kinds import LISTED, Kind
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Principal
 from mcptunnel.net.errors import printable
-from mcptunnel.relay.devices import Device, Devices, RemoteServer
-from mcptunnel.relay.hub.budget import (
-    MAX_BYTES,
-    MAX_SERVER_BYTES,
-    MAX_SERVER_TOOLS,
-    MAX_TOOLS,
-    keep,
-)
-from mcptunnel.relay.hub.open_calls import OpenCalls
-from mcptunnel.relay.hub.server_call import ServerCall
+from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.hub.budget import BOUNDS, MIB, keep, keep_features
+from mcptunnel.relay.hub.fetching import FetchFailed, Fetching
+from mcptunnel.relay.remote_server import ABOUT, RemoteServer
 
-MAX_PAGES: Final = 100
 RETRY_S: Final = 15.0
 INTERVAL_S: Final = 1.0
-"""A server is not asked again sooner, however often its tools change."""
+"""A server is not asked the same again sooner, however often its answer changes."""
+
+LEAST_KEPT_S: Final = 5.0
+"""For so long a list is believed of a server that says it holds no time, and tells of no change."""
 
 STARTS_PER_TURN: Final = 16
-"""Fetches that begin in one turn of the reactor; others wait for the next."""
+"""Questions that are put in one turn of the reactor; others wait for the next."""
 
-_LEFT_OUT: Final = (
-    f"{{}} tools are left out: their names are unusable or given twice, or there are more than "
-    f"{MAX_SERVER_TOOLS} of the server, {MAX_TOOLS} or {MAX_BYTES >> 20} MiB of all servers"
-)
-
-
-class FetchFailed(Exception):
-    """The tools of a server could not be fetched; `str()` says why."""
-
-
-class _OneAnswer:
-    """Turns a call without notifications into a Deferred."""
-
-    def __init__(self) -> None:
-        self.answered: Deferred[Response] = Deferred()
-
-    def notification(self, message: Notification) -> None:
-        """Nothing was asked for that has any."""
-
-    def response(self, message: Response) -> None:
-        self.answered.callback(message)
-
-    def call_failed(self, failure: CallFailure) -> None:
-        self.answered.errback(FetchFailed(failure.text))
+_Question: TypeAlias = tuple[RemoteServer, str]
 
 
 @dataclass(slots=True, eq=False)
@@ -80,9 +54,9 @@ class _Asking:
 
 
 class Catalogue:
-    """Fetches what is not known. `changed(principal)` is called when something new is known.
+    """Asks what is not known. `changed(principal)` is called when something new is known.
 
-    Every server is asked once at a time, and not at every whim.
+    Every server is asked the same once at a time, and not at every whim.
     """
 
     _log = Logger()
@@ -91,47 +65,72 @@ class Catalogue:
         self,
         reactor: Any,
         devices: Devices,
-        calls: OpenCalls,
+        fetching: Fetching,
         *,
-        client_info: Raw,
-        timeout_s: float,
-        max_result_bytes: int,
         changed: Callable[[Principal], None],
     ) -> None:
         self._reactor = reactor
         self._devices = devices
-        self._calls = calls
-        self._meta = jsonrpc.raw(meta.modern_meta(client_info=client_info))
-        self._timeout_s = timeout_s
-        self._max_bytes = min(max_result_bytes, MAX_SERVER_BYTES)
+        self._fetching = fetching
         self._changed = changed
-        self._asked: dict[Device, dict[RemoteServer, _Asking]] = {}
+        self._asked: dict[Device, dict[_Question, _Asking]] = {}
+        self._wanted: dict[Principal, set[Kind]] = {}
+
+    def want(self, principal: Principal, kind: Kind) -> None:
+        """Hear that a client asks for a list: from now on it is kept fresh, as servers say."""
+        wanted = self._wanted.setdefault(principal, {Kind.TOOL})
+        is_new, now_s = kind not in wanted, self._reactor.seconds()
+        wanted.add(kind)
+        for device in self._devices.of(principal):
+            for server in device.servers.values():
+                known = server.known[kind]
+                if known.fresh and known.fetched_s + _kept_s(server, kind) <= now_s:
+                    known.fresh = False
+                    is_new = True
+        if is_new:
+            self._changed(principal)
+
+    def is_wanted(self, principal: Principal, kind: Kind) -> bool:
+        """Whether a list is kept fresh for a user."""
+        return kind is Kind.TOOL or kind in self._wanted.get(principal, ())
 
     def refresh(self, device: Device) -> None:
-        """Fetch the tools of every ready server of a device whose catalogue may have changed.
+        """Ask every ready server of a device what may have changed.
 
         What is asked of servers that it has no more is given up.
         """
         asked = self._asked.get(device, {})
         servers = device.servers if device.is_connected else {}
-        for server in [s for s in asked if servers.get(s.info.name) is not s]:
-            asked.pop(server).stop()
+        for question in [q for q in asked if servers.get(q[0].info.name) is not q[0]]:
+            asked.pop(question).stop()
         if not servers:
             self._asked.pop(device, None)
         if not device.announced:
             return
         started = 0
-        for server in servers.values():
-            if server.info.state == "ready" and not server.fresh:
-                if started == STARTS_PER_TURN:
-                    self._changed(device.principal)
-                    return
-                started += self._ask_soon(device, server)
+        unknown = [(s, what) for s in servers.values() for what in self._unknown(device, s)]
+        unknown.sort(key=lambda question: question[1] != Kind.TOOL)  # every client asks for tools
+        for server, what in unknown:
+            if started == STARTS_PER_TURN:
+                self._changed(device.principal)
+                return
+            started += self._ask_soon(device, server, what)
 
-    def is_fetching(self, device: Device, server: RemoteServer) -> bool:
-        """Whether an answer about a server's tools is under way."""
-        asking = self._asked.get(device, {}).get(server)
-        return asking is not None and asking.fetching is not None
+    def is_asking(self, device: Device, server: RemoteServer, kind: Kind) -> bool:
+        """Whether a server is being asked, or about to be, for what a list needs."""
+        asked = self._asked.get(device, {})
+        needed = (ABOUT, kind) if kind is not Kind.TOOL else (kind,)
+        return any(
+            (asking := asked.get((server, what))) is not None and asking.fetching is not None
+            for what in needed
+        )
+
+    def is_unknown(self, device: Device, server: RemoteServer, kind: Kind) -> bool:
+        """Whether a ready server has not been asked yet for what a list needs."""
+        return any(
+            what == kind or (what == ABOUT and kind is not Kind.TOOL)
+            for what in self._unknown(device, server)
+        )
 
     def stop(self) -> None:
         """Give up what is under way."""
@@ -140,19 +139,33 @@ class Catalogue:
                 asking.stop()
         self._asked.clear()
 
-    def _ask_soon(self, device: Device, server: RemoteServer) -> bool:
-        """Fetch a server's tools as soon as that may be; return whether that is now."""
-        asking = self._asked.setdefault(device, {}).setdefault(server, _Asking())
+    def _unknown(self, device: Device, server: RemoteServer) -> Iterator[str]:
+        """Return what should be asked of a server now."""
+        if server.info.state != "ready":
+            return
+        if not server.known[ABOUT].fresh:
+            yield ABOUT
+        for kind in Kind:
+            if (
+                not server.known[kind].fresh
+                and server.has(kind)
+                and self.is_wanted(device.principal, kind)
+            ):
+                yield kind
+
+    def _ask_soon(self, device: Device, server: RemoteServer, what: str) -> bool:
+        """Ask a server something as soon as that may be; return whether that is now."""
+        asking = self._asked.setdefault(device, {}).setdefault((server, what), _Asking())
         if asking.fetching is not None:
             return False  # it is asked again when that is over
         now_s = self._reactor.seconds()
         wait_s = asking.began_s + INTERVAL_S - now_s
         if wait_s > 0:
-            self._ask_later(device, server, wait_s)
+            self._ask_later(device, server, what, wait_s)
             return False
         asking.stop()
-        asking.began_s, server.fresh = now_s, True
-        fetching = Deferred.fromCoroutine(self._fetch(device, server))
+        asking.began_s, server.known[what].fresh = now_s, True
+        fetching = Deferred.fromCoroutine(self._ask(device, server, what))
         if not fetching.called:
             asking.fetching = fetching
 
@@ -160,11 +173,11 @@ class Catalogue:
             asking.fetching = None
             self._changed(device.principal)
 
-        fetching.addErrback(self._cannot_fetch).addCallback(over)
+        fetching.addErrback(self._cannot_ask, what).addCallback(over)
         return True
 
-    def _ask_later(self, device: Device, server: RemoteServer, wait_s: float) -> None:
-        asking = self._asked.get(device, {}).get(server)
+    def _ask_later(self, device: Device, server: RemoteServer, what: str, wait_s: float) -> None:
+        asking = self._asked.get(device, {}).get((server, what))
         if asking is None:
             return
         if asking.again is not None:
@@ -173,71 +186,82 @@ class Catalogue:
 
         def again() -> None:
             asking.again = None
-            server.fresh = False
+            server.known[what].fresh = False
             self._changed(device.principal)
 
         asking.again = self._reactor.callLater(wait_s, again)
 
-    async def _fetch(self, device: Device, server: RemoteServer) -> None:
-        name = server.info.name
+    async def _ask(self, device: Device, server: RemoteServer, what: str) -> None:
+        name, known = server.info.name, server.known[what]
         try:
-            tools, left_out = await self._all_pages(device, name)
+            if what == ABOUT:
+                features = await self._fetching.about(device, name)
+                keep_features(self._devices.of(device.principal), server, features)
+                known.note = ""
+            else:
+                await self._fetch(device, server, Kind(what))
         except (FetchFailed, JsonRpcError) as error:
-            note = f"its tools could not be listed: {printable(str(error))}"
-            if note != server.note:
+            if what == ABOUT:
+                server.features = server.features or Features()
+            if _has_none(server, what, error):
+                keep(self._devices.of(device.principal), server, Kind(what), ())
+                known.note = ""
+                return
+            note = f"{_WORDS[what]}: {printable(str(error))}"
+            if note != known.note:
                 self._log.warn(
                     "{server} on {device}: {note}", server=name, device=device.name, note=note
                 )
-            server.note = note
-            self._ask_later(device, server, RETRY_S)
-            return
-        left_out += keep(self._devices.of(device.principal), server, tools)
-        server.note = _LEFT_OUT.format(left_out) if left_out else ""
+            known.note = note
+            self._ask_later(device, server, what, RETRY_S)
 
-    def _cannot_fetch(self, failure: Failure) -> None:
+    async def _fetch(self, device: Device, server: RemoteServer, kind: Kind) -> None:
+        items, left_out, ttl_ms = await self._fetching.all_pages(device, server.info.name, kind)
+        left_out += keep(self._devices.of(device.principal), server, kind, items)
+        known = server.known[kind]
+        known.note = _left_out(kind, left_out) if left_out else ""
+        known.ttl_ms = ttl_ms
+        known.fetched_s = self._reactor.seconds()
+
+    def _cannot_ask(self, failure: Failure, what: str) -> None:
         if not failure.check(CancelledError):
-            self._log.failure("cannot list tools", failure)
+            self._log.failure("cannot ask for {what}", failure, what=what)
 
-    async def _all_pages(self, device: Device, name: str) -> tuple[tuple[Tool, ...], int]:
-        """Follow the pages to the end; a server that never ends is cut off.
 
-        Returns the tools by name, and how many there were besides, as far as is known. Raises
-        FetchFailed, and JsonRpcError for a page that is no list of tools.
-        """
-        deadline_s = self._reactor.seconds() + self._timeout_s
-        tools: dict[str, Tool] = {}
-        cursors: set[str | None] = set()
-        cursor: str | None = None
-        seen = size_bytes = 0
-        while cursor not in cursors and len(cursors) < MAX_PAGES:
-            cursors.add(cursor)
-            params: Members = {meta.META: self._meta}
-            if cursor is not None:
-                params["cursor"] = jsonrpc.raw(cursor)
-            left_s = max(0.0, deadline_s - self._reactor.seconds())
-            response = await self._ask(device, name, Request(1, "tools/list", params), left_s)
-            if response.result is None:
-                raise FetchFailed(str(jsonrpc.error_of(response)))
-            size_bytes += memoryview(response.result).nbytes
-            if size_bytes > self._max_bytes:
-                raise FetchFailed(f"they take more than {self._max_bytes} bytes")
-            page = parse_page(response.result, MAX_SERVER_TOOLS - len(tools))
-            for tool in page.tools:
-                tools.setdefault(tool.name, tool)
-            seen += len(page.tools) + page.dropped
-            cursor = page.next_cursor
-            if cursor is None or len(tools) == MAX_SERVER_TOOLS:
-                break
-        return tuple(sorted(tools.values(), key=attrgetter("name"))), seen - len(tools)
+_NOUNS: Final = {
+    Kind.TOOL: "tools",
+    Kind.PROMPT: "prompts",
+    Kind.RESOURCE: "resources",
+    Kind.TEMPLATE: "resource templates",
+}
+_WORDS: Final[dict[str, str]] = {
+    ABOUT: "it does not tell what it can do",
+    **{kind: f"its {noun} could not be listed" for kind, noun in _NOUNS.items()},
+}
 
-    async def _ask(self, device: Device, name: str, request: Request, timeout_s: float) -> Response:
-        answer = _OneAnswer()
-        call = ServerCall(name, answer, self._calls, self._max_bytes)
-        call.send(device, request, principal=str(device.principal), client="")
-        answer.answered.addTimeout(timeout_s, self._reactor)
-        try:
-            return await answer.answered
-        except DeferredTimeoutError:
-            raise FetchFailed(f"no answer within {self._timeout_s:g} s") from None
-        finally:
-            call.cancel("no longer wanted")
+
+def _left_out(kind: Kind, count: int) -> str:
+    bounds, key = BOUNDS[kind], "URIs" if LISTED[kind].key.startswith("uri") else "names"
+    return (
+        f"{count} {_NOUNS[kind]} are left out: their {key} are unusable or given twice, or there are "
+        f"more than {bounds.server_items} of the server, {bounds.user_items} or "
+        f"{bounds.user_bytes // MIB} MiB of all servers"
+    )
+
+
+def _has_none(server: RemoteServer, what: str, error: FetchFailed | JsonRpcError) -> bool:
+    """Whether an error says that a server does not know such lists, which it need not."""
+    is_optional = what != ABOUT and (
+        what != Kind.TOOL
+        or (server.features is not None and Kind.TOOL not in server.features.kinds)
+    )
+    return is_optional and error.code == METHOD_NOT_FOUND
+
+
+def _kept_s(server: RemoteServer, kind: Kind) -> float:
+    """Return for how long a list is believed if no change is told of."""
+    ttl_ms = server.known[kind].ttl_ms
+    if ttl_ms > 0:
+        return max(LEAST_KEPT_S, ttl_ms / 1000)
+    notifies = server.features is not None and kind in server.features.notifies
+    return float("inf") if notifies or server.info.era != Era.MODERN else LEAST_KEPT_S

@@ -1,51 +1,42 @@
-"""The hub's answers: every request of a client, in the modern dialect, to its result.
+"""The hub: every request of a client, in the modern dialect, to its result.
 
-Clients of both eras come here; who translates for legacy ones is `relay.web.mcp`.
+Clients of both eras come here; who translates for legacy ones is `relay.web.mcp`. Each method has a
+file of its own; here they are put together.
 """
 
+import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-from msgspec import Raw
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 import mcptunnel
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.mcp import jsonrpc
-from mcptunnel.mcp.catalogue import list_result
-from mcptunnel.mcp.jsonrpc import (
-    INTERNAL_ERROR,
-    INVALID_PARAMS,
-    METHOD_NOT_FOUND,
-    JsonRpcError,
-    Request,
-)
-from mcptunnel.mcp.meta import SERVER_INFO
-from mcptunnel.mcp.names import Target
+from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, METHOD_NOT_FOUND, JsonRpcError, Request
+from mcptunnel.mcp.kinds import LISTED, Kind
+from mcptunnel.mcp.listens import LISTEN
 from mcptunnel.mcp.service import Caller, Running
-from mcptunnel.mcp.versions import LEGACY_VERSIONS, MODERN_VERSIONS
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.hub.catalogue import Catalogue
-from mcptunnel.relay.hub.listing import Listing, NamesChanged
-from mcptunnel.relay.hub.meta_tools import (
-    RESTART,
-    STATUS,
-    RestartArguments,
-    status_result,
-    text_result,
-)
+from mcptunnel.relay.hub.completion_call import CompletionCalls
+from mcptunnel.relay.hub.discovering import Discovering
+from mcptunnel.relay.hub.fetching import Fetching
+from mcptunnel.relay.hub.listening import Listening
+from mcptunnel.relay.hub.listing import Listing
+from mcptunnel.relay.hub.lists import Lists
 from mcptunnel.relay.hub.open_calls import OpenCalls
-from mcptunnel.relay.hub.restart import RestartOrder
-from mcptunnel.relay.hub.running import Waiting
+from mcptunnel.relay.hub.parts import Method, Parts
+from mcptunnel.relay.hub.prompt_call import PromptCalls
+from mcptunnel.relay.hub.resource_call import ResourceCalls
+from mcptunnel.relay.hub.seals import Seals
 from mcptunnel.relay.hub.settling import Settling
-from mcptunnel.relay.hub.tool_call import ToolCall
+from mcptunnel.relay.hub.tables import NamesChanged, Tables
+from mcptunnel.relay.hub.tool_call import ToolCalls
+from mcptunnel.relay.remote_server import RemoteServer
 
-LIST_TTL_MS: Final = 0
 INSTRUCTIONS: Final = (
     "These tools run on the user's own devices; a tool is named after the server that offers it. "
     "`status` tells which devices and servers are there, `restart` restarts a server that hangs."
@@ -53,12 +44,14 @@ INSTRUCTIONS: Final = (
 
 
 class Hub:
-    """The MCP server that clients see."""
+    """The MCP server that clients see.
+
+    `secret` gives the secret that seals what clients bring back, when it is first needed.
+    """
 
     server_info: Final = jsonrpc.raw(
         {"name": "mcptunnel", "title": "mcptunnel", "version": mcptunnel.__version__}
     )
-    capabilities: Final = jsonrpc.raw({"tools": {}})
 
     _log = Logger()
 
@@ -69,37 +62,38 @@ class Hub:
         devices: Devices,
         *,
         names_changed: NamesChanged,
+        secret: Callable[[], bytes],
+        epoch_s: Callable[[], float],
+        random: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._reactor = reactor
         self._devices = devices
-        self._max_result_bytes = config.limits.max_result_bytes
-        self.listing = Listing(
-            reactor,
-            devices,
-            device_prefix=config.hub.device_prefix,
-            offline_grace_s=config.hub.offline_grace_s,
-            built=self._built,
-            names_changed=names_changed,
-        )
+        self._changes: dict[Principal, None] = {}
         self.calls = OpenCalls(reactor, config.hub.call_timeout_s, config.limits.max_result_bytes)
-        self.catalogue = Catalogue(
+        self.tables = Tables(names_changed)
+        self.listings = self._make_listings(config)
+        self.catalogue = Catalogue(reactor, devices, self._fetching(config), changed=self.changed)
+        wait_s = config.hub.server_timeout_s
+        self._settling = Settling(reactor, devices, self.catalogue, self.listings, timeout_s=wait_s)
+        self.parts = Parts(
             reactor,
+            epoch_s,
             devices,
             self.calls,
-            client_info=self.server_info,
-            timeout_s=config.hub.server_timeout_s,
-            max_result_bytes=config.limits.max_result_bytes,
-            changed=self.changed,
+            self.catalogue,
+            self.listings,
+            self.tables,
+            self._settling,
+            Seals(secret, random, epoch_s),
+            self.server_info,
+            config.limits.max_result_bytes,
         )
-        self._settling = Settling(
-            reactor, devices, self.catalogue, self.listing, timeout_s=config.hub.server_timeout_s
+        self._listening = Listening(
+            self.parts,
+            offline_grace_s=config.hub.offline_grace_s,
+            server_changed=self.server_changed,
         )
-        self._changes: dict[Principal, None] = {}
-        self._methods: dict[str, Callable[[Access, Request, Caller], Running | None]] = {
-            "tools/call": self._call,
-            "tools/list": self._list,
-            "server/discover": self._discover,
-        }
+        self._methods = _methods(self.parts, self._listening)
 
     def request(self, access: Access, request: Request, caller: Caller) -> Running | None:
         """Answer a request, now or later; what is returned gives a running one up."""
@@ -110,7 +104,7 @@ class Hub:
             )
             return None
         try:
-            return method(access, request, caller)
+            return method.request(access, request, caller)
         except JsonRpcError as error:
             caller.error(error)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
@@ -119,148 +113,76 @@ class Hub:
         return None
 
     def go_away(self) -> None:
-        """Ask servers nothing of our own accord any more; clients' calls run on."""
+        """Ask servers nothing of our own accord any more; clients' calls run on, listens end."""
+        self._listening.stop()
         self.catalogue.stop()
 
     def stop(self) -> None:
         """Do nothing more of our own accord."""
+        self._listening.stop()
         self.catalogue.stop()
         self.calls.stop()
 
     def changed(self, principal: Principal) -> None:
         """Hear that something about a user's devices changed; it is looked at in the next turn."""
-        self.listing.invalidate(principal)
+        for kind, listing in self.listings.items():
+            if self.catalogue.is_wanted(principal, kind):
+                listing.invalidate(principal)
         if not self._changes:
             self._reactor.callLater(0, self._take_changes)
         self._changes[principal] = None
+
+    def server_changed(self, device: Device, server: RemoteServer, kind: Kind) -> None:
+        """Hear that a list of a server is another one now: what it says of its own accord."""
+        server.known[kind].fresh = False
+        self.changed(device.principal)
+
+    def _make_listings(self, config: RelayConfig) -> dict[Kind, Listing]:
+        return {
+            kind: Listing(
+                kind,
+                self._reactor,
+                self._devices,
+                self.tables,
+                device_prefix=config.hub.device_prefix,
+                offline_grace_s=config.hub.offline_grace_s,
+                built=self._built,
+            )
+            for kind in Kind
+        }
+
+    def _fetching(self, config: RelayConfig) -> Fetching:
+        return Fetching(
+            self._reactor,
+            self.calls,
+            client_info=self.server_info,
+            timeout_s=config.hub.server_timeout_s,
+            max_result_bytes=config.limits.max_result_bytes,
+        )
 
     def _take_changes(self) -> None:
         changes, self._changes = self._changes, {}
         for principal in changes:
             for device in self._devices.of(principal):
                 self.catalogue.refresh(device)
-            self.listing.refresh(principal)
+            for kind, listing in self.listings.items():
+                if self.catalogue.is_wanted(principal, kind):
+                    listing.refresh(principal)
+            self._listening.refresh(principal)
 
     def _built(self, principal: Principal) -> None:
         self._settling.changed(principal)
+        self._listening.refresh(principal)
 
-    # The methods.
 
-    def _discover(self, _access: Access, _request: Request, caller: Caller) -> None:
-        caller.result(
-            jsonrpc.raw(
-                {
-                    "resultType": "complete",
-                    "supportedVersions": [*MODERN_VERSIONS, *reversed(LEGACY_VERSIONS[1:])],
-                    "capabilities": self.capabilities,
-                    "instructions": INSTRUCTIONS,
-                    "ttlMs": LIST_TTL_MS,
-                    "cacheScope": "private",
-                    "_meta": {SERVER_INFO: self.server_info},
-                }
-            )
-        )
-
-    def _list(self, access: Access, request: Request, caller: Caller) -> Running | None:
-        cursor = request.params.get("cursor")
-        if cursor is not None and bytes(cursor) != b"null":
-            raise JsonRpcError(INVALID_PARAMS, "Unknown cursor: all tools are on the first page")
-        principal = access.principal
-        if self._settling.is_settled(principal):
-            self._answer_list(principal, caller)
-            return None
-        return self._when_settled(principal, caller, lambda: self._answer_list(principal, caller))
-
-    def _when_settled(
-        self, principal: Principal, caller: Caller, answer: Callable[[], Running | None]
-    ) -> Running:
-        """Answer once what the user has is known, or the time for that is over."""
-        waiting = Waiting()
-
-        async def wait() -> None:
-            await self._settling.settled(principal)
-            try:
-                waiting.begin(answer())
-            except JsonRpcError as error:
-                caller.error(error)
-
-        waiting.until = Deferred.fromCoroutine(wait())
-        waiting.until.addErrback(self._cannot_answer, caller)
-        return waiting
-
-    def _answer_list(self, principal: Principal, caller: Caller) -> None:
-        tools = self.listing.tools(principal, self._reactor.seconds())
-        caller.result(list_result(tools, LIST_TTL_MS, self.server_info))
-
-    def _call(self, access: Access, request: Request, caller: Caller) -> Running | None:
-        name = jsonrpc.text(request.params.get("name"))
-        if name is None:
-            raise JsonRpcError(INVALID_PARAMS, "tools/call needs name, a string")
-        principal, now_s = access.principal, self._reactor.seconds()
-        target = self.listing.resolve(principal, name)
-        if target is not None:
-            return self._call_tool(access, request, caller, target)
-        if name == STATUS:
-            caller.result(status_result(self._devices.of(principal), now_s))
-            return None
-        if name == RESTART:
-            return self._restart(access, request, caller)
-        if self._settling.is_settled(principal):
-            raise JsonRpcError(INVALID_PARAMS, f"Unknown tool: {name}")
-
-        def try_again() -> Running:
-            target = self.listing.resolve(principal, name)
-            if target is None:
-                raise JsonRpcError(INVALID_PARAMS, f"Unknown tool: {name}")
-            return self._call_tool(access, request, caller, target)
-
-        return self._when_settled(principal, caller, try_again)
-
-    def _call_tool(
-        self, access: Access, request: Request, caller: Caller, target: Target
-    ) -> Running:
-        call = ToolCall(target.server, caller, self.calls, self._max_result_bytes)
-        params = jsonrpc.with_member(request.params, "name", target.tool)
-        call.start(
-            self._devices.get(access.principal, target.device_key),
-            Request(request.id, request.method, params),
-            access,
-        )
-        return call
-
-    def _restart(self, access: Access, request: Request, caller: Caller) -> Running | None:
-        try:
-            arguments = msgspec.json.decode(
-                request.params.get("arguments", Raw(b"{}")), type=RestartArguments
-            )
-        except (msgspec.MsgspecError, RecursionError) as error:
-            caller.result(text_result(f"restart: {error}", is_error=True))
-            return None
-        try:
-            device = self._device_to_restart(access.principal, arguments.device)
-        except LookupError as error:
-            caller.result(text_result(str(error.args[0]), is_error=True))
-            return None
-        order = RestartOrder(
-            self.calls, lambda ok, text: caller.result(text_result(text, is_error=not ok))
-        )
-        order.send(device, arguments.server, str(access.principal))
-        return order
-
-    def _device_to_restart(self, principal: Principal, name: str | None) -> Device:
-        """Return the device that is meant. Raises LookupError with a sentence."""
-        connected = [device for device in self._devices.of(principal) if device.is_connected]
-        names = ", ".join(device.name for device in connected) or "none"
-        meant = [device for device in connected if name is None or device.name == name]
-        if len(meant) == 1:
-            return meant[0]
-        if not connected:
-            raise LookupError("No device is connected, so nothing can be restarted.")
-        if name is None:
-            raise LookupError(f"Which device? Connected are: {names}.")
-        raise LookupError(f"No connected device is called {name!r}. Connected are: {names}.")
-
-    def _cannot_answer(self, failure: Failure, caller: Caller) -> None:
-        if not failure.check(CancelledError):
-            self._log.failure("cannot answer", failure)
-            caller.error(JsonRpcError(INTERNAL_ERROR, "Internal error"))
+def _methods(parts: Parts, listening: Listening) -> dict[str, Method]:
+    methods: dict[str, Method] = {
+        LISTEN: listening,
+        "tools/call": ToolCalls(parts),
+        "prompts/get": PromptCalls(parts),
+        "resources/read": ResourceCalls(parts),
+        "completion/complete": CompletionCalls(parts),
+        **{LISTED[kind].method: Lists(parts, kind) for kind in Kind},
+    }
+    methods["server/discover"] = Discovering(parts, INSTRUCTIONS)
+    return methods

@@ -1,34 +1,30 @@
-"""The tools that a user sees, under the names that clients call them by."""
+"""What a user sees of one kind, under the names and URIs that clients use."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from msgspec import Raw
 from twisted.logger import Logger
 
-from mcptunnel.mcp.catalogue import Tool, exposed
-from mcptunnel.mcp.names import NameTable, Row, Target
+from mcptunnel.mcp.catalogue import Item, exposed, renamed
+from mcptunnel.mcp.kinds import Kind
+from mcptunnel.mcp.links import map_ui
 from mcptunnel.model import Principal
-from mcptunnel.relay.devices import Device, Devices, RemoteServer
-from mcptunnel.relay.hub.meta_tools import META_TOOLS
+from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.hub.tables import Tables, UserTables
+from mcptunnel.relay.remote_server import RemoteServer
 
-TOOLS_PER_TURN: Final = 100
-"""Tools that are given names in one turn of the reactor, about a millisecond; then others have theirs."""
-
-MAX_NAMES: Final = 10_000
-"""Names of one user that are remembered, those of tools that are gone included."""
-
-NamesChanged: TypeAlias = Callable[[Principal, Sequence[Row], Collection[str]], None]
-"""Hears whose names were bound (with their places), and which were forgotten."""
+ITEMS_PER_TURN: Final = 100
+"""Things that are given names in one turn of the reactor, about a millisecond; then others have theirs."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """A server's tools as they are listed, and what decided how."""
+    """A server's items as they are listed, and what decided how."""
 
-    tools: tuple[Tool, ...]
+    items: tuple[Item, ...]
     device_name: str
     with_device: bool
     prefix: str | None
@@ -38,7 +34,7 @@ class _Shown:
     def is_of(self, other: "_Shown") -> bool:
         """Whether both would be listed alike."""
         return (
-            self.tools is other.tools
+            self.items is other.items
             and self.device_name == other.device_name
             and self.with_device == other.with_device
             and self.prefix == other.prefix
@@ -47,48 +43,45 @@ class _Shown:
 
 @dataclass(slots=True)
 class _View:
-    """One user's names, and what is listed of each server; `building` while that is brought up to date.
+    """What is listed of each server of a user; `building` while that is brought up to date.
 
     `stale` says that something changed since the building began.
     """
 
-    names: NameTable = field(default_factory=NameTable)
-    forgotten: list[str] = field(default_factory=list)
     shown: dict[RemoteServer, _Shown] = field(default_factory=dict)
     stale: bool = False
     building: Iterator[None] | None = None
 
 
 class Listing:
-    """Exposes tools under names that never change (`mcp.names`), in an order that never changes.
+    """Exposes things of one kind under names that never change, in an order that never changes.
 
     Only what changed is made anew, a little in every turn. `built(principal)` is called when a user's
-    list is up to date again, and `names_changed` before it, with what a store is to keep or drop.
+    list is up to date again.
     """
 
     _log = Logger()
 
     def __init__(
         self,
+        kind: Kind,
         reactor: Any,
         devices: Devices,
+        tables: Tables,
         *,
         device_prefix: str,
         offline_grace_s: float,
         built: Callable[[Principal], None],
-        names_changed: NamesChanged,
     ) -> None:
+        self._kind = kind
         self._reactor = reactor
         self._devices = devices
+        self._tables = tables
         self._device_prefix = device_prefix
         self._offline_grace_s = offline_grace_s
         self._built = built
-        self._names_changed = names_changed
         self._views: dict[Principal, _View] = {}
-
-    def restore(self, principal: Principal, rows: Iterable[Row]) -> None:
-        """Take in the names that the store remembers."""
-        self._views[principal] = _View(NameTable.from_rows(rows))
+        tables.listed[kind] = self.names
 
     def invalidate(self, principal: Principal) -> None:
         """Note that something about a user's devices or servers changed; `refresh` follows."""
@@ -107,98 +100,123 @@ class Listing:
             view.building = self._build(principal, view)
             self._go_on(principal, view)
 
-    def resolve(self, principal: Principal, name: str) -> Target | None:
-        """Return the place that a name means, listed now or before; None if it never was."""
-        view = self._views.get(principal)
-        return None if view is None else view.names.resolve(name)
+    def definitions(self, principal: Principal, epoch_s: float) -> list[Raw]:
+        """Return all definitions, by device, server and name."""
+        of_servers = self.by_server(principal, epoch_s)
+        return [definition for definitions in of_servers for definition in definitions]
 
-    def tools(self, principal: Principal, now_s: float) -> list[Raw]:
-        """Return the definitions of all tools: ours, then by device, server and tool name."""
-        found = [tool.definition for tool in META_TOOLS]
+    def by_server(self, principal: Principal, epoch_s: float) -> Iterator[tuple[Raw, ...]]:
+        """Return the definitions of each server that has any; the same object until they change."""
         view = self._views.get(principal)
         if view is None:
-            return found
+            return
+        for _device, server in self.servers(principal, epoch_s):
+            shown = view.shown.get(server)
+            if shown is not None and shown.definitions:
+                yield shown.definitions
+
+    def servers(
+        self, principal: Principal, epoch_s: float
+    ) -> Iterator[tuple[Device, RemoteServer]]:
+        """Return the servers of which something is listed: not of devices that are away for long."""
         for device in self._devices.of(principal):
-            if device.is_connected or now_s < device.last_seen_s + self._offline_grace_s:
+            if device.is_connected or epoch_s < device.last_seen_s + self._offline_grace_s:
                 for _name, server in sorted(device.servers.items()):
-                    shown = view.shown.get(server)
-                    if shown is not None:
-                        found.extend(shown.definitions)
-        return found
+                    yield device, server
+
+    def names(self, principal: Principal) -> set[str]:
+        """Return all names that are listed, also of devices that are away for long."""
+        view = self._views.get(principal)
+        return set() if view is None else {n for shown in view.shown.values() for n in shown.names}
 
     def _go_on(self, principal: Principal, view: _View) -> None:
         steps = 0
         try:
-            steps = sum(1 for _ in islice(view.building or (), TOOLS_PER_TURN))
+            steps = sum(1 for _ in islice(view.building or (), ITEMS_PER_TURN))
         except Exception:  # noqa: BLE001 - the next change tries again; nobody waits till then
-            self._log.failure("cannot list the tools of {principal}", principal=str(principal))
-        if steps == TOOLS_PER_TURN:
+            self._log.failure(
+                "cannot list the {kind}s of {principal}",
+                kind=self._kind.value,
+                principal=str(principal),
+            )
+        if steps == ITEMS_PER_TURN:
             self._reactor.callLater(0, self._go_on, principal, view)
             return
         view.building = None
         if view.stale:
             self.refresh(principal)
         else:
-            self._tell_names(principal, view)
+            self._tables.tell(principal)
             self._built(principal)
 
-    def _tell_names(self, principal: Principal, view: _View) -> None:
-        bound = view.names.take_bound()
-        forgotten, view.forgotten = view.forgotten, []
-        if bound or forgotten:
-            self._names_changed(principal, bound, forgotten)
-
     def _build(self, principal: Principal, view: _View) -> Iterator[None]:
-        """Make what is not shown as it should be; every step costs about as much as one tool."""
+        """Make what is not shown as it should be; every step costs about as much as one item."""
         known = self._devices.of(principal)
         with_device = self._device_prefix == "always" or (
             self._device_prefix == "auto" and len(known) > 1
         )
+        tables = self._tables.of(principal)
+        there = {device.installation_id for device in known}
         servers: set[RemoteServer] = set()
         for device in known:
             for _name, server in sorted(device.servers.items()):
                 servers.add(server)
-                wanted = _Shown(server.tools, device.name, with_device, server.info.prefix)
+                items = server.known[self._kind].items
+                wanted = _Shown(items, device.name, with_device, server.info.prefix)
                 shown = view.shown.get(server)
                 if shown is None or not shown.is_of(wanted):
-                    self._make_room(principal, view, len(server.tools))
-                    yield from _show(view, device, server, wanted)
+                    self._tables.make_room(
+                        principal, self._kind, len(items), lambda at: at.device_key in there
+                    )
+                    yield from self._show(tables, view, device, server, wanted)
                 yield
         view.shown = {server: shown for server, shown in view.shown.items() if server in servers}
 
-    def _make_room(self, principal: Principal, view: _View, count: int) -> None:
-        """Forget old names when there are too many; a tenth more, so that this is rare."""
-        excess = len(view.names) + count - MAX_NAMES
-        if excess > 0:
-            listed = {name for shown in view.shown.values() for name in shown.names}
-            there = {device.installation_id for device in self._devices.of(principal)}
-            view.forgotten += view.names.forget(
-                excess + MAX_NAMES // 10,
-                listed=listed,
-                is_there=lambda target: target.device_key in there,
-            )
-
-
-def _show(view: _View, device: Device, server: RemoteServer, wanted: _Shown) -> Iterator[None]:
-    names: list[str] = []
-    definitions: list[Raw] = []
-    for tool in wanted.tools:
-        name = view.names.expose(
-            device.installation_id,
+    def _show(
+        self,
+        tables: UserTables,
+        view: _View,
+        device: Device,
+        server: RemoteServer,
+        wanted: _Shown,
+    ) -> Iterator[None]:
+        names: list[str] = []
+        definitions: list[Raw] = []
+        for item in wanted.items:
+            found = self._expose(tables, device, server.info.name, item, wanted)
+            if found is not None:
+                names.append(found[0])
+                definitions.append(found[1])
+            yield
+        view.shown[server] = _Shown(
+            wanted.items,
             wanted.device_name,
-            server.info.name,
-            tool.name,
+            wanted.with_device,
+            wanted.prefix,
+            tuple(names),
+            tuple(definitions),
+        )
+
+    def _expose(
+        self, tables: UserTables, device: Device, server: str, item: Item, wanted: _Shown
+    ) -> tuple[str, Raw] | None:
+        """Return an item's name and definition as clients see them; None if it is not listed."""
+        device_key = device.installation_id
+        if self._kind in (Kind.RESOURCE, Kind.TEMPLATE):
+            uri = tables.uris.expose(device_key, server, item.name)
+            return None if uri is None else (uri, renamed(self._kind, item, uri))
+        name = tables.names(self._kind).expose(
+            device_key,
+            wanted.device_name,
+            server,
+            item.name,
             with_device=wanted.with_device,
             prefix=wanted.prefix,
         )
-        names.append(name)
-        definitions.append(exposed(tool, name))
-        yield
-    view.shown[server] = _Shown(
-        wanted.tools,
-        wanted.device_name,
-        wanted.with_device,
-        wanted.prefix,
-        tuple(names),
-        tuple(definitions),
-    )
+        if self._kind is Kind.PROMPT:
+            return name, renamed(self._kind, item, name)
+
+        def listed(uri: str) -> str:
+            return tables.uris.expose(device_key, server, uri) or uri
+
+        return name, map_ui(exposed(item, name), listed)

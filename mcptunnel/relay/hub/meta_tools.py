@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc
-from mcptunnel.relay.devices import Device, RemoteServer
+from mcptunnel.relay.devices import Device
+from mcptunnel.relay.remote_server import RemoteServer
 
 MAX_STATUS_SERVERS: Final = 256
 """Servers that one answer of `status` describes; of the others it says how many there are."""
@@ -84,12 +85,12 @@ class RestartArguments(msgspec.Struct, frozen=True):
     server: str | None = None
 
 
-def status_result(devices: Iterable[Device], now_s: float) -> Raw:
+def status_result(devices: Iterable[Device], epoch_s: float) -> Raw:
     """Return the result of `status`: text for the model, the same as data for programs."""
     found: list[dict[str, Any]] = []
     room = MAX_STATUS_SERVERS
     for device in devices:
-        described = _device(device, now_s, room)
+        described = _device(device, epoch_s, room)
         room -= len(described["servers"])
         found.append(described)
     return jsonrpc.raw(
@@ -102,7 +103,7 @@ def status_result(devices: Iterable[Device], now_s: float) -> Raw:
     )
 
 
-def _device(device: Device, now_s: float, max_servers: int) -> dict[str, Any]:
+def _device(device: Device, epoch_s: float, max_servers: int) -> dict[str, Any]:
     servers = sorted(device.servers.items())[:max_servers]
     is_away = device.is_resuming or not device.is_connected
     described: dict[str, Any] = {
@@ -110,7 +111,7 @@ def _device(device: Device, now_s: float, max_servers: int) -> dict[str, Any]:
         "connected": device.is_connected,
         "resuming": device.is_resuming,
         "stopping": device.is_stopping,
-        "lastSeen": _time(device.last_seen_s if is_away else now_s),
+        "lastSeen": _time(device.last_seen_s if is_away else epoch_s),
         "agentVersion": device.agent_version,
         "servers": [_server(server) for _name, server in servers],
     }

@@ -4,11 +4,13 @@ A client that connects right after an agent would be shown a partial list, and m
 ask again.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 
+from mcptunnel.mcp.kinds import Kind
 from mcptunnel.model import Principal
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.hub.catalogue import Catalogue
@@ -16,38 +18,38 @@ from mcptunnel.relay.hub.listing import Listing
 
 
 class Settling:
-    """Tells when the tools of a user's connected devices are known, or the time is over."""
+    """Tells when the list of a user's connected devices is known, of one kind, or the time is over."""
 
     def __init__(
         self,
         reactor: Any,
         devices: Devices,
         catalogue: Catalogue,
-        listing: Listing,
+        listings: Mapping[Kind, Listing],
         *,
         timeout_s: float,
     ) -> None:
         self._reactor = reactor
         self._devices = devices
         self._catalogue = catalogue
-        self._listing = listing
+        self._listings = listings
         self._timeout_s = timeout_s
-        self._waiting: dict[Principal, set[Deferred[None]]] = {}
+        self._waiting: dict[tuple[Principal, Kind], set[Deferred[None]]] = {}
 
-    def is_settled(self, principal: Principal) -> bool:
+    def is_settled(self, principal: Principal, kind: Kind) -> bool:
         """Whether there is nothing to wait for."""
-        return self._listing.is_current(principal) and not any(
-            self._is_becoming(device)
+        return self._listings[kind].is_current(principal) and not any(
+            self._is_becoming(device, kind)
             for device in self._devices.of(principal)
             if device.is_connected
         )
 
-    async def settled(self, principal: Principal) -> None:
+    async def settled(self, principal: Principal, kind: Kind) -> None:
         """Wait until there is nothing to wait for, but not for ever."""
-        if self.is_settled(principal):
+        if self.is_settled(principal, kind):
             return
         change: Deferred[None] = Deferred()
-        waiting = self._waiting.setdefault(principal, set())
+        waiting = self._waiting.setdefault((principal, kind), set())
         waiting.add(change)
         change.addTimeout(self._timeout_s, self._reactor)
         try:
@@ -59,20 +61,19 @@ class Settling:
 
     def changed(self, principal: Principal) -> None:
         """Hear that something changed."""
-        if self._waiting.get(principal) and self.is_settled(principal):
-            for change in tuple(self._waiting.pop(principal)):
-                change.callback(None)
+        for kind in Kind:
+            if self._waiting.get((principal, kind)) and self.is_settled(principal, kind):
+                for change in tuple(self._waiting.pop((principal, kind))):
+                    change.callback(None)
 
-    def _is_becoming(self, device: Device) -> bool:
-        now_s = self._reactor.seconds()
-        if device.connected_s is not None and now_s - device.connected_s > 2 * self._timeout_s:
+    def _is_becoming(self, device: Device, kind: Kind) -> bool:
+        servers = device.servers.values()
+        if any(self._catalogue.is_asking(device, server, kind) for server in servers):
+            return True
+        if self._reactor.seconds() - device.joined_s > 2 * self._timeout_s:
             # A server that starts, fails and starts again must not slow down every list.
-            return any(
-                self._catalogue.is_fetching(device, server) for server in device.servers.values()
-            )
+            return False
         return not device.announced or any(
-            server.info.state == "starting"
-            or (server.info.state == "ready" and not server.fresh)
-            or self._catalogue.is_fetching(device, server)
-            for server in device.servers.values()
+            server.info.state == "starting" or self._catalogue.is_unknown(device, server, kind)
+            for server in servers
         )

@@ -1,104 +1,127 @@
-"""A client's call of a tool: to the right device, and back with an honest outcome."""
+"""`tools/call`: our own tools, and those of the servers."""
 
-from datetime import UTC, datetime
+from collections.abc import Iterable
 
 import msgspec
+from msgspec import Raw
 
-from mcptunnel.mcp import jsonrpc, meta
-from mcptunnel.mcp.calls import MEANING, CallFailure
-from mcptunnel.mcp.jsonrpc import (
-    INTERNAL_ERROR,
-    JsonRpcError,
-    Notification,
-    Request,
-    Response,
-)
-from mcptunnel.mcp.meta import OUTCOME, ProgressToken
-from mcptunnel.mcp.service import Caller
-from mcptunnel.model import Outcome
+from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.calls import CallFailure
+from mcptunnel.mcp.jsonrpc import INVALID_PARAMS, JsonRpcError, Members, Request
+from mcptunnel.mcp.kinds import Kind
+from mcptunnel.mcp.links import map_content
+from mcptunnel.mcp.meta import OUTCOME
+from mcptunnel.mcp.names import Target
+from mcptunnel.mcp.service import Caller, Running
+from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
-from mcptunnel.relay.draining import REFUSAL
-from mcptunnel.relay.hub.meta_tools import text_result
-from mcptunnel.relay.hub.open_calls import OpenCalls
-from mcptunnel.relay.hub.server_call import ServerCall
+from mcptunnel.relay.hub.meta_tools import (
+    RESTART,
+    STATUS,
+    RestartArguments,
+    status_result,
+    text_result,
+)
+from mcptunnel.relay.hub.parts import Parts
+from mcptunnel.relay.hub.restart import RestartOrder
+from mcptunnel.relay.hub.routed_call import RoutedCall
 
-_tokens: msgspec.json.Decoder[ProgressToken | None] = msgspec.json.Decoder(ProgressToken | None)
+
+class ToolCall(RoutedCall):
+    """A call of a tool; a failure is a result, which models can read."""
+
+    __slots__ = ()
+
+    def mapped(self, result: Members) -> bool:
+        return map_content(result, self.mention)
+
+    def told(self, failure: CallFailure, text: str) -> None:
+        outcome = {OUTCOME: failure.outcome.value}
+        self._caller.result(text_result(text, is_error=True, meta=outcome))
 
 
-class ToolCall:
-    """One call under way (`mcp.calls.CallReceiver`, `running.Running`).
+class ToolCalls:
+    """Answers `tools/call` (`parts.Method`)."""
 
-    It keeps nothing of the request: a call may last for an hour.
-    """
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
-    __slots__ = ("_call", "_caller", "_log_level", "_progress_token")
+    def request(self, access: Access, request: Request, caller: Caller) -> Running | None:
+        name = jsonrpc.text(request.params.get("name"))
+        if name is None:
+            raise JsonRpcError(INVALID_PARAMS, "tools/call needs name, a string")
+        principal = access.principal
+        target = self._parts.tables.of(principal).tools.resolve(name)
+        if target is not None:
+            return self._call(access, request, caller, target)
+        if name == STATUS:
+            devices = self._parts.devices.of(principal)
+            caller.result(status_result(devices, self._parts.epoch_s()))
+            return None
+        if name == RESTART:
+            return self._restart(access, request, caller)
 
-    def __init__(
-        self, server: str, caller: Caller, calls: OpenCalls, max_result_bytes: int
-    ) -> None:
-        self._caller = caller
-        self._log_level: str | None = None
-        self._progress_token: ProgressToken | None = None
-        self._call = ServerCall(server, self, calls, max_result_bytes)
-
-    def start(self, device: Device | None, request: Request, access: Access) -> None:
-        """Send the call; a device that is away is said to be so at once."""
-        if device is None or not device.is_connected:
-            self.call_failed(CallFailure(_away(device), Outcome.NOT_DELIVERED))
-            return
-        asked = meta.read(request.params)
-        self._log_level, self._progress_token = asked.log_level, asked.progress_token
-        self._call.send(device, request, principal=str(access.principal), client=access.client)
-
-    def cancel(self, reason: str) -> None:
-        self._call.cancel(reason)
-
-    def hold(self, holding: bool) -> None:
-        self._call.hold(holding)
-
-    def client_gone(self) -> None:
-        self._call.client_gone()
-
-    def notification(self, message: Notification) -> None:
-        """Pass on what this call asked for, and nothing else that a server may say."""
-        if message.method == "notifications/progress":
-            wanted = self._progress_token
-            if wanted is not None and _token(message) == wanted:
-                self._caller.notification(message)
-        elif message.method == "notifications/message" and self._log_level is not None:
-            self._caller.notification(message)
-
-    def response(self, message: Response) -> None:
-        if message.result is not None:
-            self._caller.result(message.result)
-        else:
-            error = jsonrpc.error_of(message)
-            self._caller.error(error or JsonRpcError(INTERNAL_ERROR, "The answer is empty"))
-
-    def call_failed(self, failure: CallFailure) -> None:
-        self._caller.result(
-            text_result(
-                f"{failure.text} {MEANING[failure.outcome]}",
-                is_error=True,
-                meta={OUTCOME: failure.outcome.value},
+        def try_again() -> Running:
+            found = self._parts.tables.of(principal).tools.resolve(name) or self._bare(
+                principal, name
             )
+            return self._call(access, request, caller, found)
+
+        return self._parts.when_settled(principal, Kind.TOOL, caller, try_again)
+
+    def _call(self, access: Access, request: Request, caller: Caller, target: Target) -> Running:
+        call = ToolCall(self._parts, access, caller, target)
+        call.start(request, jsonrpc.with_member(request.params, "name", target.item))
+        return call
+
+    def _bare(self, principal: Principal, name: str) -> Target:
+        """Return the one tool that its server calls so.
+
+        Apps that a server brings along (MCP Apps) know its tools by no other name. Nothing is bound
+        by this: with a second such tool the name means none. Raises JsonRpcError (INVALID_PARAMS).
+        """
+        epoch_s = self._parts.epoch_s()
+        servers = self._parts.listings[Kind.TOOL].servers(principal, epoch_s)
+        found = [
+            Target(device.installation_id, server.info.name, name)
+            for device, server in servers
+            if any(tool.name == name for tool in server.tools)
+        ]
+        if len(found) == 1:
+            return found[0]
+        more = f"; {len(found)} servers have one of this name" if found else ""
+        raise JsonRpcError(INVALID_PARAMS, f"Unknown tool: {name}{more}")
+
+    def _restart(self, access: Access, request: Request, caller: Caller) -> Running | None:
+        try:
+            arguments = msgspec.json.decode(
+                request.params.get("arguments", Raw(b"{}")), type=RestartArguments
+            )
+        except (msgspec.MsgspecError, RecursionError) as error:
+            caller.result(text_result(f"restart: {error}", is_error=True))
+            return None
+        try:
+            device = _device_to_restart(self._parts.devices.of(access.principal), arguments.device)
+        except LookupError as error:
+            caller.result(text_result(str(error.args[0]), is_error=True))
+            return None
+        order = RestartOrder(
+            self._parts.calls, lambda ok, text: caller.result(text_result(text, is_error=not ok))
         )
+        order.send(device, arguments.server, str(access.principal))
+        return order
 
 
-def _token(progress: Notification) -> ProgressToken | None:
-    try:
-        return _tokens.decode(progress.params.get("progressToken", b"null"))
-    except msgspec.MsgspecError:
-        return None
-
-
-def _away(device: Device | None) -> str:
-    if device is None:
-        return "The device of this tool is no longer known."
-    if device.is_stopping:
-        return f"The device {device.name!r} is going away: its agent is stopping."
-    if device.tunnel is not None:
-        return REFUSAL
-    seen = datetime.fromtimestamp(device.last_seen_s, UTC).isoformat(timespec="seconds")
-    return f"The device {device.name!r} is offline; it was last seen at {seen}."
+def _device_to_restart(devices: Iterable[Device], name: str | None) -> Device:
+    """Return the device that is meant. Raises LookupError with a sentence."""
+    connected = [device for device in devices if device.is_connected]
+    names = ", ".join(device.name for device in connected) or "none"
+    meant = [device for device in connected if name is None or device.name == name]
+    if len(meant) == 1:
+        return meant[0]
+    if not connected:
+        raise LookupError("No device is connected, so nothing can be restarted.")
+    if name is None:
+        raise LookupError(f"Which device? Connected are: {names}.")
+    raise LookupError(f"No connected device is called {name!r}. Connected are: {names}.")

@@ -77,4 +77,5 @@ class RelayChannel(HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         self._is_lost = True
+        self.unregisterProducer()
         self.requests.clear()  # they know us: so they are freed at once

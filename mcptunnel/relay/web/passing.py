@@ -1,12 +1,14 @@
 """One transparent exchange, seen from the relay: a client's request and a local server's response."""
 
 from typing import Final
+from urllib.parse import quote_from_bytes
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from mcptunnel.mcp import sse
 from mcptunnel.mcp.calls import MEANING
+from mcptunnel.mcp.client_half.keep_alive import QUIET_SWEEPS, KeepAlive
 from mcptunnel.mcp.headers import EVENT_STREAM, SESSION_HEADER, media_type
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError
 from mcptunnel.mcp.listens import LastingStream, is_lasting, lasting
@@ -22,7 +24,6 @@ from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.session_owners import SessionOwners
-from mcptunnel.relay.web.keep_alive import QUIET_SWEEPS, KeepAlive
 from mcptunnel.relay.web.late_error import Beginning, LateError
 from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.wire.constants import HIGH_WATER_BYTES, ErrorCode
@@ -43,11 +44,14 @@ _ALWAYS: Final = (
 )
 """Whatever a local server answers, no browser makes a page of it on the relay's origin."""
 
+_SAFE: Final = "!\"$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+"""All that is visible in ASCII but `#`: a query is passed on as the client wrote it."""
+
 _OF_STREAMS: Final = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
 
 
 def request_head(http: RelayRequest, access: Access, server: str) -> RequestHead:
-    """Return the head of the exchange; path and query at the server are the agent's to say."""
+    """Return the head of the exchange; its path is the agent's to say, but for a query behind it."""
     fields = tuple(
         (name.decode("latin-1").lower(), value.decode("latin-1"))
         for name, values in http.requestHeaders.getAllRawHeaders()
@@ -56,12 +60,18 @@ def request_head(http: RelayRequest, access: Access, server: str) -> RequestHead
     return RequestHead(
         server,
         http.method.decode("latin-1"),
-        "",
+        _query(http.uri),
         with_length(request_headers(fields), http.body_in.length_bytes),
         str(access.principal),
         access.client,
         ExchangeKind.TRANSPARENT,
     )
+
+
+def _query(target: bytes) -> str:
+    """Return the query of a request's target with its question mark; what no target may hold is escaped."""
+    query = target.partition(b"?")[2]
+    return "?" + quote_from_bytes(query, _SAFE) if query else ""
 
 
 @implementer(IPushProducer)
@@ -234,6 +244,7 @@ class Passing(ExchangeReceiver):
             )
         elif self._lasting is not None:
             self._drop(ErrorCode.CANCEL, "going away")
+            self._write_small()
             self._http.write(self._lasting.last_word(self._beginning.request_id))
             self._finish()
             self._http.finish()

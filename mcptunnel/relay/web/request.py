@@ -158,6 +158,7 @@ class RelayRequest(Request):
         self._bodies.released(self)
         self._take_soon()
         super().connectionLost(reason)
+        self.producer = None  # it knows us, too
         if when_gone is not None:
             when_gone()
 

@@ -8,6 +8,9 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from mcptunnel.mcp.client_half.http import METHOD_NOT_ALLOWED, NOT_FOUND, UNAVAILABLE
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
+from mcptunnel.mcp.client_half.refusals import SESSION_NOT_FOUND
 from mcptunnel.mcp.headers import SESSION_HEADER
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST, JsonRpcError
 from mcptunnel.model import Outcome, header
@@ -17,9 +20,7 @@ from mcptunnel.relay.draining import REFUSAL, Draining
 from mcptunnel.relay.places import Address, NoSuchServer, NotNow, find
 from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.answers import error_body, send_body, send_json
-from mcptunnel.relay.web.keep_alive import KeepAlive
 from mcptunnel.relay.web.late_error import LateError
-from mcptunnel.relay.web.mcp import METHOD_NOT_ALLOWED, NOT_FOUND, SESSION_NOT_FOUND
 from mcptunnel.relay.web.passing import Passing, request_head
 from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.wire.errors import GoingAway, LocalProtocolError, TooManyStreams
@@ -27,8 +28,6 @@ from mcptunnel.wire.errors import GoingAway, LocalProtocolError, TooManyStreams
 METHODS: Final = (b"POST", b"GET", b"DELETE")
 RETRY_AFTER_S: Final = 5
 
-NOT_IMPLEMENTED: Final = 501
-UNAVAILABLE: Final = 503
 HEAD_TOO_LARGE: Final = 431
 
 
@@ -66,14 +65,6 @@ class TransparentEndpoint:
             return
         except NotNow as error:
             _refuse(http, UNAVAILABLE, f"{error} The request was not delivered; try again.")
-            return
-        kind = device.servers[address.server].info.kind
-        if kind == "stdio":
-            _refuse(
-                http,
-                NOT_IMPLEMENTED,
-                f"The server {address.server!r} speaks on a pipe, not HTTP; reach it through /mcp.",
-            )
             return
         self._pass(http, access, device, address.server)
 

@@ -9,6 +9,7 @@ from mcptunnel.relay.places import device_address, server_address
 from mcptunnel.relay.web.bearer import BearerGate
 from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.index import Health, Index, Ready
+from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.root import Answer, Guarded, Root
 from mcptunnel.relay.web.servers import ServerAnswer, Servers
 
@@ -21,7 +22,7 @@ def make_root(
     credentials: Credentials,
     devices: Devices,
     draining: Draining,
-    mcp: Answer,
+    hub: McpEndpoint,
     server: ServerAnswer,
     tunnel: Answer,
 ) -> Root:
@@ -32,7 +33,9 @@ def make_root(
     root.putChild(b"health", health)
     root.putChild(b"ready", Ready(draining))
     clients = BearerGate(credentials, Scope.MCP)
-    root.putChild(b"mcp", Guarded(guard, clients, mcp))
+    root.putChild(b"mcp", Guarded(guard, clients, hub.answer))
+    root.putChild(b"sse", Guarded(guard, clients, hub.open_sse))
+    root.putChild(b"messages", Guarded(guard, clients, hub.post_sse))
     root.putChild(b"servers", Servers(guard, clients, server_address, server))
     root.putChild(b"devices", Servers(guard, clients, device_address, server))
     for path in TUNNEL_PATHS:

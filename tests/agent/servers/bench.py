@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from mcptunnel.agent.servers.stdio import StdioServer
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.model import Outcome
-from tests.agent import CLIENT_INFO, Caller, tool_call
+from tests.agent import CLIENT_INFO, STATES, Caller, tool_call
 from tests.agent.servers import FakeProcess, Workshop
 
 
@@ -21,7 +21,7 @@ class Bench:
         settings = {"command": ("server", "--flag"), "timeout_s": 10.0, **options}
         config = ServerConfig(name="files", kind="stdio", **settings)
         self.server = StdioServer(
-            self.clock, config, client_info=CLIENT_INFO, changed=self._changed
+            self.clock, config, client_info=CLIENT_INFO, states=STATES, changed=self._changed
         )
 
     def _changed(self) -> None:

@@ -12,7 +12,7 @@ from mcptunnel.agent.servers import stdio
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.net.http1 import Client
-from tests.agent import CLIENT_INFO
+from tests.agent import CLIENT_INFO, STATES
 from tests.agent.servers import Workshop
 from tests.agent.servers.bench import Bench
 from tests.agent.servers.http_servers import Rule, Site
@@ -48,7 +48,9 @@ def attach(running_reactor: Any) -> Iterator[Attach]:
     def make(where: Site | str, **options: Any) -> HttpServer:
         url = where.url if isinstance(where, Site) else where
         config = ServerConfig(name="web", kind="http", url=url, **options)
-        server = HttpServer(running_reactor, config, client_info=CLIENT_INFO, changed=lambda: None)
+        server = HttpServer(
+            running_reactor, config, client_info=CLIENT_INFO, states=STATES, changed=lambda: None
+        )
         servers.append(server)
         server.start()
         return server

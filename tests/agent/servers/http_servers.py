@@ -61,10 +61,10 @@ class Post:
             self._request.setHeader("content-type", "text/event-stream")
         self._request.write(f"data: {json.dumps(message)}\n\n".encode())
 
-    def priming(self) -> None:
+    def priming(self, more: str = "") -> None:
         """Begin an event stream with an event that has only an id (2025-11-25)."""
         self._request.setHeader("content-type", "text/event-stream")
-        self._request.write(b"id: 1\ndata:\n\n")
+        self._request.write(b"id: 1\n%bdata:\n\n" % more.encode())
 
     def end(self) -> None:
         self._request.finish()
@@ -89,8 +89,9 @@ def silent(_post: Post) -> None:
 class Legacy:
     """Be a legacy server with sessions; calls in a known one are left to the test."""
 
-    def __init__(self, version: str = "2025-11-25") -> None:
+    def __init__(self, version: str = "2025-11-25", capabilities: object = None) -> None:
         self.version = version
+        self.more = {} if capabilities is None else {"capabilities": capabilities}
         self.sessions: list[str] = []
         self.made = 0
         self.lost_status = 404
@@ -101,12 +102,53 @@ class Legacy:
         elif post.method == "initialize":
             self.made += 1
             self.sessions.append(f"session-{self.made}")
-            result = {**LEGACY_RESULT, "protocolVersion": self.version}
+            result = {**LEGACY_RESULT, "protocolVersion": self.version, **self.more}
             post.result(result, mcp_session_id=self.sessions[-1])
         elif post.session not in self.sessions:
             post.error(-32000, "No valid session ID provided", status=self.lost_status)
         elif post.method != "tools/call":
             post.text(202)
+
+
+class Get:
+    """A GET that came in: a stream of events, if the test makes it one."""
+
+    def __init__(self, request: Any) -> None:
+        self._request = request
+        self.path: str = request.path.decode()
+        self.fields: dict[str, str] = {
+            name.decode().lower(): values[-1].decode()
+            for name, values in request.requestHeaders.getAllRawHeaders()
+        }
+        self.is_gone = False
+        request.notifyFinish().addErrback(self._dropped)
+
+    def _dropped(self, _failure: object) -> None:
+        self.is_gone = True
+
+    def status(self, status: int) -> None:
+        """Answer with nothing but a status."""
+        self._request.setResponseCode(status)
+        self._request.finish()
+
+    def write(self, text: str = "") -> None:
+        """Send a piece of the stream."""
+        if not self._request.startedWriting:
+            self._request.setHeader("content-type", "text/event-stream")
+        self._request.write(text.encode() or b":\n\n")
+
+    def event(self, message: object, **fields: object) -> None:
+        """Send an event, with an id perhaps."""
+        more = "".join(f"{name}: {value}\n" for name, value in fields.items())
+        self.write(f"{more}data: {json.dumps(message)}\n\n")
+
+    def end(self) -> None:
+        self._request.finish()
+
+
+def no_stream(get: Get) -> None:
+    """Offer no stream of notifications."""
+    get.status(405)
 
 
 class Site(Resource):
@@ -117,7 +159,11 @@ class Site(Resource):
     def __init__(self, rule: Rule) -> None:
         super().__init__()
         self.rule = rule
+        self.on_get: Callable[[Get], object] = no_stream
         self.posts: list[Post] = []
+        self.gets: list[Get] = []
+        self.deleted: list[str | None] = []
+        self.takes_deletes = True
         self.port = 0
 
     @property
@@ -132,3 +178,13 @@ class Site(Resource):
         self.posts.append(post)
         self.rule(post)
         return NOT_DONE_YET
+
+    def render_GET(self, request: Any) -> int:
+        self.gets.append(Get(request))
+        self.on_get(self.gets[-1])
+        return NOT_DONE_YET
+
+    def render_DELETE(self, request: Any) -> Any:
+        self.deleted.append(request.getHeader("mcp-session-id"))
+        request.notifyFinish().addErrback(lambda _failure: None)
+        return b"" if self.takes_deletes else NOT_DONE_YET

@@ -15,7 +15,7 @@ from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
-from tests.agent import CLIENT_INFO, Caller, done, in_reactor, tool_call, until
+from tests.agent import CLIENT_INFO, STATES, Caller, done, in_reactor, tool_call, until
 from tests.agent.servers.conftest import Attach, Serve
 from tests.agent.servers.http_servers import Legacy, Post, Site, modern, silent
 from tests.conftest import Log
@@ -400,7 +400,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def unplugged(clock: Clock) -> HttpServer:
     config = ServerConfig(name="web", kind="http", url="http://127.0.0.1:1/mcp")
-    return HttpServer(clock, config, client_info=CLIENT_INFO, changed=lambda: None)
+    return HttpServer(clock, config, client_info=CLIENT_INFO, states=STATES, changed=lambda: None)
 
 
 def test_attempts_grow_rarer_and_an_agreement_resets_that(

@@ -4,20 +4,24 @@ import json
 from typing import Any, cast
 
 import pytest
+from msgspec import Raw
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.servers.http_call import Calls, Ended
+from mcptunnel.agent.servers.http_call import Calls
 from mcptunnel.agent.servers.http_handshake import Agreed
 from mcptunnel.agent.servers.http_one_way import MAX_ONE_WAY
+from mcptunnel.agent.servers.http_talk import Ended, Told
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response
 from mcptunnel.mcp.server_half.actions import Deliver
+from mcptunnel.mcp.server_half.context import ServerContext
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.server_half.http import LegacyHttpSession
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers, Outcome, ResponseHead
 from mcptunnel.net.http1 import Client, RequestError, RequestFailed, ResponseReceiver
-from tests.agent import request, tool_call
+from tests.agent import CLIENT_INFO, STATES, request, tool_call
+from tests.conftest import Log
 
 NO_CAPABILITIES = jsonrpc.raw({})
 MODERN = Agreed(ServerInfo(Era.MODERN, "2026-07-28", NO_CAPABILITIES), None)
@@ -82,14 +86,18 @@ class Bench:
         self.delivered: list[Deliver] = []
         self.ended: list[Ended] = []
         self.clock = Clock()
+        self.over = 0
         self.calls = Calls(
             self.clock,
             cast("Client", self.client),
             (("x-mine", "yes"),),
             agreed,
-            deliver=self.delivered.append,
-            ended=self.ended.append,
+            ServerContext(CLIENT_INFO, STATES),
+            Told(self.delivered.append, self.ended.append, session_over=self.lose),
         )
+
+    def lose(self) -> None:
+        self.over += 1
 
     def asked(self, made: Request | None = None) -> Posted:
         self.calls.call(7, made or tool_call("read", "caller's"))
@@ -296,3 +304,117 @@ def test_a_call_is_held_back_by_its_own_connection(modern: Bench) -> None:
     post.answer(result={})
     modern.calls.resume(7)
     assert post.pauses == ["pause", "resume"]
+
+
+REGION = {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}}
+BROKEN = {"type": "object", "properties": {"a": {"type": "string", "x-mcp-header": "a b"}}}
+
+
+def listed(bench: Bench) -> list[str]:
+    """Let the server list tools with marks; return the names of those that are passed on."""
+    bench.calls.call(1, request("tools/list", _meta={}))
+    tools = [
+        {"name": "read", "inputSchema": REGION},
+        {"name": "broken", "inputSchema": BROKEN},
+    ]
+    bench.client.posts[-1].answer(result={"tools": tools})
+    message = bench.delivered.pop().message
+    assert isinstance(message, Response)
+    result = jsonrpc.decode(message.result or b"")
+    return [tool["name"] for tool in result["tools"]]
+
+
+def test_a_modern_server_sees_marked_arguments_in_the_head(modern: Bench, log: Log) -> None:
+    """Tools with marks that break the rules are left out, and that is logged."""
+    assert listed(modern) == ["read"]
+    assert "the tool broken is left out" in log
+    post = modern.asked(tool_call("read", region="eu"))
+    assert post.fields["mcp-param-region"] == "eu"
+    assert "mcp-param-region" not in modern.asked(tool_call("read")).fields
+    assert "mcp-param-region" not in modern.asked(tool_call("other", region="eu")).fields
+
+
+def test_a_legacy_server_knows_no_marks(legacy: Bench) -> None:
+    assert listed(legacy) == ["read", "broken"]
+    assert "mcp-param-region" not in legacy.asked(tool_call("read", region="eu")).fields
+
+
+def test_arguments_that_cannot_be_read_are_refused_here(modern: Bench) -> None:
+    listed(modern)
+    made = tool_call("read")
+    made.params["arguments"] = Raw(b"[" * 5000 + b"]" * 5000)
+    modern.calls.call(7, made)
+    assert modern.answer.error is not None
+    assert len(modern.client.posts) == 1
+
+
+LISTEN = request("subscriptions/listen", "l", notifications={"toolsListChanged": True})
+
+
+def test_a_listen_whose_stream_breaks_is_asked_for_again_less_and_less_often(
+    modern: Bench,
+) -> None:
+    modern.calls.call(7, LISTEN)
+    for wait_s in (1, 2, 4):
+        count = len(modern.client.posts)
+        modern.client.posts[-1].receiver.failed(RequestFailed("broke", may_have_run=True))
+        modern.clock.advance(wait_s - 0.1)
+        assert len(modern.client.posts) == count
+        modern.clock.advance(0.1)
+        assert len(modern.client.posts) == count + 1
+    about = {"io.modelcontextprotocol/subscriptionId": modern.client.posts[-1].message["id"]}
+    method = "notifications/subscriptions/acknowledged"
+    modern.client.posts[-1].stream({"jsonrpc": "2.0", "method": method, "params": {"_meta": about}})
+    modern.client.posts[-1].receiver.ended()
+    modern.clock.advance(1)
+    assert len(modern.client.posts) == 5
+    assert not modern.ended
+
+
+def test_a_listen_to_a_server_that_is_away_is_left_to_the_next_handshake(modern: Bench) -> None:
+    modern.calls.call(7, LISTEN)
+    modern.client.posts[-1].receiver.failed(RequestFailed("refused", may_have_run=False))
+    assert modern.over == 1
+    assert not modern.clock.getDelayedCalls()
+
+
+def test_who_retires_listens_no_more_and_goes_on_with_calls(modern: Bench) -> None:
+    modern.calls.call(1, LISTEN)
+    modern.calls.call(2, LISTEN)
+    first, second = modern.client.posts
+    post = modern.asked()
+    first.receiver.failed(RequestFailed("broke", may_have_run=True))
+    modern.calls.retire()
+    assert (second.aborted, post.aborted) == (True, False)
+    assert not modern.clock.getDelayedCalls()
+    post.answer(result={})
+    assert modern.answer.id == "caller's"
+    second.receiver.failed(RequestFailed("late", may_have_run=True))
+
+
+def test_a_listen_that_cannot_be_sent_waits_for_the_next_handshake(modern: Bench) -> None:
+    modern.client.refusal = RequestError("The client is closed")
+    modern.calls.call(7, LISTEN)
+    assert not modern.ended
+
+
+def test_questions_come_on_the_calls_stream_and_are_given_up(legacy: Bench) -> None:
+    asks: dict[str, object] = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
+    post = legacy.asked(request("tools/call", "a", name="ask", _meta=asks))
+    post.stream({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": {}})
+    assert jsonrpc.decode(legacy.answer.result or b"")["resultType"] == "input_required"
+    assert legacy.calls.parked_count == 1
+    legacy.calls.tick(600.0)
+    answered, cancelled = (one.message for one in legacy.client.posts[-2:])
+    assert answered["error"]["message"] == "The client did not answer in time"
+    assert cancelled["method"] == "notifications/cancelled"
+    assert post.aborted
+
+
+def test_a_call_whose_stream_ends_while_it_is_parked_is_over(legacy: Bench) -> None:
+    asks: dict[str, object] = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
+    post = legacy.asked(request("tools/call", "a", name="ask", _meta=asks))
+    post.stream({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": {}})
+    post.receiver.ended()
+    assert legacy.calls.parked_count == 0
+    assert not legacy.ended

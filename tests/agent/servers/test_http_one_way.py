@@ -22,11 +22,11 @@ class Posted:
 class Bench:
     """The posts and their client (`net.http1.Client`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_waiting: int = 0) -> None:
         self.clock = Clock()
         self.sent: list[Posted] = []
         self.refusal: RequestError | None = None
-        self.posts = OneWayPosts(self.clock, cast("Client", self))
+        self.posts = OneWayPosts(self.clock, cast("Client", self), max_waiting=max_waiting)
 
     def request(
         self, method: str, path: str, headers: Headers, body: bytes, receiver: ResponseReceiver
@@ -82,3 +82,23 @@ def test_what_cannot_be_sent_does_not_count(bench: Bench) -> None:
     bench.refusal = None
     bench.post(100)
     assert len(bench.sent) == MAX_ONE_WAY
+
+
+def test_what_matters_waits_for_its_turn_within_a_bound() -> None:
+    bench = Bench(max_waiting=2)
+    bench.post(MAX_ONE_WAY + 3)
+    assert len(bench.sent) == MAX_ONE_WAY
+    for posted in bench.sent[:3]:
+        posted.receiver.ended()
+    assert len(bench.sent) == MAX_ONE_WAY + 2
+    bench.clock.advance(ONE_WAY_TIMEOUT_S)
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_nothing_waits_for_a_client_that_is_closed() -> None:
+    bench = Bench(max_waiting=2)
+    bench.post(MAX_ONE_WAY + 2)
+    bench.refusal = RequestError("The client is closed")
+    for posted in bench.sent:
+        posted.receiver.ended()
+    assert not bench.clock.getDelayedCalls()

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from mcptunnel.agent.servers.interfaces import Passage
 from mcptunnel.agent.servers.kept import KeptServer
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp import jsonrpc
@@ -15,7 +16,7 @@ from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
-from tests.agent import CLIENT_INFO, Caller, done, tool_call
+from tests.agent import CLIENT_INFO, STATES, Caller, done, tool_call
 from tests.conftest import Log
 
 
@@ -29,6 +30,7 @@ class Toy(KeptServer):
             clock,
             config,
             client_info=CLIENT_INFO,
+            states=STATES,
             changed=lambda: self.states.append(self.status.state),
         )
         self.begun = 0
@@ -62,6 +64,9 @@ class Toy(KeptServer):
 
     def _drop(self, key: int, reason: str) -> None:
         self.dropped.append((key, reason))
+
+    def _parked_count(self) -> int:
+        return 0
 
     def pause_call(self, key: int) -> None:
         self.pauses.append(key)
@@ -184,4 +189,7 @@ def test_of_orders_that_overlap_the_last_one_counts(orders: list[str]) -> None:
 
 
 def test_a_server_passes_nothing_on_unless_it_says_so() -> None:
-    assert Toy(Clock()).passage is None
+    found: list[Passage | None] = []
+    for era in Era:
+        Toy(Clock()).find_passage(era, found.append)
+    assert found == [None, None]

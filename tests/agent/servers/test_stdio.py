@@ -12,7 +12,7 @@ from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.model import Outcome
 from tests.agent import Caller, done, request, tool_call
-from tests.agent.servers import FakeProcess, Workshop
+from tests.agent.servers import LEGACY_RESULT, FakeProcess, Workshop
 from tests.agent.servers.bench import Bench, failed
 from tests.conftest import Log
 
@@ -256,3 +256,89 @@ def test_a_flood_of_lines_is_told_in_one_line_each_second(bench: Bench, log: Log
     process.exit(1)
     assert log.count("last words") == MAX_LINES
     assert "server files: 7 lines left out" in log
+
+
+ASKS: dict[str, object] = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}
+
+
+def test_a_client_that_does_not_come_back_ends_its_call_in_the_server(bench: Bench) -> None:
+    process = bench.started().be_legacy()
+    caller = Caller()
+    bench.server.call(request("tools/call", name="ask", _meta=ASKS), caller)
+    process.say({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create"})
+    assert caller.result["resultType"] == "input_required"
+    assert not bench.server.is_idle
+    bench.pass_seconds(599)
+    assert not process.asked("notifications/cancelled")
+    bench.pass_seconds(2)
+    (told,) = process.asked("notifications/cancelled")
+    assert told["params"]["requestId"] == process.asked("tools/call")[0]["id"]
+    assert bench.server.is_idle
+
+
+def test_a_listen_waits_for_ever_and_survives_a_crash(bench: Bench) -> None:
+    process = bench.started().be_legacy()
+    caller = Caller()
+    listening = bench.server.call(request("subscriptions/listen"), caller)
+    bench.pass_seconds(100)
+    process.exit(1)
+    bench.pass_seconds(1)
+    bench.workshop.last.be_legacy()
+    assert [one.method for one in caller.notifications] == [
+        "notifications/subscriptions/acknowledged"
+    ]
+    assert not caller.is_over
+    assert not bench.server.is_idle
+    listening.cancel("gone")
+    assert bench.server.is_idle
+
+
+def test_a_listen_that_is_given_up_while_no_process_runs_is_gone(bench: Bench) -> None:
+    process = bench.started().be_legacy()
+    kinds = {"toolsListChanged": True}
+    caller = Caller()
+    listening = bench.server.call(request("subscriptions/listen", notifications=kinds), caller)
+    process.exit(1)
+    listening.cancel("gone")
+    bench.pass_seconds(1)
+    bench.workshop.last.be_legacy()
+    bench.workshop.last.say({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+    assert len(caller.notifications) == 1
+
+
+def test_a_listen_ends_with_a_result_when_the_server_is_stopped(bench: Bench) -> None:
+    bench.started().be_legacy()
+    caller = Caller()
+    bench.server.call(request("subscriptions/listen", "mine"), caller)
+    Deferred.fromCoroutine(bench.server.stop())
+    about = {"io.modelcontextprotocol/subscriptionId": "mine"}
+    assert caller.result == {"resultType": "complete", "_meta": about}
+    bench.workshop.last.exit(0)
+
+
+def test_that_a_server_does_not_bear_the_probe_is_forgotten_after_an_hour(bench: Bench) -> None:
+    """It may have become another one."""
+    bench.started().exit(1)
+    process = bench.workshop.last
+    assert not process.asked("server/discover")
+    process.answer("initialize", LEGACY_RESULT)
+    process.exit(1)
+    bench.pass_seconds(1)
+    assert not bench.workshop.last.asked("server/discover")
+    bench.workshop.last.answer("initialize", LEGACY_RESULT)
+    bench.clock.advance(3600)
+    bench.workshop.last.exit(1)
+    bench.pass_seconds(1)
+    assert bench.workshop.last.asked("server/discover")
+
+
+def test_a_server_that_dies_of_an_offer_gets_a_lesser_one(bench: Bench) -> None:
+    bench.started().answer("server/discover", code=-32601, message="no")
+    offers = list[Any]()
+    for _ in range(5):
+        process = bench.workshop.last
+        offers.append(process.asked("initialize")[0]["params"]["capabilities"])
+        process.exit(1)
+        bench.pass_seconds(20)
+    assert [len(offer) for offer in offers] == [3, 3, 3, 0, 3]
+    assert [len(offer.get("elicitation", ())) for offer in offers] == [2, 2, 0, 0, 2]

@@ -19,6 +19,7 @@ from mcptunnel.model import Outcome
 from tests.agent import (
     CLIENT_INFO,
     META,
+    STATES,
     Caller,
     in_reactor,
     request,
@@ -57,7 +58,9 @@ def start(running_reactor: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sta
 
     def make(*command: str, **options: Any) -> StdioServer:
         config = ServerConfig(name="demo", kind="stdio", command=command, **options)
-        server = StdioServer(the_reactor(), config, client_info=CLIENT_INFO, changed=lambda: None)
+        server = StdioServer(
+            the_reactor(), config, client_info=CLIENT_INFO, states=STATES, changed=lambda: None
+        )
         servers.append(server)
         server.start()
         return server

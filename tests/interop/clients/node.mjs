@@ -5,6 +5,16 @@ import {createRequire} from 'node:module';
 const require = createRequire(`${process.argv[2]}/`);
 const asked = JSON.parse(await text(process.stdin));
 const RETRY_S = 0.1;
+const POLL_S = 0.01;
+const LOG_LEVEL = {'io.modelcontextprotocol/logLevel': 'info'};
+
+const SAMPLE = {
+  role: 'assistant', model: 'a-model', content: {type: 'text', text: 'Ada dreams'}, stopReason: 'endTurn',
+};
+const ROOTS = {roots: [{uri: 'file:///home/ada', name: 'home of Ada'}]};
+
+let now = -1;
+const seen = {};
 
 async function text(stream) {
   const parts = [];
@@ -12,7 +22,8 @@ async function text(stream) {
   return Buffer.concat(parts).toString();
 }
 
-function emit(step, event, fields = {}) {
+function emit(event, fields = {}, step = now) {
+  seen[event] = (seen[event] ?? 0) + 1;
   const t = Number(process.hrtime.bigint()) / 1e9;
   process.stdout.write(JSON.stringify({t, step, event, ...fields}) + '\n');
 }
@@ -22,60 +33,156 @@ const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds 
 function sdk() {
   if (asked.sdk !== 1) return require('@modelcontextprotocol/client');
   const client = require('@modelcontextprotocol/sdk/client/index.js');
-  return {...client, ...require('@modelcontextprotocol/sdk/client/streamableHttp.js')};
+  const types = require('@modelcontextprotocol/sdk/types.js');
+  return {...client, ...types, ...require('@modelcontextprotocol/sdk/client/streamableHttp.js')};
 }
 
-async function listAll(client) {
-  const tools = [];
+function filledIn(field) {
+  if ('default' in field) return field.default;
+  if ('enum' in field) return field.enum[0];
+  return {boolean: true, integer: 7, number: 7}[field.type] ?? 'Ada';
+}
+
+function answerTo({method, params = {}}) {
+  emit('asked', {method, params});
+  if (method === 'sampling/createMessage') return SAMPLE;
+  if (method === 'roots/list') return ROOTS;
+  const {required, properties} = params.requestedSchema;
+  const content = {};
+  for (const name of required?.length ? required : Object.keys(properties)) content[name] = filledIn(properties[name]);
+  return {action: 'accept', content};
+}
+
+function told({method, params = {}}) {
+  if (method === 'notifications/message') emit('log', params);
+  else if (method === 'notifications/resources/updated') emit('updated', {uri: params.uri});
+  else {
+    const what = method.split('/')[1];
+    seen[`changed ${what}`] = (seen[`changed ${what}`] ?? 0) + 1;
+    emit('changed', {what});
+  }
+}
+
+// Each method and its schema in the first SDK; the second goes by the method.
+const QUESTIONS = {
+  'elicitation/create': 'ElicitRequestSchema',
+  'sampling/createMessage': 'CreateMessageRequestSchema',
+  'roots/list': 'ListRootsRequestSchema',
+};
+const NEWS = {
+  'notifications/message': 'LoggingMessageNotificationSchema',
+  'notifications/resources/updated': 'ResourceUpdatedNotificationSchema',
+  'notifications/tools/list_changed': 'ToolListChangedNotificationSchema',
+  'notifications/prompts/list_changed': 'PromptListChangedNotificationSchema',
+  'notifications/resources/list_changed': 'ResourceListChangedNotificationSchema',
+};
+
+function listenTo(client, library) {
+  const named = (table, method) => (asked.sdk === 1 ? library[table[method]] : method);
+  for (const method of Object.keys(QUESTIONS)) client.setRequestHandler(named(QUESTIONS, method), answerTo);
+  for (const method of Object.keys(NEWS)) client.setNotificationHandler(named(NEWS, method), told);
+}
+
+const LISTS = {
+  tools: ['listTools', 'tools'],
+  prompts: ['listPrompts', 'prompts'],
+  resources: ['listResources', 'resources'],
+  templates: ['listResourceTemplates', 'resourceTemplates'],
+};
+
+async function listAll(client, what) {
+  const [method, member] = LISTS[what];
+  const items = [];
   let cursor;
   do {
-    const page = await client.listTools(cursor === undefined ? undefined : {cursor});
-    tools.push(...page.tools);
+    const page = await client[method](cursor === undefined ? {} : {cursor});
+    items.push(...page[member]);
     cursor = page.nextCursor;
   } while (cursor !== undefined);
-  return tools;
+  return items;
 }
 
-async function call(client, index, step) {
+const isModern = (client) => (client.getNegotiatedProtocolVersion?.() ?? '') >= '2026';
+
+async function call(client, step) {
   const params = {name: step.name, arguments: step.arguments ?? {}};
+  if (isModern(client)) params._meta = LOG_LEVEL;
   const options = {
     signal: step.cancel_after_s === undefined ? undefined : AbortSignal.timeout(step.cancel_after_s * 1000),
-    onprogress: ({progress, total, message}) => emit(index, 'progress', {progress, total, message}),
+    onprogress: ({progress, total, message}) => emit('progress', {progress, total, message}),
   };
-  emit(index, 'started');
+  emit('started');
   try {
     const args = asked.sdk === 1 ? [params, undefined, options] : [params, options];
     const result = await client.callTool(...args);
-    emit(index, 'result', {result});
-    return !result.isError;
+    emit('result', {result});
+    return !result.isError && JSON.stringify(result).includes(step.until_text ?? '');
   } catch (error) {
     if (options.signal?.aborted) {
-      emit(index, 'cancelled');
+      emit('cancelled');
       return true;
     }
-    emit(index, 'error', {code: error.code, message: error.message, data: error.data});
+    emit('error', {code: error.code, message: error.message, data: error.data});
     return false;
   }
 }
 
-async function runSteps(client) {
-  for (const [index, step] of asked.steps.entries()) {
-    if (step.do === 'list') emit(index, 'tools', {tools: await listAll(client)});
-    else if (step.do === 'pause') await pause(step.seconds);
-    else {
-      const deadline = performance.now() + (step.until_ok_s ?? 0) * 1000;
-      while (!(await call(client, index, step)) && performance.now() < deadline) await pause(RETRY_S);
-    }
+const ASK = {
+  get: (client, step) => client.getPrompt({name: step.name, arguments: step.arguments ?? {}}),
+  read: (client, step) => client.readResource({uri: step.uri}),
+  complete: (client, {ref, argument, context}) =>
+    client.complete({ref, argument, ...(context && {context: {arguments: context}})}),
+  subscribe: async (client, {uri}) =>
+    void (await (isModern(client) ? client.listen({resourceSubscriptions: [uri]}) : client.subscribeResource({uri}))),
+  listen: async (client) =>
+    void (isModern(client) && (await client.listen({toolsListChanged: true, promptsListChanged: true}))),
+  level: async (client, {level}) => void (isModern(client) || (await client.setLoggingLevel(level))),
+};
+
+async function ask(client, step) {
+  emit('started');
+  try {
+    if (step.do === 'list') {
+      const what = step.what ?? 'tools';
+      emit(what, {items: await listAll(client, what)});
+    } else emit('result', {result: (await ASK[step.do](client, step)) ?? {}});
+  } catch (error) {
+    emit('error', {code: error.code, message: error.message, data: error.data});
   }
-  emit(asked.steps.length, 'done');
 }
 
-const {Client, StreamableHTTPClientTransport} = sdk();
+async function wait(event, timeoutS) {
+  const deadline = performance.now() + timeoutS * 1000;
+  while (!seen[event] && performance.now() < deadline) await pause(POLL_S);
+  emit('waited', {found: Boolean(seen[event])});
+}
+
+async function callUntilOk(client, step) {
+  const deadline = performance.now() + (step.until_ok_s ?? 0) * 1000;
+  while (!(await call(client, step)) && performance.now() < deadline) await pause(RETRY_S);
+}
+
+async function runSteps(client) {
+  for (const [index, step] of asked.steps.entries()) {
+    now = index;
+    if (step.do === 'pause') await pause(step.seconds);
+    else if (step.do === 'wait') await wait(step.for, step.timeout_s);
+    else if (step.do === 'call') await callUntilOk(client, step);
+    else await ask(client, step);
+  }
+  emit('done', {}, asked.steps.length);
+}
+
+const library = sdk();
 const headers = asked.token ? {Authorization: `Bearer ${asked.token}`} : {};
-const transport = new StreamableHTTPClientTransport(new URL(asked.url), {requestInit: {headers}});
-const client = new Client({name: 'interop', version: '1'}, {versionNegotiation: {mode: asked.mode}});
+const transport = new library.StreamableHTTPClientTransport(new URL(asked.url), {requestInit: {headers}});
+const client = new library.Client(
+  {name: 'interop', version: '1'},
+  {versionNegotiation: {mode: asked.mode}, capabilities: {elicitation: {}, sampling: {}, roots: {}}},
+);
+listenTo(client, library);
 await client.connect(transport);
-emit(-1, 'connected', {protocol: client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion});
+emit('connected', {protocol: client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion});
 await runSteps(client);
 await transport.terminateSession();
 await client.close();

@@ -6,19 +6,33 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from mcptunnel.mcp import jsonrpc
-from mcptunnel.mcp.client_half.initialize import MAX_KEPT_BYTES, answer, open_session
+from mcptunnel.mcp import jsonrpc, meta
+from mcptunnel.mcp.client_half.initialize import MAX_KEPT_BYTES, answer, discover, open_session
 from mcptunnel.mcp.client_half.session import McpSession
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Request
-from mcptunnel.model import Principal
+from mcptunnel.mcp.service import Asker
 
-US = Raw(b'{"name":"mcptunnel","version":"1"}')
-TOOLS = Raw(b'{"tools":{"listChanged":true}}')
-ALICE = Principal("local", "alice")
+ALICE = Asker("local|alice", "c")
+DISCOVERED = {
+    "resultType": "complete",
+    "supportedVersions": ["2026-07-28"],
+    "capabilities": {"tools": {"listChanged": True}},
+    "instructions": "Be kind.",
+    "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "mcptunnel", "version": "1"}},
+}
 
 
 def greeting(**params: Any) -> Request:
     return Request("i", "initialize", {name: jsonrpc.raw(value) for name, value in params.items()})
+
+
+def opened(**params: Any) -> McpSession:
+    request = greeting(**{"protocolVersion": "2025-11-25", **params})
+    return open_session(request, session_id="s", asker=ALICE)
+
+
+def answered(discovered: object, version: str = "2025-11-25") -> Any:
+    return json.loads(bytes(answer(opened(protocolVersion=version), jsonrpc.raw(discovered))))
 
 
 @pytest.mark.parametrize(
@@ -36,14 +50,7 @@ def greeting(**params: Any) -> Request:
 def test_a_known_version_is_kept_and_any_other_becomes_our_latest(
     requested: str, agreed: str
 ) -> None:
-    version, result = answer(
-        greeting(protocolVersion=requested),
-        server_info=US,
-        capabilities=TOOLS,
-        instructions="Be kind.",
-    )
-    assert version == agreed
-    assert json.loads(bytes(result)) == {
+    assert answered(DISCOVERED, requested) == {
         "protocolVersion": agreed,
         "capabilities": {"tools": {"listChanged": True}},
         "serverInfo": {"name": "mcptunnel", "version": "1"},
@@ -51,14 +58,18 @@ def test_a_known_version_is_kept_and_any_other_becomes_our_latest(
     }
 
 
-def test_no_instructions_are_left_out() -> None:
-    _, result = answer(
-        greeting(protocolVersion="2025-11-25"),
-        server_info=US,
-        capabilities=TOOLS,
-        instructions=None,
-    )
-    assert b"instructions" not in bytes(result)
+@pytest.mark.parametrize("instructions", [{}, {"instructions": None}, {"instructions": 5}])
+def test_no_instructions_are_left_out(instructions: dict[str, Any]) -> None:
+    result = answered({"capabilities": {}, **instructions})
+    assert "instructions" not in result
+    assert result["serverInfo"] == {"name": "unnamed", "version": "0"}
+
+
+@pytest.mark.parametrize("discovered", [None, [], "x", {"_meta": 1}])
+def test_a_malformed_description_is_the_servers_fault(discovered: object) -> None:
+    with pytest.raises(JsonRpcError) as caught:
+        answered(discovered)
+    assert caught.value.code == jsonrpc.INTERNAL_ERROR
 
 
 @pytest.mark.parametrize(
@@ -66,34 +77,38 @@ def test_no_instructions_are_left_out() -> None:
 )
 def test_a_greeting_without_a_version_is_refused(params: dict[str, Any]) -> None:
     with pytest.raises(JsonRpcError) as caught:
-        answer(greeting(**params), server_info=US, capabilities=TOOLS, instructions=None)
+        open_session(greeting(**params), session_id="s", asker=ALICE)
     assert (caught.value.code, caught.value.request_id) == (jsonrpc.INVALID_PARAMS, "i")
 
 
-def opened(**params: Any) -> McpSession:
-    return open_session(
-        greeting(**params), session_id="s", principal=ALICE, client="c", version="2025-11-25"
-    )
+def test_the_question_to_the_service() -> None:
+    session = opened(clientInfo={"name": "cursor"}, capabilities={"roots": {}})
+    request = discover(greeting(), session)
+    about = meta.read(request.params)
+    assert (request.id, request.method) == ("i", "server/discover")
+    assert about.protocol_version == "2026-07-28"
+    assert bytes(about.client_capabilities or b"") == b'{"roots":{}}'
 
 
 def test_a_session_keeps_what_the_client_said() -> None:
-    session = opened(clientInfo={"name": "cursor"}, capabilities={"roots": {}})
-    assert (session.id, session.principal, session.client) == ("s", ALICE, "c")
-    assert session.version == "2025-11-25"
+    session = opened(clientInfo={"name": "cursor"}, capabilities={"roots": {"listChanged": True}})
+    assert (session.id, session.asker, session.version) == ("s", ALICE, "2025-11-25")
     assert bytes(session.client_info or b"") == b'{"name":"cursor"}'
     assert bytes(session.capabilities) == b'{"roots":{}}'
+    assert (session.log_level, session.subscriptions) == (None, ())
 
 
 @pytest.mark.parametrize("params", [{}, {"clientInfo": 1, "capabilities": None}])
-def test_a_client_that_says_nothing_useful_still_gets_a_session(params: dict[str, Any]) -> None:
+def test_what_is_no_object_is_not_kept(params: dict[str, Any]) -> None:
     session = opened(**params)
-    assert (session.client_info, bytes(session.capabilities)) == (None, b"{}")
+    assert session.client_info is None
+    assert session.capabilities == Raw(b"{}")
 
 
 @pytest.mark.parametrize("size", [MAX_KEPT_BYTES, MAX_KEPT_BYTES + 1])
 def test_a_session_keeps_no_more_than_little(size: int) -> None:
     """A client cannot fill memory with what it says about itself."""
-    long = {"name": "x" * (size - len('{"name":""}'))}
+    long = {"roots": {}, "x": "x" * (size - len('{"roots":{},"x":""}'))}
     session = opened(clientInfo=long, capabilities=long)
     kept = size <= MAX_KEPT_BYTES
     assert (session.client_info is not None) == kept

@@ -1,5 +1,6 @@
 """A child on paper: what tests say to it and what it wants written, as plain objects."""
 
+import itertools
 import json
 from typing import Any
 
@@ -9,6 +10,8 @@ from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response
 from mcptunnel.mcp.server_half.actions import Action, Deliver, Write
 from mcptunnel.mcp.server_half.child import Child
+from mcptunnel.mcp.server_half.context import ServerContext
+from mcptunnel.mcp.server_half.request_state import RequestStates
 
 US = Raw(b'{"name":"mcptunnel","version":"1"}')
 MODERN_META = {
@@ -17,9 +20,16 @@ MODERN_META = {
 }
 
 
+def new_states() -> RequestStates:
+    """States under a secret of the test's, with nonces that count."""
+    count = itertools.count()
+    return RequestStates.of(b"s" * 32, lambda size: next(count).to_bytes(size))
+
+
 def new_child(**options: Any) -> Child:
     """A started child at second 0."""
-    child = Child(client_info=US, now_s=0.0, **options)
+    settings: dict[str, Any] = {"context": ServerContext(US, new_states()), "now_s": 0.0}
+    child = Child(**{**settings, **options})
     child.start()
     return child
 

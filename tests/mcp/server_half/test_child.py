@@ -123,7 +123,11 @@ def test_any_answer_that_shows_no_modern_server_leads_to_initialize(answer: Any)
         "method": "initialize",
         "params": {
             "protocolVersion": "2025-11-25",
-            "capabilities": {},
+            "capabilities": {
+                "elicitation": {"form": {}, "url": {}},
+                "sampling": {"tools": {}},
+                "roots": {},
+            },
             "clientInfo": {"name": "mcptunnel", "version": "1"},
         },
     }

@@ -9,9 +9,9 @@ from msgspec import Raw
 from mcptunnel.mcp.server_half.actions import (
     Deliver,
     Junk,
+    ListsChanged,
     Lost,
     LostCause,
-    ToolsChanged,
 )
 from mcptunnel.mcp.server_half.child import MAX_WAITING, Child
 from mcptunnel.mcp.server_half.phases import Phase
@@ -184,7 +184,7 @@ def test_a_changed_list_of_tools_is_told_once_the_child_is_ready() -> None:
     child = legacy_child()
     say(child, method="notifications/tools/list_changed")
     say(child, method="notifications/message", params={"level": "info", "data": "x"})
-    assert child.take_actions() == [ToolsChanged()]
+    assert child.take_actions() == [ListsChanged()]
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,14 @@ from mcptunnel.mcp.jsonrpc import JsonRpcError, Response
 from mcptunnel.mcp.server_half.handshake import (
     INITIALIZED,
     HandshakeError,
+    Offer,
     ServerInfo,
     assumed,
     discover_request,
     initialize_request,
+    lesser_offer,
     named_in_error,
+    next_offer,
     read_discover,
     read_initialize,
     shown,
@@ -87,17 +90,60 @@ def test_the_probe_names_our_latest_version_and_us() -> None:
     }
 
 
-def test_initialize_names_our_latest_legacy_version_and_offers_nothing() -> None:
-    assert plain(initialize_request("x", US)) == {
+@pytest.mark.parametrize(
+    ("offer", "capabilities"),
+    [
+        (
+            Offer.FULL,
+            {
+                "elicitation": {"form": {}, "url": {}},
+                "sampling": {"tools": {}},
+                "roots": {},
+            },
+        ),
+        (Offer.BARE, {"elicitation": {}, "sampling": {}, "roots": {}}),
+        (Offer.NONE, {}),
+    ],
+)
+def test_initialize_names_our_latest_legacy_version_and_what_is_offered(
+    offer: Offer, capabilities: object
+) -> None:
+    assert plain(initialize_request("x", US, offer)) == {
         "jsonrpc": "2.0",
         "id": "x",
         "method": "initialize",
         "params": {
             "protocolVersion": "2025-11-25",
-            "capabilities": {},
+            "capabilities": capabilities,
             "clientInfo": {"name": "mcptunnel", "version": "1"},
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "is_lessened"),
+    [
+        (-32602, "?", True),
+        (-32700, "?", True),
+        (-32600, "?", True),
+        (-32603, 'Unrecognized field "form" (class ClientCapabilities$Elicitation)', True),
+        (-32603, "no licence", False),
+        (-32000, "Cannot deserialize value", True),
+        (None, "elicitation", False),
+    ],
+)
+def test_a_server_that_could_not_read_an_offer_gets_a_lesser_one(
+    code: int | None, said: str, is_lessened: bool
+) -> None:
+    """Down to nothing; any other refusal would be the same with another offer."""
+    error = HandshakeError("refused", code, said)
+    offers = [lesser_offer(offer, error) for offer in Offer]
+    assert offers == ([Offer.BARE, Offer.NONE, None] if is_lessened else [None] * 3)
+
+
+def test_a_process_that_died_of_an_offer_is_followed_by_one_that_gets_a_lesser_one() -> None:
+    """And after the least one by the full one: that was not the reason."""
+    assert [next_offer(offer) for offer in Offer] == [Offer.BARE, Offer.NONE, Offer.FULL]
 
 
 def test_the_end_of_the_handshake_is_a_notification_of_one_line() -> None:

@@ -124,7 +124,9 @@ def test_a_result_that_is_no_object_is_an_error(text: bytes) -> None:
 
 
 def test_an_unknown_resource_has_its_modern_code() -> None:
-    error = to_modern_error(Raw(b'{"code":-32002,"message":"m","data":{"uri":"u"}}'))
+    error = to_modern_error(
+        "resources/read", Raw(b'{"code":-32002,"message":"m","data":{"uri":"u"}}')
+    )
     assert loaded(error) == {"code": -32602, "message": "m", "data": {"uri": "u"}}
 
 
@@ -134,4 +136,15 @@ def test_an_unknown_resource_has_its_modern_code() -> None:
 )
 def test_other_errors_stay(text: bytes) -> None:
     error = Raw(text)
-    assert to_modern_error(error) is error
+    assert to_modern_error("tools/call", error) is error
+
+
+def test_a_method_that_the_server_does_not_know_is_not_found() -> None:
+    """Servers of the Python SDK 1.x complain of its parameters."""
+    error = Raw(b'{"code":-32602,"message":"Invalid request parameters","data":""}')
+    assert loaded(to_modern_error("unknown/method", error)) == {
+        "code": -32601,
+        "message": "Method not found: unknown/method",
+        "data": "",
+    }
+    assert to_modern_error("tools/call", error) is error

@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +11,14 @@ from mcptunnel.config.relay import HubConfig, LimitsConfig
 from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.announcement import ServerState
+from mcptunnel.mcp.kinds import Kind
 from mcptunnel.model import Principal
-from mcptunnel.relay.devices import Device, RemoteServer
-from mcptunnel.relay.hub import budget
-from mcptunnel.relay.hub import catalogue as module
-from mcptunnel.relay.hub.catalogue import INTERVAL_S, MAX_PAGES, RETRY_S, STARTS_PER_TURN
+from mcptunnel.relay.devices import Device
+from mcptunnel.relay.hub import fetching
+from mcptunnel.relay.hub.budget import BOUNDS
+from mcptunnel.relay.hub.catalogue import INTERVAL_S, RETRY_S, STARTS_PER_TURN
+from mcptunnel.relay.hub.fetching import MAX_PAGES
+from mcptunnel.relay.remote_server import RemoteServer
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer, Tool
 from mcptunnel.wire.settings import Limits
@@ -41,7 +45,7 @@ def test_all_pages_are_followed() -> None:
     joined.agent(server)
     assert joined.client().tools() == ["files__a", "files__b", "files__c"]
     assert lists(server) == 3
-    assert remote(joined).fresh
+    assert remote(joined).known[Kind.TOOL].fresh
     assert remote(joined).note == ""
 
 
@@ -76,7 +80,7 @@ def test_an_endless_list_is_cut_off() -> None:
 
 def test_too_many_tools_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """And told: nobody must wonder where the others are."""
-    monkeypatch.setattr(module, "MAX_SERVER_TOOLS", 5)
+    monkeypatch.setitem(BOUNDS, Kind.TOOL, replace(BOUNDS[Kind.TOOL], server_items=5))
     joined = Joined()
     server = MemoryServer("files", tools(*(f"t{n}" for n in range(20))), page_size=4)
     joined.agent(server)
@@ -86,7 +90,7 @@ def test_too_many_tools_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_user_has_a_bounded_number_of_tools(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "MAX_TOOLS", 5)
+    monkeypatch.setitem(BOUNDS, Kind.TOOL, replace(BOUNDS[Kind.TOOL], user_items=5))
     joined = Joined()
     first = MemoryServer("first", tools("a", "b", "c"))
     second = MemoryServer("second", tools("a", "b", "c"))
@@ -169,7 +173,7 @@ def test_a_server_that_is_gone_is_asked_no_more() -> None:
     joined.settle()
     assert server.calls[0].cancelled
     (device,) = joined.devices.everyone()
-    assert not joined.hub.catalogue.is_fetching(device, gone)
+    assert not joined.hub.catalogue.is_asking(device, gone, Kind.TOOL)
     joined.wait_s(2 * RETRY_S)
     assert lists(server) == 1
 
@@ -182,7 +186,7 @@ def test_many_servers_are_not_all_asked_in_one_turn() -> None:
 
     def count_opened() -> None:
         opened.append(len(agent.opened))
-        if len(opened) < 10:
+        if len(opened) < 20:
             joined.clock.callLater(0, count_opened)
 
     agent.servers.update({server.status.name: server for server in servers})
@@ -191,7 +195,7 @@ def test_many_servers_are_not_all_asked_in_one_turn() -> None:
     joined.settle()
     steps = [after - before for before, after in itertools.pairwise(opened)]
     assert max(steps) == STARTS_PER_TURN
-    assert opened[-1] == len(servers)
+    assert opened[-1] == 2 * len(servers)  # what they can do, and their tools
     assert len(joined.client().tools()) == len(servers)
 
 
@@ -360,7 +364,7 @@ def test_nothing_is_asked_before_the_device_has_announced_itself() -> None:
     joined, server = Joined(), MemoryServer("files", tools("a"))
     agent = joined.agent(server)
     joined.lose(agent)
-    remote(joined).fresh = False
+    remote(joined).known[Kind.TOOL].fresh = False
     agent.servers.clear()
     joined.connect(agent)
     assert lists(server) == 1
@@ -388,9 +392,9 @@ def test_a_mistake_of_ours_is_logged_and_stops_nothing(
         raise ZeroDivisionError
 
     joined = Joined()
-    monkeypatch.setattr(module, "parse_page", fail)
+    monkeypatch.setattr(fetching, "parse_page", fail)
     joined.agent(MemoryServer("files", tools("a")))
-    assert remote(joined).fresh
+    assert remote(joined).known[Kind.TOOL].fresh
     assert joined.client().tools() == []
     assert logged_failures.take(ZeroDivisionError)
 

@@ -15,6 +15,7 @@ from mcptunnel.mcp.jsonrpc import (
     METHOD_NOT_FOUND,
     JsonRpcError,
 )
+from mcptunnel.mcp.kinds import Kind
 from mcptunnel.testing.joined import Answer, Joined
 from mcptunnel.testing.local_server import MemoryServer
 from tests.conftest import LoggedFailures
@@ -29,7 +30,7 @@ def test_discover() -> None:
     result = Joined().client().request("server/discover").value
     assert result["resultType"] == "complete"
     assert result["supportedVersions"] == ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"]
-    assert result["capabilities"] == {"tools": {}}
+    assert result["capabilities"] == {"tools": {"listChanged": True}}
     assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "mcptunnel"
     assert "`status`" in result["instructions"]
     assert result["cacheScope"] == "private"
@@ -43,9 +44,9 @@ def test_list_says_who_we_are() -> None:
 
 
 def test_an_unknown_method() -> None:
-    answer = Joined().client().request("resources/list")
+    answer = Joined().client().request("resources/unlist")
     assert error_of(answer).code == METHOD_NOT_FOUND
-    assert "resources/list" in error_of(answer).message
+    assert "resources/unlist" in error_of(answer).message
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_a_mistake_of_ours_is_an_answer(
         raise ZeroDivisionError
 
     joined = Joined()
-    monkeypatch.setattr(joined.hub.listing, "tools", boom)
+    monkeypatch.setattr(joined.hub.listings[Kind.TOOL], "definitions", boom)
     answer = joined.client().request("tools/list")
     assert error_of(answer).code == INTERNAL_ERROR
     assert error_of(answer).message == "Internal error"
@@ -80,8 +81,8 @@ def test_so_is_one_that_comes_later(
     monkeypatch: pytest.MonkeyPatch, logged_failures: LoggedFailures
 ) -> None:
     joined = Joined()
-    monkeypatch.setattr(joined.hub._settling, "is_settled", lambda _principal: False)
-    monkeypatch.setattr(joined.hub._settling, "settled", lambda _: fail(ZeroDivisionError()))
+    monkeypatch.setattr(joined.hub._settling, "is_settled", lambda *_: False)
+    monkeypatch.setattr(joined.hub._settling, "settled", lambda *_: fail(ZeroDivisionError()))
     answer = joined.client().request("tools/list")
     assert error_of(answer).code == INTERNAL_ERROR
     assert logged_failures.take(ZeroDivisionError)

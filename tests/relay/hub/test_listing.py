@@ -7,10 +7,12 @@ from msgspec import Raw
 
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import HubConfig
-from mcptunnel.mcp.catalogue import Tool, exposed
+from mcptunnel.mcp.catalogue import Item, exposed
+from mcptunnel.mcp.kinds import Kind
 from mcptunnel.relay.hub import listing as module
+from mcptunnel.relay.hub import tables
 from mcptunnel.relay.hub.catalogue import INTERVAL_S
-from mcptunnel.relay.hub.listing import TOOLS_PER_TURN
+from mcptunnel.relay.hub.listing import ITEMS_PER_TURN
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
 from tests.conftest import LoggedFailures
@@ -58,13 +60,13 @@ def test_names_survive_the_relay() -> None:
     joined = Joined()
     joined.agent(server(), name="laptop", installation_id="a" * 32)
     alice = joined.access("alice", Scope.MCP).principal
-    kept = list(joined.names[alice].values())
+    kept = list(joined.names[alice, "tool"].values())
     assert [row[0] for row in kept] == ["files__read"]
     later = Joined()
-    later.hub.listing.restore(alice, kept)
+    later.hub.tables.restore(alice, "tool", kept)
     tower = MemoryServer("files", {"read": lambda _: "the tower's"})
     later.agent(tower, name="tower", installation_id="b" * 32)
-    assert later.client().tools() == [later.names[alice].popitem()[0]]
+    assert later.client().tools() == [later.names[alice, "tool"].popitem()[0]]
     assert "no longer known" in later.client().call("files__read").text
     later.agent(server(), name="laptop", installation_id="a" * 32)
     assert later.client().call("files__read").text == "files read"
@@ -155,17 +157,17 @@ def test_names_of_another_user_mean_nothing() -> None:
 
 def test_many_tools_are_named_over_several_turns_and_waited_for() -> None:
     joined = Joined()
-    names = [f"t{n:03}" for n in range(2 * TOOLS_PER_TURN + 50)]
+    names = [f"t{n:03}" for n in range(2 * ITEMS_PER_TURN + 50)]
     joined.agent(server("files", *names))
     one, other = joined.agent(server("a"), name="tower"), joined.client()
-    listing, alice = joined.hub.listing, other.access.principal
+    listing, alice = joined.hub.listings[Kind.TOOL], other.access.principal
     assert one.lost is None
     joined.devices.everyone()[0].name = "renamed"  # all of its tools are named anew
     joined.hub.changed(alice)
     settled: list[bool] = []
 
     def look() -> None:
-        settled.append(joined.hub._settling.is_settled(alice))
+        settled.append(joined.hub._settling.is_settled(alice, Kind.TOOL))
         if not listing.is_current(alice):
             joined.clock.callLater(0, look)
 
@@ -179,7 +181,7 @@ def test_many_tools_are_named_over_several_turns_and_waited_for() -> None:
 def test_only_what_changed_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
-    def noted(tool: Tool, name: str) -> Raw:
+    def noted(tool: Item, name: str) -> Raw:
         made.append(name)
         return exposed(tool, name)
 
@@ -197,11 +199,11 @@ def test_only_what_changed_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_change_while_the_list_is_made_is_not_lost() -> None:
-    joined, one = Joined(), server("a", *(f"t{n}" for n in range(3 * TOOLS_PER_TURN)))
+    joined, one = Joined(), server("a", *(f"t{n}" for n in range(3 * ITEMS_PER_TURN)))
     joined.agent(one)
     (device,) = joined.devices.everyone()
     device.name = "x"
-    joined.hub.listing._device_prefix = "always"
+    joined.hub.listings[Kind.TOOL]._device_prefix = "always"
     joined.hub.changed(device.principal)
     joined.clock.callLater(0, setattr, device, "name", "y")
     joined.clock.callLater(0, joined.hub.changed, device.principal)
@@ -211,15 +213,14 @@ def test_a_change_while_the_list_is_made_is_not_lost() -> None:
 
 def test_names_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Old ones are forgotten, of places that are gone first; none that is listed now."""
-    monkeypatch.setattr(module, "MAX_NAMES", 20)
+    monkeypatch.setattr(tables, "MAX_NAMES", 20)
     joined, one = Joined(), server("a", "stays")
     joined.agent(one, server("b", "kept"))
     client = joined.client()
     for round_number in range(10):
         one.offer({f"r{round_number}t{n}": None for n in range(5)})
         joined.wait_s(INTERVAL_S)
-    view = joined.hub.listing._views[client.access.principal]
-    assert len(view.names) <= 20
+    assert len(joined.hub.tables.of(client.access.principal).tools) <= 20
     assert client.tools() == [*(f"a__r9t{n}" for n in range(5)), "b__kept"]
     assert client.call("b__kept").text == "b kept"
     assert client.call("a__stays").failure is not None

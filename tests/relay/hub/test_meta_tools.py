@@ -2,6 +2,7 @@
 
 import pytest
 
+from mcptunnel.config.relay import HubConfig
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.relay.hub.meta_tools import MAX_STATUS_SERVERS, META_TOOLS, MetaTool, text_result
@@ -110,3 +111,25 @@ def test_a_text_may_carry_meta() -> None:
         "_meta": {"x/y": 1},
     }
     assert "_meta" not in jsonrpc.decode(text_result("a", is_error=False))
+
+
+def test_status_tells_the_time_of_day_and_the_grace_goes_by_it() -> None:
+    """What is stored and shown is the time of day; what is waited for goes by the other clock."""
+    joined = Joined(hub=HubConfig(offline_grace_s=60))
+    joined.epoch_step_s = 86_400.0
+    agent = joined.agent(MemoryServer("files", {"a": None}))
+    client = joined.client()
+    (laptop,) = client.call("status").value["structuredContent"]["devices"]
+    assert laptop["connectedSince"] == laptop["lastSeen"] == "2027-01-16T08:00:00+00:00"
+    joined.epoch_step_s = 0.0
+    joined.cut(agent)
+    (device,) = joined.devices.everyone()
+    assert device.last_seen_s == joined.clock.seconds()
+    joined.lose(agent)
+    assert [seen_s for _, seen_s in joined.remembered] == [
+        joined.clock.seconds() + 86_400.0,
+        joined.clock.seconds(),
+    ]
+    assert "files__a" in client.tools()
+    joined.epoch_step_s = 61.0
+    assert "files__a" not in client.tools()

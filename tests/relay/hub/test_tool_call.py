@@ -6,10 +6,11 @@ import pytest
 
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import Request, Response
+from mcptunnel.mcp.names import Target
 from mcptunnel.model import Outcome
 from mcptunnel.relay.hub.tool_call import ToolCall
 from mcptunnel.testing.joined import Answer, Joined
-from mcptunnel.testing.local_server import MemoryServer, WaitingCall
+from mcptunnel.testing.local_server import MemoryServer, Tool, WaitingCall
 
 
 def waiting(**options: Any) -> tuple[Joined, Answer, WaitingCall]:
@@ -72,8 +73,8 @@ def test_an_offline_device_is_said_to_be_so_at_once() -> None:
 def test_a_device_that_is_no_longer_known() -> None:
     joined = Joined()
     answer = Answer(joined)
-    call = ToolCall("files", answer, joined.hub.calls, 1000)
-    call.start(None, Request(1, "tools/call"), joined.client().access)
+    call = ToolCall(joined.hub.parts, joined.client().access, answer, Target("i", "files", "read"))
+    call.start(Request(1, "tools/call"), {})
     assert "no longer known" in answer.text
 
 
@@ -133,6 +134,51 @@ def test_log_messages_only_for_who_asked(level: str | None, count: int) -> None:
 def test_an_empty_answer_is_an_error() -> None:
     joined = Joined()
     answer = Answer(joined)
-    ToolCall("files", answer, joined.hub.calls, 1000).response(Response(1))
+    target = Target("i", "files", "read")
+    call = ToolCall(joined.hub.parts, joined.client().access, answer, target)
+    call.response(Response(1))
     assert answer.failure is not None
     assert answer.failure.code == jsonrpc.INTERNAL_ERROR
+
+
+# Bare names: what apps call the tools of the server that brought them along.
+
+
+def answering(name: str, *tools: str) -> MemoryServer:
+    def answer(tool: str) -> Tool:
+        return lambda _: f"{name} {tool}"
+
+    return MemoryServer(name, {tool: answer(tool) for tool in tools})
+
+
+def test_a_bare_name_is_the_only_tool_that_its_server_calls_so() -> None:
+    joined = Joined()
+    joined.agent(answering("charts", "draw"), answering("files", "read"))
+    client = joined.client()
+    assert client.call("draw").text == "charts draw"
+    assert (client.access.principal, "tool") in joined.names
+    assert "draw" not in joined.names[client.access.principal, "tool"]
+
+
+def test_a_bare_name_of_two_tools_means_none() -> None:
+    joined = Joined()
+    joined.agent(answering("charts", "draw"), answering("maps", "draw"))
+    failure = joined.client().call("draw").failure
+    assert failure is not None
+    assert failure.code == jsonrpc.INVALID_PARAMS
+    assert failure.message == "Unknown tool: draw; 2 servers have one of this name"
+
+
+def test_a_bound_name_comes_before_a_bare_one() -> None:
+    """And so do our own tools."""
+    joined, plain = Joined(), answering("plain", "draw")
+    plain._prefix = ""
+    joined.agent(plain, answering("charts", "draw", "status"))
+    assert joined.client().call("draw").text == "plain draw"
+    assert "connected" in joined.client().call("status").text
+
+
+def test_nobody_calls_the_tools_of_another_by_bare_names() -> None:
+    joined = Joined()
+    joined.agent(answering("charts", "draw"), user="bob")
+    assert joined.client("alice").call("draw").failure is not None

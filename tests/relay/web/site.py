@@ -12,17 +12,21 @@ from twisted.python.failure import Failure
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import LimitsConfig, RelayConfig
 from mcptunnel.mcp import sse
+from mcptunnel.mcp.client_half.keep_alive import KeepAlive
+from mcptunnel.mcp.client_half.session_table import McpSessions
+from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.credentials import Credentials
-from mcptunnel.relay.hub.sessions import McpSessions
 from mcptunnel.relay.session_owners import SessionOwners
-from mcptunnel.relay.web.keep_alive import KeepAlive
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.transparent import TransparentEndpoint
 from mcptunnel.relay.web.tree import make_root
-from mcptunnel.testing.joined import Joined
+from mcptunnel.testing.joined import Joined, MemoryAgent
 from tests.relay.keys import MemoryKeys
+
+HELD_S = 10.0
+"""A cut link is held for so long by the relay."""
 
 HOST = "relay.test"
 MODERN = "2026-07-28"
@@ -49,7 +53,8 @@ class HttpAnswer:
     def events(self) -> list[Any]:
         """The messages of an event stream."""
         assert self.headers["content-type"] == "text/event-stream"
-        return [json.loads(event.data) for event in sse.Parser(10**9).feed(self.body)]
+        found = sse.Parser(10**9).feed(self.body)
+        return [json.loads(event.data) for event in found if event.type == "message"]
 
 
 def read_answers(data: bytes) -> list[HttpAnswer]:
@@ -176,9 +181,9 @@ class MemorySite:
             allowed_origins=self.allowed_origins,
         )
         clock, draining = self.joined.clock, self.joined.draining
-        self.keep_alive = KeepAlive(clock)
+        self.keep_alive = KeepAlive(ReactorTimers(clock))
         self.endpoint = McpEndpoint(
-            self.joined.hub, self.sessions, clock.seconds, self.keep_alive, draining
+            clock, self.joined.hub, self.sessions, self._random, self.keep_alive, draining
         )
         self.owners = SessionOwners(self.limits.max_sessions)
         self.transparent = TransparentEndpoint(
@@ -189,7 +194,7 @@ class MemorySite:
             credentials=self.credentials,
             devices=self.joined.devices,
             draining=draining,
-            mcp=self.endpoint.answer,
+            hub=self.endpoint,
             server=self.transparent.answer,
             tunnel=self._upgrade,
         )
@@ -246,13 +251,17 @@ class HttpClient:
 
     def request(self, method: str, data: bytes = b"", **headers: str | None) -> Connection:
         """Send any request to `/mcp`, in the session if there is one."""
+        return self.at("/mcp", method, data, **headers)
+
+    def at(self, path: str, method: str, data: bytes = b"", **headers: str | None) -> Connection:
+        """Send any request to a path."""
         wanted: dict[str, str | None] = {**self.headers, "content-length": str(len(data))}
         if self.session is not None:
             wanted["mcp-session-id"] = self.session
         wanted |= {name.replace("_", "-"): value for name, value in headers.items()}
         connection = self.site.connection()
         present = {name: value for name, value in wanted.items() if value is not None}
-        connection.send(head_of(method, "/mcp", present) + data)
+        connection.send(head_of(method, path, present) + data)
         return connection
 
     def modern(
@@ -286,16 +295,25 @@ class HttpClient:
             body["id"] = request_id
         return self.post(body, **headers)
 
-    def initialize(self, version: str = "2025-11-25") -> HttpAnswer:
+    def initialize(
+        self, version: str = "2025-11-25", capabilities: dict[str, Any] | None = None
+    ) -> HttpAnswer:
         """Open a session and keep its id."""
         answer = self.legacy(
             "initialize",
             {
                 "protocolVersion": version,
-                "capabilities": {},
+                "capabilities": capabilities or {},
                 "clientInfo": {"name": "test", "version": "1"},
             },
             mcp_session_id=None,
         ).answer
         self.session = answer.headers.get("mcp-session-id")
         return answer
+
+
+def hold_link(joined: Joined, agent: MemoryAgent, seconds: float) -> None:
+    """Cut an agent's link, let time pass, and take the session up again."""
+    joined.cut(agent)
+    joined.wait_s(seconds)
+    joined.connect(agent)

@@ -109,7 +109,7 @@ def test_a_legacy_client(client: HttpClient, version: str) -> None:
     result = answer.json["result"]
     assert result["protocolVersion"] == version
     assert result["serverInfo"]["name"] == "mcptunnel"
-    assert result["capabilities"] == {"tools": {}}
+    assert result["capabilities"] == {"tools": {"listChanged": True}}
     assert client.session
     said = None if version == "2025-03-26" else version
     noted = client.legacy(
@@ -401,12 +401,25 @@ def test_no_accept_takes_anything(client: HttpClient, accept: str | None) -> Non
     assert answer.headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "OPTIONS", "HEAD", "TRACE"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "OPTIONS", "HEAD", "TRACE"])
 def test_other_methods_are_405(client: HttpClient, method: str) -> None:
     client.initialize()
     answer = client.request(method).answers[0]
     assert answer.status == 405
+    assert answer.headers["allow"] == "GET, POST, DELETE"
+
+
+@pytest.mark.parametrize("said", [None, "2026-07-28", "2025-11-25"])
+def test_without_a_session_there_is_no_get(client: HttpClient, said: str | None) -> None:
+    answer = client.request("GET", mcp_protocol_version=said).answer
+    assert answer.status == 405
     assert answer.headers["allow"] == "POST, DELETE"
+
+
+def test_a_modern_client_has_no_get(client: HttpClient) -> None:
+    """Not even with a session's id, which it has not."""
+    client.initialize()
+    assert client.request("GET", mcp_protocol_version="2026-07-28").answer.status == 405
 
 
 def test_nothing_is_below(site: MemorySite) -> None:

@@ -310,6 +310,20 @@ def test_a_stream_that_would_last_ends_in_order(site: TransparentSite, which: st
     assert streams(site) == 0
 
 
+def test_what_waits_for_a_slow_client_comes_before_the_last_word(site: TransparentSite) -> None:
+    """A small event that the client had no room for yet is not lost when somebody stops."""
+    listened = site.begin(body=LISTEN, fields=LISTENS)
+    site.last.answer(200, ("content-type", "text/event-stream"))
+    site.last.send(b"data: 1\n\n")
+    site.settle()
+    listened.slow_down()
+    site.last.send(b'data: {"id": 2}\n\n')
+    site.settle()
+    go_away(site, "relay")
+    assert listened.answer.is_complete
+    assert [event.get("id") for event in listened.answer.events[1:]] == [2, 7]
+
+
 def test_a_stream_that_has_not_begun_is_put_off(site: TransparentSite) -> None:
     listened = site.begin(body=LISTEN, fields=LISTENS)
     go_away(site, "agent")

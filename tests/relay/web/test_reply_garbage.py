@@ -10,6 +10,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mcptunnel.agent.endpoint import HubCall
+from mcptunnel.mcp.client_half.answer import HttpAnswer
+from mcptunnel.mcp.client_half.batch import Answers, Part
+from mcptunnel.mcp.client_half.call import Call
+from mcptunnel.mcp.client_half.dialogue import Dialogue
+from mcptunnel.mcp.client_half.get_stream import GetStream
+from mcptunnel.mcp.client_half.initializing import Initializing
+from mcptunnel.mcp.client_half.legacy_call import LegacyCall
+from mcptunnel.mcp.client_half.session_endpoint import Visit
+from mcptunnel.mcp.client_half.sse_session import SseSession
 from mcptunnel.model import Outcome
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.relay.hub.restart import RestartOrder
@@ -22,11 +31,22 @@ from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.testing.joined import MemoryAgent
 from mcptunnel.testing.local_server import MemoryServer
 from tests.relay.web.site import Connection, HttpClient, MemorySite
+from tests.relay.web.test_mcp_sse import begun, post
 
 PARTS = (
+    SseSession,
     RelayRequest,
     IncomingBody,
     Reply,
+    Visit,
+    HttpAnswer,
+    Call,
+    LegacyCall,
+    Initializing,
+    Dialogue,
+    GetStream,
+    Answers,
+    Part,
     Waiting,
     ToolCall,
     RestartOrder,
@@ -44,7 +64,7 @@ class Scene:
         self.files = MemoryServer("files", {"wait": None, "now": lambda _: "now"})
         self.agent: MemoryAgent = self.site.joined.agent(self.files)
         self.client: HttpClient = self.site.client()
-        self.client.initialize()
+        self.client.initialize("2025-03-26", {"roots": {}})
 
     def settle(self) -> None:
         self.site.joined.settle()
@@ -96,6 +116,46 @@ def with_a_lost_tunnel(scene: Scene) -> None:
     scene.site.joined.lose(scene.agent)
 
 
+def asking(scene: Scene) -> None:
+    """One that is answered, one that is cancelled meanwhile, one whose client leaves."""
+    question = {"resultType": "input_required", "inputRequests": {"a": {"method": "roots/list"}}}
+    for end in ("answer", "cancel", "leave"):
+        connection = scene.legacy()
+        scene.files.calls[-1].answer(question)
+        scene.settle()
+        if end == "answer":
+            answer = {"jsonrpc": "2.0", "id": connection.answer.events[-1]["id"], "result": {}}
+            scene.client.post(answer)
+            scene.files.calls[-1].answer("done")
+            scene.settle()
+        elif end == "cancel":
+            scene.client.legacy("notifications/cancelled", {"requestId": 7}, request_id=None)
+        else:
+            connection.hang_up()
+
+
+def as_batches(scene: Scene) -> None:
+    params = {"name": "files__now"}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    scene.client.post([call, {**call, "id": 2}])
+    scene.client.post([call]).hang_up()
+
+
+def with_streams(scene: Scene) -> None:
+    for _ in range(3):
+        stream = scene.client.request("GET", accept="text/event-stream")
+    stream.hang_up()
+
+
+def with_an_old_client(scene: Scene) -> None:
+    """One that leaves with a call under way."""
+    stream, path = begun(scene.client)
+    for number, tool in enumerate(("files__now", "files__wait"), 2):
+        post(scene.client, path, "tools/call", {"name": tool}, number)
+    stream.hang_up()
+    scene.site.joined.wait_s(1)
+
+
 def refused(scene: Scene) -> None:
     scene.client.modern("no/such")
     scene.client.modern("tools/call", {"name": "no such"})
@@ -115,7 +175,19 @@ def living() -> Counter[str]:
 
 @pytest.mark.parametrize(
     "call",
-    [at_once, as_a_stream, failed, cancelled, without_its_client, with_a_lost_tunnel, refused],
+    [
+        at_once,
+        as_a_stream,
+        failed,
+        cancelled,
+        without_its_client,
+        with_a_lost_tunnel,
+        asking,
+        as_batches,
+        with_streams,
+        with_an_old_client,
+        refused,
+    ],
 )
 def test_a_call_that_is_over_leaves_nothing(scene: Scene, call: Callable[[Scene], None]) -> None:
     scene.settle()
@@ -141,7 +213,7 @@ def test_a_call_under_way_keeps_nothing_of_its_request(
     assert scene.files.calls
     scene.files.calls.clear()
     scene.agent.opened.clear()
-    kept = [one for one in gc.get_objects() if isinstance(one, Reply | ToolCall | ServerCall)]
+    kept = [one for one in gc.get_objects() if isinstance(one, PARTS)]
     assert kept
     assert not connection.answers
     found, todo = set(map(id, kept)), list(kept)

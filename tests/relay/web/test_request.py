@@ -1,11 +1,12 @@
 """Bodies: in memory, bounded, and refused so that the client gets to hear it."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mcptunnel.config.relay import LimitsConfig
-from mcptunnel.relay.web.request import RelayRequest
+from mcptunnel.relay.web.reply import Reply
 from mcptunnel.testing.local_server import MemoryServer
 from tests.conftest import LoggedFailures
 from tests.relay.web.site import Connection, HttpClient, MemorySite, head_of
@@ -96,7 +97,7 @@ def test_an_endless_body_is_cut_off_and_never_held(client: HttpClient, *, chunke
 
 
 def test_a_refused_body_reaches_nobody(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client.site.endpoint, "_methods", {})
+    monkeypatch.setattr(client.site.endpoint, "_endpoint", None)
     connection = begin(client, content_length=str(LIMIT + 1))
     connection.send(padded(LIMIT + 1))
     assert [answer.status for answer in connection.answers] == [413]
@@ -165,11 +166,11 @@ def test_an_endpoint_may_take_the_connection_over(
     """So the channel must be done with the request, though there is no body to wait for."""
     took_over: list[bool] = []
 
-    def answer(http: RelayRequest, *_values: object) -> None:
-        took_over.append(not http.queued)
-        http.finish()
+    def answer(reply: Reply, *_values: object) -> None:
+        took_over.append(not reply._http.queued)
+        reply._http.finish()
 
-    monkeypatch.setattr(client.site.endpoint, "_methods", {b"GET": answer})
+    monkeypatch.setattr(client.site.endpoint, "_endpoint", SimpleNamespace(answer=answer))
     client.request("GET")
     client.request("GET")  # now the token is known, and nothing is waited for
     assert took_over == [True, True]

@@ -1,5 +1,7 @@
 """The order of checks on every endpoint, and the answer when something of ours fails."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from tests.conftest import LoggedFailures
@@ -54,7 +56,7 @@ def test_a_mistake_of_ours_is_500(
     def boom(*_values: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(site.endpoint, "_methods", {b"POST": boom})
+    monkeypatch.setattr(site.endpoint, "_endpoint", SimpleNamespace(answer=boom))
     client = site.client()
     answer = client.modern("tools/list").answer
     assert answer.status == 500
@@ -66,10 +68,10 @@ def test_a_mistake_after_the_answer_began_ends_the_connection(
     site: MemorySite, monkeypatch: pytest.MonkeyPatch, logged_failures: LoggedFailures
 ) -> None:
     def boom(http: object, *_values: object) -> None:
-        http.write(b"half an")  # type: ignore[attr-defined]  # a request
+        http.write(b"half an")  # type: ignore[attr-defined]  # a reply
         raise ZeroDivisionError
 
-    monkeypatch.setattr(site.endpoint, "_methods", {b"POST": boom})
+    monkeypatch.setattr(site.endpoint, "_endpoint", SimpleNamespace(answer=boom))
     connection = site.client().modern("tools/list")
     assert connection.answer.body == b"half an"
     assert not connection.answer.is_complete
@@ -86,7 +88,7 @@ def test_a_mistake_before_a_client_that_left(
         connection.close()
         raise ZeroDivisionError
 
-    monkeypatch.setattr(site.endpoint, "_methods", {b"POST": boom})
+    monkeypatch.setattr(site.endpoint, "_endpoint", SimpleNamespace(answer=boom))
     client = site.client()
     connection.send(head_of("POST", "/mcp", {**client.headers, "content-length": "0"}))
     assert not connection.answers

@@ -4,9 +4,7 @@ import pytest
 
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.tunnel import TunnelConfig
-from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.testing.joined import Joined
-from mcptunnel.testing.local_server import MemoryServer
 from mcptunnel.wire.constants import ErrorCode
 from tests.relay.web.site import HOST, HttpAnswer
 from tests.relay.web.transparent_site import PATH, TransparentSite
@@ -30,9 +28,9 @@ def refused(answer: HttpAnswer, status: int, text: str) -> None:
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 @pytest.mark.parametrize("path", [PATH, "/devices/laptop/servers/web/mcp"])
 def test_a_request_reaches_its_server(site: TransparentSite, method: str, path: str) -> None:
-    connection = site.begin(method, path + "?not=told", b"body")
+    connection = site.begin(method, path + "?for=server&x=%2F", b"body")
     asked = site.last
-    assert (asked.method, asked.body) == (method, b"body")
+    assert (asked.method, asked.path, asked.body) == (method, "?for=server&x=%2F", b"body")
     asked.answer(202)
     asked.send(b"answer")
     asked.end()
@@ -84,15 +82,6 @@ def test_a_device_that_is_away(site: TransparentSite) -> None:
     refused(answer, 503, "'laptop' is not connected")
     assert answer.json["id"] == "one"
     assert answer.headers["retry-after"] == "5"
-
-
-def test_a_server_on_a_pipe(site: TransparentSite) -> None:
-    """For now: the hub is the way to it."""
-    device = site.joined.devices.of(site.joined.client().access.principal)[0]
-    info = device.servers["web"].info
-    assert isinstance(MemoryServer("x").status, ServerStatus)
-    device.servers["web"].info = type(info)(info.name, "stdio", info.state, info.revision)
-    refused(site.begin(body=PING).answer, 501, "speaks on a pipe")
 
 
 def test_a_tunnel_with_no_room(site: TransparentSite) -> None:

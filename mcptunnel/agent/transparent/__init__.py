@@ -1,0 +1,1 @@
+"""The endpoints of single servers: bytes pass untouched, or the agent speaks for the server."""

@@ -1,0 +1,102 @@
+"""The event stream that answers a GET of a legacy session (2025-11-25, basic/transports)."""
+
+from typing import Final
+
+from mcptunnel.mcp import sse
+from mcptunnel.mcp.client_half.http import Http
+from mcptunnel.mcp.client_half.keep_alive import QUIET_SWEEPS, KeepAlive
+from mcptunnel.mcp.client_half.listening import Listening
+from mcptunnel.mcp.client_half.streams import Streams
+from mcptunnel.mcp.service import Asker
+
+MAX_UNREAD_BYTES: Final = 256 * 1024
+"""What a client that does not read may leave unread before its stream is ended."""
+
+
+class GetStream:
+    """A GET stream from its head to its end.
+
+    It is a `http.Watcher`, a `streams.Ending`, and a `keep_alive.QuietStream`.
+
+    No event has an id: what is lost with the connection is lost (no `Last-Event-ID`).
+    """
+
+    __slots__ = (
+        "_asker",
+        "_http",
+        "_is_slow",
+        "_keep_alive",
+        "_listening",
+        "_streams",
+        "_unread_bytes",
+        "was_heard",
+    )
+
+    def __init__(
+        self,
+        http: Http,
+        asker: Asker,
+        listening: Listening,
+        streams: Streams,
+        keep_alive: KeepAlive,
+    ) -> None:
+        self._http = http
+        self._asker = asker
+        self._listening: Listening | None = listening  # None: it is over
+        self._streams = streams
+        self._keep_alive = keep_alive
+        self._is_slow = False
+        self.was_heard = True
+        self._unread_bytes = 0
+
+    def open(self) -> None:
+        """Send the head, and what has been waiting for a stream."""
+        self._http.start()
+        self._http.write(sse.COMMENT)  # so that whoever stands between lets the head through
+        self._keep_alive.watch(self)
+        self._http.watch(self)
+        if self._listening is not None:
+            self._listening.attach(self)
+
+    def send(self, message: bytes) -> None:
+        """Send an event."""
+        if self._listening is None:
+            return
+        event = sse.encode(message)
+        if self._is_slow:
+            self._unread_bytes += len(event)
+            if self._unread_bytes > MAX_UNREAD_BYTES:
+                self.end()
+                return
+        self._http.write_soon(event)
+        self.was_heard = True
+
+    def end(self) -> None:
+        """End the stream; the client may open another."""
+        if self._leave():
+            self._http.finish()
+
+    def keep_alive(self, quiet_sweeps: int) -> bool:
+        if self._is_slow or quiet_sweeps < QUIET_SWEEPS:
+            return False
+        self._http.write(sse.COMMENT)
+        return True
+
+    def client_gone(self) -> None:
+        self._leave()
+
+    def client_slow(self, slow: bool) -> None:
+        self._is_slow = slow
+        self._unread_bytes = 0
+        if self._listening is not None:
+            self._listening.hold(slow)
+
+    def _leave(self) -> bool:
+        listening, self._listening = self._listening, None
+        if listening is None:
+            return False
+        self._keep_alive.over(self)
+        self._http.watch(None)
+        self._streams.remove(self._asker, self)
+        listening.detach(self)
+        return True

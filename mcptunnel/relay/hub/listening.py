@@ -1,0 +1,307 @@
+"""`subscriptions/listen` on the hub: all that a client wants to hear, of whatever server.
+
+A listen outlives devices and their tunnels: their coming and going is a change of lists. What many
+listens of one user want of one server is asked for once (`server_listen`).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from twisted.internet.interfaces import IDelayedCall
+
+from mcptunnel.mcp import jsonrpc, subscriptions
+from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, JsonRpcError, Members, Notification, Request
+from mcptunnel.mcp.kinds import Kind
+from mcptunnel.mcp.meta import META, SUBSCRIPTION_ID
+from mcptunnel.mcp.names import Target
+from mcptunnel.mcp.service import Caller
+from mcptunnel.mcp.subscriptions import ALIKE, CHANGED, Subscription
+from mcptunnel.model import Principal
+from mcptunnel.relay.access import Access
+from mcptunnel.relay.devices import Device
+from mcptunnel.relay.draining import REFUSAL
+from mcptunnel.relay.hub.list_changes import ListChanges
+from mcptunnel.relay.hub.listen import Listen
+from mcptunnel.relay.hub.parts import Parts
+from mcptunnel.relay.hub.resource_call import owner
+from mcptunnel.relay.hub.server_listen import ServerListen
+from mcptunnel.relay.remote_server import RemoteServer
+
+MAX_LISTENS: Final = 2000
+"""Listens of one user."""
+
+MAX_URIS: Final = 500
+"""URIs that one listen may name; others are not honoured."""
+
+MAX_USER_URIS: Final = 10_000
+MAX_USER_CHARS: Final = 1024 * 1024
+"""URIs of all listens of one user, and their characters together."""
+
+PAUSE_S: Final = 0.1
+"""Servers are asked anew no sooner after the last time, for all that changed till then."""
+
+_Place: TypeAlias = tuple[str, str]
+"""(device_key, server)"""
+
+_ServerChanged: TypeAlias = Callable[[Device, RemoteServer, Kind], None]
+
+
+@dataclass(slots=True)
+class _User:
+    """What one user listens to: `heard` are the URIs of each place, and who calls them how."""
+
+    listens: dict[Listen, None] = field(default_factory=dict)
+    servers: dict[_Place, ServerListen] = field(default_factory=dict)
+    heard: dict[_Place, dict[str, list[tuple[Listen, str]]]] = field(default_factory=dict)
+    uri_count: int = 0
+    char_count: int = 0
+    soon: IDelayedCall | None = None
+    refreshed_s: float = float("-inf")
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        return frozenset(kind for listen in self.listens for kind in listen.kinds)
+
+
+class Listening:
+    """Answers `subscriptions/listen` (`parts.Method`); hears of servers (`server_listen.Ears`).
+
+    `server_changed` is told which list of a server must be asked for again.
+    """
+
+    def __init__(
+        self, parts: Parts, *, offline_grace_s: float, server_changed: _ServerChanged
+    ) -> None:
+        self._parts = parts
+        self._reactor: Any = parts.reactor
+        self._server_changed = server_changed
+        self._users: dict[Principal, _User] = {}
+        self._is_stopped = False
+        self._list_changes = ListChanges(
+            parts.reactor,
+            parts.devices,
+            parts.listings,
+            epoch_s=parts.epoch_s,
+            offline_grace_s=offline_grace_s,
+            tell=self._tell_list_changed,
+        )
+
+    def request(self, access: Access, request: Request, caller: Caller) -> Listen:
+        """Acknowledge at once, and listen until one side ends it."""
+        principal, asked = access.principal, subscriptions.read(request.params)
+        if self._is_stopped:
+            raise JsonRpcError(INTERNAL_ERROR, REFUSAL)
+        user = self._users.get(principal) or _User()
+        if len(user.listens) >= MAX_LISTENS:
+            raise JsonRpcError(
+                INTERNAL_ERROR, "You listen too often already: end some listens first"
+            )
+        places = dict(self._honoured(principal, user, asked.uris))
+        listen = Listen(caller, asked.kinds, places, lambda gone: self._left(principal, gone))
+        self._users[principal] = user
+        user.listens[listen] = None
+        user.uri_count += len(places)
+        user.char_count += sum(map(len, places))
+        listen.acknowledge()
+        kinds = {one for kind in asked.kinds for one in ALIKE[CHANGED[kind]]}
+        if None in places.values():  # whose they are is seen by the lists
+            kinds |= {Kind.RESOURCE, Kind.TEMPLATE}
+        for kind in sorted(kinds):
+            self._parts.catalogue.want(principal, kind)
+        self._changed(principal, user)
+        return listen
+
+    def refresh(self, principal: Principal) -> None:
+        """Hear that a user's devices, servers or lists may be others now."""
+        user = self._users.get(principal)
+        if user is not None:
+            self._list_changes.check(principal)
+            self._refresh_soon(principal, user)
+
+    def stop(self) -> None:
+        """End all listens in order, and begin none any more."""
+        self._is_stopped = True
+        for user in tuple(self._users.values()):
+            for listen in tuple(user.listens):
+                listen.end()
+        self._list_changes.stop()
+
+    # What is honoured.
+
+    def _honoured(
+        self, principal: Principal, user: _User, uris: Iterable[str]
+    ) -> Iterable[tuple[str, Target | None]]:
+        """Return the URIs that can be heard of, as far as can be known now, and their places."""
+        count, chars = user.uri_count, user.char_count
+        for uri in tuple(uris)[:MAX_URIS]:
+            count, chars = count + 1, chars + len(uri)
+            if count > MAX_USER_URIS or chars > MAX_USER_CHARS:
+                return
+            target = self._place(principal, uri)
+            if target is None:
+                if not self._is_known(principal):
+                    yield uri, None
+            elif self._can_tell(principal, target):
+                yield uri, target
+
+    def _place(self, principal: Principal, uri: str) -> Target | None:
+        """Return the place that a URI is read from; None if that is nowhere, or not known yet."""
+        if not self._is_known(principal):
+            return self._parts.tables.of(principal).uris.resolve(uri)
+        try:
+            return owner(self._parts, principal, uri)
+        except JsonRpcError:
+            return None
+
+    def _can_tell(self, principal: Principal, target: Target) -> bool:
+        """Whether a server tells of its resources; of one that is not known yet it is believed."""
+        device = self._parts.devices.get(principal, target.device_key)
+        if device is None:
+            return False
+        server = device.servers.get(target.server)
+        if server is None:
+            return not device.announced
+        return server.features is None or server.features.subscribe
+
+    def _is_known(self, principal: Principal) -> bool:
+        """Whether it is known what a user's devices have: not right after the relay has started."""
+        settling, devices = self._parts.settling, self._parts.devices.of(principal)
+        return all(device.announced or device.servers for device in devices) and all(
+            settling.is_settled(principal, kind) for kind in (Kind.RESOURCE, Kind.TEMPLATE)
+        )
+
+    # Who wants what.
+
+    def _left(self, principal: Principal, listen: Listen) -> None:
+        user = self._users[principal]
+        del user.listens[listen]
+        user.uri_count -= len(listen.places)
+        user.char_count -= sum(map(len, listen.places))
+        self._changed(principal, user)
+
+    def _changed(self, principal: Principal, user: _User) -> None:
+        """Look after what is wanted now; a user who listens no more is forgotten."""
+        self._list_changes.watch(principal, user.kinds)
+        if user.listens:
+            self._refresh_soon(principal, user)
+            return
+        del self._users[principal]
+        if user.soon is not None:
+            user.soon.cancel()
+        for server_listen in user.servers.values():
+            server_listen.stop()
+
+    def _refresh_soon(self, principal: Principal, user: _User) -> None:
+        if user.soon is None:
+            wait_s = max(0.0, user.refreshed_s + PAUSE_S - self._reactor.seconds())
+            user.soon = self._reactor.callLater(wait_s, self._refresh, principal, user)
+
+    def _refresh(self, principal: Principal, user: _User) -> None:
+        """Listen to each server for what is wanted of it."""
+        user.soon, user.refreshed_s = None, self._reactor.seconds()
+        user.heard = self._find(principal, user)
+        kinds, there = user.kinds, set()
+        for device in self._parts.devices.of(principal):
+            for name, server in device.servers.items():
+                place = (device.installation_id, name)
+                wanted = _wanted(server, kinds, user.heard.get(place, ()))
+                known = user.servers.get(place)
+                if not device.is_connected:
+                    continue
+                if not wanted or (known is None and server.info.state != "ready"):
+                    continue
+                there.add(place)
+                if known is None:
+                    info = self._parts.server_info
+                    known = ServerListen(self._reactor, self._parts.calls, info, self)
+                    user.servers[place] = known
+                known.want(device, server, wanted)
+        for place in user.servers.keys() - there:
+            if self._is_away(principal, place):
+                user.servers[place].lose()
+            else:
+                user.servers.pop(place).stop()
+
+    def _is_away(self, principal: Principal, place: _Place) -> bool:
+        """Whether a device is away, and may come back with the server."""
+        device = self._parts.devices.get(principal, place[0])
+        return device is not None and not device.is_connected and place[1] in device.servers
+
+    def _find(
+        self, principal: Principal, user: _User
+    ) -> dict[_Place, dict[str, list[tuple[Listen, str]]]]:
+        """Return who wants to hear of which URIs of each server."""
+        heard: dict[_Place, dict[str, list[tuple[Listen, str]]]] = {}
+        for listen in user.listens:
+            for uri, target in listen.places.items():
+                known = target or self._place(principal, uri)
+                if known is not None:
+                    listen.places[uri] = known
+                    of_place = heard.setdefault((known.device_key, known.server), {})
+                    of_place.setdefault(known.item, []).append((listen, uri))
+        return heard
+
+    # What servers tell.
+
+    def lists_changed(self, device: Device, server: RemoteServer, kinds: tuple[Kind, ...]) -> None:
+        for kind in kinds:
+            self._server_changed(device, server, kind)
+
+    def resource_updated(self, device: Device, server: str, message: Notification) -> None:
+        user = self._users.get(device.principal)
+        own = jsonrpc.text(message.params.get("uri"))
+        if user is None or own is None:
+            return
+        heard = user.heard.get((device.installation_id, server), {})
+        listeners = heard.get(own)
+        if listeners is not None:
+            for listen, uri in listeners:
+                listen.updated(uri, _shown(message.params, uri))
+            return
+        shown: Members | None = None
+        for uri, listeners in heard.items():  # it may be a part of what was subscribed to
+            if own.startswith(uri if uri.endswith("/") else uri + "/"):
+                if shown is None:
+                    uris = self._parts.tables.of(device.principal).uris
+                    mentioned = uris.mention(device.installation_id, server, own)
+                    shown = _shown(message.params, mentioned)
+                for listen, called in listeners:
+                    listen.updated(called, shown)
+
+    def was_deaf(self, device: Device, server: str) -> None:
+        """Whatever could not be heard of may have changed."""
+        user = self._users.get(device.principal)
+        heard = user.heard.get((device.installation_id, server), {}) if user is not None else {}
+        for listeners in heard.values():
+            for listen, uri in listeners:
+                listen.updated(uri, {"uri": jsonrpc.raw(uri)})
+        known = device.servers.get(server)
+        if known is not None and known.features is not None:
+            self.lists_changed(device, known, tuple(known.features.notifies))
+
+    def _tell_list_changed(self, principal: Principal, kind: Kind) -> None:
+        user = self._users.get(principal)
+        for listen in () if user is None else tuple(user.listens):
+            if kind in listen.kinds:
+                listen.list_changed(kind)
+
+
+def _wanted(server: RemoteServer, kinds: frozenset[Kind], uris: Iterable[str]) -> Subscription:
+    """Return what can be heard from a server, of what is wanted."""
+    features = server.features
+    if features is None:
+        return Subscription()
+    told = tuple(sorted(uris)) if features.subscribe else ()
+    return Subscription(kinds & features.notifies, told)
+
+
+def _shown(params: Members, uri: str) -> Members:
+    """Return the params of a notification as our clients see them."""
+    shown = jsonrpc.with_member(params, "uri", uri)
+    try:
+        about = jsonrpc.members(params.get(META))
+    except JsonRpcError:
+        about = {}
+    about.pop(SUBSCRIPTION_ID, None)
+    return jsonrpc.with_member(shown, META, about or None)

@@ -1,0 +1,61 @@
+"""A server of a device, as far as the relay knows it."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from mcptunnel.mcp.announcement import ServerStatus
+from mcptunnel.mcp.catalogue import Item
+from mcptunnel.mcp.features import Features
+from mcptunnel.mcp.kinds import Kind
+
+ABOUT: Final = "about"
+"""The question what a server can do; the others are `Kind`s: what it lists."""
+
+QUESTIONS: Final = (*Kind, ABOUT)
+
+
+@dataclass(slots=True, eq=False)
+class Known:
+    """The last answer of a server to one question.
+
+    `items` are by name, of `size_bytes` together; `fresh` says that nothing newer was announced since
+    they were asked for. They came at `fetched_s` (never: infinity), and hold for `ttl_ms` as the server
+    says. `note` tells people what is wrong with them.
+    """
+
+    items: tuple[Item, ...] = ()
+    size_bytes: int = 0
+    fresh: bool = False
+    fetched_s: float = float("inf")
+    ttl_ms: int = 0
+    note: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class RemoteServer:
+    """A server of a device; the same object for as long as every announcement names it.
+
+    `features` is None until it was asked for the first time.
+    """
+
+    info: ServerStatus
+    features: Features | None = None
+    known: dict[str, Known] = field(default_factory=lambda: {one: Known() for one in QUESTIONS})
+
+    @property
+    def tools(self) -> tuple[Item, ...]:
+        return self.known[Kind.TOOL].items
+
+    @property
+    def note(self) -> str:
+        """What is wrong with its lists, the tools first; "" if nothing is."""
+        return next((known.note for known in self.known.values() if known.note), "")
+
+    def has(self, kind: Kind) -> bool:
+        """Whether it may list something of a kind. Tools are asked for whatever it says."""
+        return kind is Kind.TOOL or (self.features is not None and kind in self.features.kinds)
+
+    def changed(self) -> None:
+        """Note that all that is known may be of yesterday."""
+        for known in self.known.values():
+            known.fresh = False

@@ -1,0 +1,46 @@
+"""A secret in a file of its own; the keys that use one are tested for themselves."""
+
+from pathlib import Path
+
+import pytest
+
+from mcptunnel.config.errors import ConfigError, Findings
+from mcptunnel.config.private_file import PrivateFile
+
+FILE = PrivateFile(
+    key="secret_file",
+    what="secret",
+    reader="program",
+    make=lambda path: f"Make {path.name}.",
+    again=lambda path: f"Make {path.name} again.",
+    check=lambda text: "is odd" if text == "odd" else "",
+)
+
+
+def _problem(value: str, base: Path) -> str:
+    findings = Findings("x.toml")
+    FILE.read(value, base, findings)
+    with pytest.raises(ConfigError) as caught:
+        findings.raise_if_any()
+    (problem,) = caught.value.problems
+    return str(problem).replace(f"{base}/", "")
+
+
+def test_the_text_without_what_is_around_it(tmp_path: Path) -> None:
+    (tmp_path / "a").touch(mode=0o600)
+    (tmp_path / "a").write_text("\n s \n")
+    assert FILE.read("a", tmp_path, Findings("x.toml")) == "s"
+
+
+def test_what_is_wrong_is_told_in_the_words_of_the_key(tmp_path: Path) -> None:
+    for name, text in (("empty", b""), ("odd", b"odd"), ("latin", b"\xff")):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_bytes(text)
+    told = {name: _problem(name, tmp_path) for name in ("none", "empty", "odd", "latin")}
+    assert told == {
+        "none": "x.toml: secret_file: none is not there. Make none.",
+        "empty": "x.toml: secret_file: empty is empty. Make empty again.",
+        "odd": "x.toml: secret_file: odd is odd. Make odd again.",
+        "latin": "x.toml: secret_file: latin is not UTF-8 text, so it has no secret. "
+        "Name the file that has the secret.",
+    }

@@ -1,0 +1,1 @@
+"""Many users at once, all of whom use the same ids, tokens and names: nothing crosses over."""

@@ -1,0 +1,112 @@
+"""Clients that listen: what changes on devices reaches them, whatever goes and comes meanwhile."""
+
+import pytest
+
+from tests.programs.client import LEGACY, MODERN, Answer, Client, Json
+from tests.programs.growing_server import command
+from tests.programs.programs import DEMO_SERVER, Agent, Estate, Relay
+
+CHANGED = "notifications/tools/list_changed"
+UPDATED = "notifications/resources/updated"
+
+
+@pytest.fixture
+def relay(estate: Estate) -> Relay:
+    return estate.relay().start()
+
+
+@pytest.fixture
+def agent(estate: Estate, relay: Relay) -> Agent:
+    servers = {"plant": command()}
+    return estate.agent(relay, relay.key("alice", "agent"), servers=servers).start()
+
+
+def heard(answer: Answer) -> Json:
+    """Wait for the next message."""
+    return next(answer.messages()).message
+
+
+def until(answer: Answer, method: str) -> Json:
+    """Wait for a message of this method, whatever comes before."""
+    while (told := heard(answer)).get("method") != method:
+        pass
+    return told
+
+
+def listen(client: Client) -> Answer:
+    """Listen for changes of tools, as the era does it; the stream has begun when this returns."""
+    if not client.is_modern:
+        answer = client.get()
+        assert (answer.status, answer.is_stream) == (200, True)
+        return answer
+    wishes = {"notifications": {"toolsListChanged": True, "resourcesListChanged": False}}
+    request_id, answer = client.send("subscriptions/listen", wishes)
+    told = heard(answer)
+    assert told["method"] == "notifications/subscriptions/acknowledged"
+    assert told["params"]["notifications"] == {"toolsListChanged": True}
+    assert told["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == request_id
+    return answer
+
+
+@pytest.mark.parametrize("version", [MODERN, LEGACY[0], LEGACY[-1]])
+def test_a_client_hears_that_tools_have_changed(
+    estate: Estate, relay: Relay, agent: Agent, version: str
+) -> None:
+    """By themselves, and because a device came; and asks for them then."""
+    client = Client(relay.port, relay.key("alice", "mcp"), version).connect()
+    assert "plant__grow" in client.tools()
+    stream = listen(client)
+    assert client.call("plant__grow").text == "grown"
+    until(stream, CHANGED)
+    assert "plant__grown1" in client.tools()
+    agent.program.stop()
+    agent.spawn().wait_for("connected to")
+    key = relay.key("alice", "agent")
+    estate.agent(relay, key, name="tower", servers={"demo": DEMO_SERVER}).start()
+    until(stream, CHANGED)
+    while "tower__demo__add" not in client.tools():
+        until(stream, CHANGED)
+    stream.close()
+
+
+def test_a_relay_that_stops_ends_listens_in_order(relay: Relay, agent: Agent) -> None:
+    """A modern one with its result, a GET stream with its end; it waits for none of them."""
+    key = relay.key("alice", "mcp")
+    assert "plant__grow" in Client(relay.port, key).tools()  # and the relay asks nothing any more
+    streams = [listen(Client(relay.port, key, one).connect()) for one in (MODERN, LEGACY[-1])]
+    relay.program.stop()
+    modern, legacy = (list(stream.messages()) for stream in streams)
+    for stream in streams:
+        stream.close()
+    (ended,) = (one.message for one in modern)
+    assert ended["result"]["resultType"] == "complete"
+    assert ended["result"]["_meta"] == {"io.modelcontextprotocol/subscriptionId": ended["id"]}
+    assert all("id" not in one.message for one in legacy)
+    assert "draining" not in relay.program.log
+    agent.program.wait_for("the relay is stopping")
+
+
+@pytest.mark.parametrize("version", [MODERN, LEGACY[-1]])
+def test_a_client_hears_that_a_resource_was_updated(
+    relay: Relay, agent: Agent, version: str
+) -> None:
+    """One that it subscribed to, and no other; also after the agent has started anew."""
+    client = Client(relay.port, relay.key("alice", "mcp"), version).connect()
+    listed = client.request("resources/list").result["resources"]
+    assert [one["uri"] for one in listed] == ["plant:leaf", "plant:root"]
+    if client.is_modern:
+        wishes = {"notifications": {"resourceSubscriptions": ["plant:root"]}}
+        _, stream = client.send("subscriptions/listen", wishes)
+        assert heard(stream)["params"]["notifications"] == wishes["notifications"]
+    else:
+        assert client.request("resources/subscribe", {"uri": "plant:root"}).result == {}
+        stream = client.get()
+
+    client.call("plant__grow")
+    assert until(stream, UPDATED)["params"]["uri"] == "plant:root"
+    agent.program.stop()
+    agent.spawn().wait_for("connected to")
+    assert until(stream, UPDATED)["params"]["uri"] == "plant:root"
+    client.call("plant__grow")
+    assert until(stream, UPDATED)["params"]["uri"] == "plant:root"
+    stream.close()

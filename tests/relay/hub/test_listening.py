@@ -1,0 +1,277 @@
+"""Listens on the hub: acknowledged at once, of all servers, for as long as the client likes."""
+
+from typing import Any
+
+import pytest
+
+from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
+from mcptunnel.model import Principal
+from mcptunnel.relay.devices import Device
+from mcptunnel.relay.hub import listening
+from mcptunnel.testing.joined import Answer, Joined
+from mcptunnel.testing.local_server import MemoryServer
+from tests.relay.hub.servers import with_prompts, with_resources
+
+LISTEN = "subscriptions/listen"
+UPDATED = "notifications/resources/updated"
+
+
+def listen(joined: Joined, *uris: str, user: str = "alice", **lists: bool) -> Answer:
+    wishes = {**lists, **({"resourceSubscriptions": list(uris)} if uris else {})}
+    answer = joined.client(user).request(LISTEN, {"notifications": wishes}, request_id="l")
+    joined.wait_s(listening.PAUSE_S)
+    return answer
+
+
+def honoured(answer: Answer) -> Any:
+    first = answer.notifications[0]
+    assert first.method == "notifications/subscriptions/acknowledged"
+    return jsonrpc.decode(first.params["notifications"])
+
+
+def updates(answer: Answer) -> list[str]:
+    """Return the URIs that the client heard of since the last look."""
+    uris = [jsonrpc.text(m.params["uri"]) for m in answer.notifications if m.method == UPDATED]
+    answer.notifications.clear()
+    return [uri for uri in uris if uri]
+
+
+def known(joined: Joined, user: str = "alice") -> list[str]:
+    """Let the hub learn of all resources; return their URIs."""
+    client = joined.client(user)
+    client.request("resources/templates/list")
+    return [one["uri"] for one in client.request("resources/list").value["resources"]]
+
+
+def wanted(server: MemoryServer) -> list[str]:
+    """Return the URIs that the hub listens to at a server now."""
+    (open_listen,) = [one for one in server.listens if not one.is_over]
+    uris: list[str] = open_listen.wishes.get("resourceSubscriptions", [])
+    return uris
+
+
+def test_it_is_acknowledged_at_once_with_what_is_honoured() -> None:
+    """Even without any device; what nobody has is left out, and so is what cannot be told of."""
+    joined = Joined()
+    wishes = {"toolsListChanged": True, "resourcesListChanged": True}
+    assert (
+        honoured(listen(joined, "file:///a", toolsListChanged=True, resourcesListChanged=True))
+        == wishes
+    )
+    silent = with_resources("silent", "mute:a")
+    silent.tells = False
+    joined.agent(with_resources("shelf", "file:///a"), silent)
+    known(joined)
+    answer = listen(joined, "file:///a", "mute:a", "nobody:b")
+    assert honoured(answer) == {"resourceSubscriptions": ["file:///a"]}
+    assert not answer.is_over
+
+
+def test_what_may_become_known_is_honoured() -> None:
+    """After the relay has started anew, before the device is back."""
+    joined, server = Joined(), with_resources("shelf", "file:///a")
+    there = Device(Principal("local", "alice"), "installation-1000", "laptop", 0.0, 0.0)
+    joined.devices.restore([there])
+    answer = listen(joined, "file:///a")
+    assert honoured(answer) == {"resourceSubscriptions": ["file:///a"]}
+    joined.agent(server, installation_id="installation-1000")
+    joined.wait_s(3)
+    server.tell(UPDATED, uri="file:///a")
+    joined.settle()
+    assert updates(answer) == ["file:///a"]
+
+
+@pytest.mark.parametrize("notifications", [None, 1, {"resourceSubscriptions": 1}])
+def test_what_is_malformed_is_refused(notifications: Any) -> None:
+    answer = Joined().client().request(LISTEN, {"notifications": notifications})
+    assert answer.failure is not None
+    assert answer.failure.code == INVALID_PARAMS
+
+
+def test_one_uri_of_two_servers_is_heard_of_each_by_its_own_name() -> None:
+    joined = Joined()
+    servers = [with_resources(name, "file:///a") for name in ("one", "two")]
+    for server in servers:
+        joined.agent(server, name=server.status.name)
+    uris = known(joined)
+    assert len(set(uris)) == 2
+    both, first = listen(joined, *uris), listen(joined, uris[0])
+    assert [wanted(server) for server in servers] == [["file:///a"]] * 2
+    servers[1].tell(UPDATED, uri="file:///a")
+    joined.settle()
+    assert updates(both) == [uris[1]]
+    assert updates(first) == []
+    servers[0].tell(UPDATED, uri="file:///a")
+    joined.settle()
+    assert updates(both) == updates(first) == [uris[0]]
+
+
+def test_one_listen_for_each_server_whoever_listens() -> None:
+    """Counted over the listens of a user: it is renewed when the set changes, and ends with the last."""
+    joined, server = Joined(), with_resources("shelf", "x:a", "x:b", "x:c")
+    joined.agent(server)
+    known(joined)
+    one, two = listen(joined, "x:a", "x:b"), listen(joined, "x:b", "x:c")
+    assert wanted(server) == ["x:a", "x:b", "x:c"]
+    count = len(server.listens)
+    three = listen(joined, "x:a")
+    assert len(server.listens) == count
+    one.cancel()
+    joined.wait_s(1)
+    assert wanted(server) == ["x:a", "x:b", "x:c"]
+    three.cancel()
+    joined.wait_s(1)
+    assert wanted(server) == ["x:b", "x:c"]
+    two.cancel()
+    joined.wait_s(1)
+    assert all(call.is_over for call in server.listens)
+
+
+def test_nothing_is_lost_while_the_set_changes() -> None:
+    """The old listen is heard until the new one is acknowledged."""
+    joined, server = Joined(), with_resources("shelf", "x:a", "x:b")
+    joined.agent(server)
+    known(joined)
+    one = listen(joined, "x:a")
+    server.acknowledges = False
+    two = listen(joined, "x:b")
+    old, new = server.listens
+    assert [old.is_over, new.is_over] == [False, False]
+    server.tell(UPDATED, uri="x:a")
+    server.tell(UPDATED, uri="x:b")  # the old one has not asked for it, the new one is not begun
+    joined.settle()
+    assert updates(one) == ["x:a"]
+    new.acknowledge()
+    joined.settle()
+    assert [old.is_over, new.is_over] == [True, False]
+    server.tell(UPDATED, uri="x:b")
+    joined.settle()
+    assert "x:b" in updates(two)
+
+
+def test_a_part_of_a_resource_is_told_to_who_listens_to_the_whole() -> None:
+    joined, server = Joined(), with_resources("shelf", "x:/a", "x:/ab")
+    joined.agent(server)
+    known(joined)
+    whole, other = listen(joined, "x:/a"), listen(joined, "x:/ab")
+    server.tell(UPDATED, uri="x:/a/part")
+    server.tell(UPDATED, uri="y:else")
+    server.tell(UPDATED)
+    joined.settle()
+    assert updates(whole) == ["x:/a/part"]
+    assert updates(other) == []
+
+
+def test_it_outlives_the_device() -> None:
+    """When the device is back, what could not be heard of may have changed, and is told."""
+    joined, server = Joined(), with_resources("shelf", "x:a")
+    agent = joined.agent(server)
+    known(joined)
+    answer = listen(joined, "x:a")
+    joined.lose(agent)
+    joined.wait_s(100)
+    assert not answer.is_over
+    assert updates(answer) == []
+    joined.connect(agent)
+    joined.wait_s(1)
+    assert updates(answer) == ["x:a"]
+    server.tell(UPDATED, uri="x:a")
+    joined.settle()
+    assert updates(answer) == ["x:a"]
+    agent.servers.clear()
+    agent.announcer.announce()
+    joined.wait_s(2)
+    assert all(call.is_over for call in server.listens)
+    assert not answer.is_over
+
+
+def test_a_held_tunnel_changes_nothing() -> None:
+    joined, server = Joined(), with_resources("shelf", "x:a")
+    agent = joined.agent(server)
+    known(joined)
+    answer = listen(joined, "x:a")
+    joined.cut(agent)
+    joined.wait_s(5)
+    server.tell(UPDATED, uri="x:a")
+    joined.connect(agent)
+    joined.wait_s(1)
+    assert updates(answer) == ["x:a"]
+    assert len(server.listens) == 1
+
+
+def test_servers_are_listened_to_for_lists_only_while_somebody_waits() -> None:
+    """And only for what they can tell; then a change is seen without an announcement."""
+    joined, server = Joined(), with_prompts("files")
+    joined.agent(server)
+    joined.wait_s(1)
+    assert not server.listens
+    answer = listen(joined, toolsListChanged=True, promptsListChanged=True)
+    joined.wait_s(1)
+    assert server.listens[-1].wishes == {"toolsListChanged": True, "promptsListChanged": True}
+    server.answers["prompts/list"] = lambda _: {"prompts": [{"name": "other"}]}
+    answer.notifications.clear()
+    server.tell("notifications/prompts/list_changed")
+    joined.wait_s(2)
+    assert [m.method for m in answer.notifications] == ["notifications/prompts/list_changed"]
+    assert joined.client().request("prompts/list").value["prompts"][0]["name"] == "files__other"
+    answer.cancel()
+    joined.wait_s(1)
+    assert all(call.is_over for call in server.listens)
+
+
+def test_nothing_crosses_users() -> None:
+    joined = Joined()
+    alices, bobs = with_resources("shelf", "x:a"), with_resources("shelf", "x:a")
+    joined.agent(alices)
+    joined.agent(bobs, user="bob")
+    known(joined)
+    known(joined, "bob")
+    alice, bob = listen(joined, "x:a"), listen(joined, "x:a", user="bob")
+    bobs.tell(UPDATED, uri="x:a")
+    joined.settle()
+    assert (updates(alice), updates(bob)) == ([], ["x:a"])
+    assert honoured(listen(joined, "x:a", user="carol")) == {}
+
+
+def test_when_the_relay_stops_listens_end_in_order() -> None:
+    """And nothing is left of them, here or at the agent; no other begins."""
+    joined, server = Joined(), with_resources("shelf", "x:a")
+    joined.agent(server)
+    known(joined)
+    answer = listen(joined, "x:a", toolsListChanged=True)
+    joined.hub.go_away()
+    joined.settle()
+    assert answer.value == {"resultType": "complete"}
+    assert all(call.is_over for call in server.listens)
+    assert not joined.hub._listening._users
+    late = joined.client().request(LISTEN, {"notifications": {}})
+    assert late.failure is not None
+    assert "stopping" in late.failure.message
+
+
+def test_listens_and_their_uris_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is too much is not honoured; a listen too many is refused; each user has their own."""
+    for name, value in {"LISTENS": 4, "URIS": 3, "USER_URIS": 5, "USER_CHARS": 100}.items():
+        monkeypatch.setattr(listening, f"MAX_{name}", value)
+    joined = Joined()
+    for user in ("alice", "bob"):
+        joined.agent(with_resources("shelf", "x:a"), user=user)
+        known(joined, user)
+
+    def subscribed(*uris: str, user: str = "alice") -> tuple[Answer, int]:
+        answer = listen(joined, *uris, user=user)
+        return answer, len(honoured(answer).get("resourceSubscriptions", ()))
+
+    first, count = subscribed("x:1", "x:2", "x:3", "x:4")
+    assert count == 3
+    assert subscribed("x:1", "x:2", "x:3")[1] == 2
+    assert subscribed("x:1")[1] == 0
+    assert subscribed("x:1", user="bob")[1] == 1
+    listen(joined)
+    late = listen(joined)
+    assert late.failure is not None
+    assert late.failure.code == INTERNAL_ERROR
+    first.cancel()
+    assert subscribed("x:" + "l" * 99, "x:1")[1] == 0
+    assert joined.hub._listening._users[Principal("local", "alice")].uri_count == 2

@@ -1,0 +1,13 @@
+"""Who a request comes from."""
+
+from mcptunnel.auth.keys import Scope
+from mcptunnel.model import Principal
+from mcptunnel.relay.access import Access, client_of
+from mcptunnel.relay.web.mcp import asker_of
+
+
+def test_the_holder_of_a_key_has_one_name() -> None:
+    """By which its streams are found when the key is revoked."""
+    access = Access(Principal("local", "alice"), client_of("k1"), "k1", Scope.MCP)
+    assert asker_of(access).client == client_of(access.key_id) == "key:k1"
+    assert asker_of(access).principal == "local|alice"

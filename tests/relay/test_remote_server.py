@@ -1,0 +1,40 @@
+"""What the relay knows of a server."""
+
+from mcptunnel.mcp.announcement import ServerStatus
+from mcptunnel.mcp.features import Features
+from mcptunnel.mcp.kinds import Kind
+from mcptunnel.relay.remote_server import ABOUT, QUESTIONS, RemoteServer
+
+
+def made() -> RemoteServer:
+    return RemoteServer(ServerStatus("s", "x", "ready", 1))
+
+
+def test_nothing_is_known_at_first() -> None:
+    server = made()
+    assert server.known.keys() == {*Kind, ABOUT} == set(QUESTIONS)
+    assert not any(known.fresh for known in server.known.values())
+    assert (server.tools, server.note) == ((), "")
+
+
+def test_tools_are_asked_for_whatever_a_server_says_it_can() -> None:
+    server = made()
+    assert [kind for kind in Kind if server.has(kind)] == [Kind.TOOL]
+    server.features = Features(frozenset({Kind.PROMPT}))
+    assert [kind for kind in Kind if server.has(kind)] == [Kind.TOOL, Kind.PROMPT]
+
+
+def test_a_change_makes_all_of_it_old() -> None:
+    server = made()
+    for known in server.known.values():
+        known.fresh = True
+    server.changed()
+    assert not any(known.fresh for known in server.known.values())
+
+
+def test_what_is_wrong_with_the_tools_is_told_first() -> None:
+    server = made()
+    server.known[ABOUT].note = "mute"
+    assert server.note == "mute"
+    server.known[Kind.TOOL].note = "broken"
+    assert server.note == "broken"
