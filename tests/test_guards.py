@@ -1,9 +1,12 @@
 """The guards of conftest.py, shown on a small test module of their own."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 CASES = """
 from twisted.internet import defer, protocol
@@ -54,3 +57,44 @@ def test_each_guard_blames_the_right_test(tmp_path: Path) -> None:
         "test_cases.py::test_only_logs_an_error",
     }, done.stdout
     assert "6 passed, 4 errors" in done.stdout
+
+
+ON_POSTGRESQL = """
+import pytest
+
+
+def test_on_it(postgresql_url):
+    pass
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_on_either(database):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("ci", "counts", "told"),
+    [
+        ("", "1 passed, 2 deselected", "2 tests on it were left out."),
+        ("true", "1 error", "CI=true"),
+    ],
+)
+def test_without_postgresql_it_is_said_what_was_not_run(
+    tmp_path: Path, ci: str, counts: str, told: str
+) -> None:
+    """Where CI=true nothing is left out: it fails."""
+    shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "hide.py").write_text(
+        "from tests import postgresql\npostgresql.programs = lambda: None\n"
+    )
+    (tmp_path / "test_cases.py").write_text(ON_POSTGRESQL)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "hide", "-p", "no:cacheprovider", "."]
+    checkout = str(Path(__file__).parents[1])
+    env = {**os.environ, "CI": ci, "PYTHONPATH": f"{tmp_path}:{checkout}"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
+    assert counts in done.stdout, done.stdout
+    assert told in done.stdout, done.stdout
