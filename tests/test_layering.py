@@ -49,6 +49,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("store/",),
     "alembic": ("store/",),
     "jwt": ("auth/jose.py",),
+    "jinja2": ("relay/web/pages/render.py",),
     "click": ("cli/",),
     "rich": ("cli/",),
     "asyncio": (),
