@@ -83,6 +83,7 @@ UNPAIRED_FOLDERS = (
     "interop",
     "isolation",
     "packaging",
+    "pages",
     "programs",
     "soak",
 )
