@@ -12,6 +12,7 @@ from mcptunnel.agent.connector import Connector
 from mcptunnel.agent.control import AGENT_TARGET, Announcer, ControlCall
 from mcptunnel.agent.servers.interfaces import LocalServer
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
+from mcptunnel.mcp.service import Asker
 from mcptunnel.model import ExchangeKind
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.exchange import Exchange
@@ -46,6 +47,7 @@ class Agent:
         self.statuses = [ServerStatus("files", "stdio", ServerState.STARTING, 0, era="modern")]
         self.announcer = Announcer(lambda: self.statuses)
         self.servers = {"files": FakeServer(), "web": FakeServer()}
+        self.revoked: list[Asker] = []
         connector = Connector(
             self.clock,
             self,
@@ -68,7 +70,8 @@ class Agent:
         self.announcer.detach()
 
     def exchange_opened(self, exchange: Exchange) -> None:
-        exchange.receiver = ControlCall(exchange, cast("dict[str, LocalServer]", self.servers))
+        servers = cast("dict[str, LocalServer]", self.servers)
+        exchange.receiver = ControlCall(exchange, servers, self.revoked.append)
 
     def change(self, state: ServerState, revision: int) -> None:
         self.statuses = [ServerStatus("files", "stdio", state, revision)]
