@@ -13,7 +13,7 @@ from mcptunnel.agent.control import AGENT_TARGET, Announcer, ControlCall
 from mcptunnel.agent.servers.interfaces import LocalServer
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.mcp.service import Asker
-from mcptunnel.model import ExchangeKind
+from mcptunnel.model import ExchangeKind, RequestHead
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.tunnel import Tunnel
@@ -241,6 +241,17 @@ def test_other_paths_hold_no_orders(agent: Agent) -> None:
     assert told.head is not None
     assert told.head.status == 404
     assert told.json == {"message": "unknown order POST /run"}
+
+
+def test_the_relay_tells_whose_access_was_revoked(agent: Agent) -> None:
+    """By the head alone, as the head of that client's requests names it."""
+    told, kind = Told(), ExchangeKind.CONTROL
+    head = RequestHead(AGENT_TARGET, "POST", "/revoked", (), "local|ken", "key:1", kind)
+    agent.relay.tunnels[-1].open(head, told).end()
+    agent.relay.settle()
+    assert told.head is not None
+    assert told.head.status == 200
+    assert agent.revoked == [Asker("local|ken", "key:1")]
 
 
 def test_an_order_without_end_is_refused(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,8 @@ class ServerEndpoint:
 
     def end_sessions(self, asker: Asker) -> None:
         """End the sessions with us of a client that may come no more, and the calls in them."""
-        self._front.end_sessions(lambda whose: whose == asker)
+        lost = (asker.principal, asker.client)
+        self._front.end_sessions(lambda whose: (whose.principal, whose.client) == lost)
 
     def end_streams(self) -> None:
         """End all streams of ours that last for as long as their clients like."""
