@@ -69,6 +69,11 @@ class ServerEndpoint:
         undecided = exchange.receiver = Undecided(exchange, era, self)
         self._server.find_passage(era or Era.LEGACY, undecided.found)
 
+    def end_sessions(self, asker: Asker) -> None:
+        """End the sessions with us of a client that may come no more, and the calls in them."""
+        lost = (asker.principal, asker.client)
+        self._front.end_sessions(lambda whose: (whose.principal, whose.client) == lost)
+
     def end_streams(self) -> None:
         """End all streams of ours that last for as long as their clients like."""
         self._front.end_streams()

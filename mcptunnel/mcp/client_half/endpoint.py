@@ -95,15 +95,14 @@ class Endpoint:
         """Take what such a client posts to the path that it was told."""
         self._sse.post(Visit(client, asker, service, now_s), session_id, body)
 
-    def revoked(self, whose: Callable[[Asker], bool]) -> None:
-        """End the streams and the sessions of some askers, who may come in no more."""
+    def end_sessions(self, whose: Callable[[Asker], bool]) -> None:
+        """End the sessions of some askers, with all that is under way in them."""
         self._sse.close(whose)
-        self._streams.end(whose)
-        self._sessions.revoked(whose)
+        self._sessions.end_those(whose)
 
     def end_streams(self) -> None:
         """End, in order, all streams that would stay open for as long as their clients like."""
-        self._streams.end(lambda _asker: True)
+        self._streams.end()
 
     def stop(self) -> None:
         """End all streams, and do nothing more of our own accord; sessions may be continued later."""

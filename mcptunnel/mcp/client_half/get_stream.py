@@ -85,6 +85,9 @@ class GetStream:
     def client_gone(self) -> None:
         self._leave()
 
+    def access_ended(self, is_revoked: bool) -> None:
+        self.end()
+
     def client_slow(self, slow: bool) -> None:
         self._is_slow = slow
         self._unread_bytes = 0

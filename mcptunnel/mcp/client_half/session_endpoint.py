@@ -100,7 +100,7 @@ class SessionEndpoint:
             self._shared.sessions.end(session_id)
             visit.client.answer(http.NO_CONTENT)
 
-    def revoked(self, whose: Callable[[Asker], bool]) -> None:
+    def end_those(self, whose: Callable[[Asker], bool]) -> None:
         """End the sessions of some askers."""
         self._shared.sessions.end_those(whose)
 

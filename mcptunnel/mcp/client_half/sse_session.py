@@ -159,6 +159,12 @@ class SseSession:
         if not self._answers:
             self.close()
 
+    def access_ended(self, is_revoked: bool) -> None:
+        if is_revoked:
+            self.close()
+        else:
+            self.end()
+
     def close(self) -> None:
         """End the stream, and the session, now."""
         http = self._http

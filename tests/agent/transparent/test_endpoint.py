@@ -8,7 +8,7 @@ from mcptunnel.agent.servers.interfaces import Passage
 from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.service import Asker
 from mcptunnel.mcp.versions import Era
-from mcptunnel.model import Outcome
+from mcptunnel.model import ExchangeKind, Outcome, RequestHead
 from mcptunnel.wire.constants import ErrorCode
 from tests.agent.local_http import LocalHttp
 from tests.agent.transparent.stage import JSON_FIELDS, LEGACY, MODERN, HttpTold, Stage
@@ -289,3 +289,25 @@ def test_a_body_and_its_answer_may_be_large(stage: Stage) -> None:
     text = "x" * 90_000
     told: HttpTold = stage.modern("tools/call", {"name": "echo", "arguments": {"a": text}})
     assert text in text_of(told.json["result"])
+
+
+def test_a_client_that_lost_its_access_loses_its_sessions(stage: Stage) -> None:
+    """With the call in it, although the client left: and nobody else loses any."""
+    sessions = [stage.initialize().field("mcp-session-id") or "" for _ in range(2)]
+    params = {"name": "wait", "arguments": {}}
+    call = stage.in_session(sessions[0], {"id": 1, "method": "tools/call", "params": params})
+    assert call.exchange is not None
+    call.exchange.reset(ErrorCode.CANCEL, "gone")
+    stage.relay.settle()
+    (waiting,) = stage.server.calls
+    assert waiting.cancelled is None
+    for client in ("key:2", "key:1"):
+        head = RequestHead(
+            "@agent", "POST", "/revoked", (), "local|ken", client, ExchangeKind.CONTROL
+        )
+        exchange = stage.relay.tunnels[-1].open(head, HttpTold())
+        exchange.end()
+        stage.relay.settle()
+        status = stage.in_session(sessions[1], {"id": 2, "method": "ping"}).status
+        assert status == (200 if client == "key:2" else 404)
+    assert waiting.cancelled == "the session was ended"

@@ -95,7 +95,7 @@ def test_it_can_be_ended(client: LegacyClient, stage: Stage) -> None:
 
 def test_access_that_is_revoked_ends_all(client: LegacyClient, stage: Stage) -> None:
     http, call = client.listen(), client.call()
-    stage.endpoint.revoked(lambda asker: asker == client.asker)
+    stage.endpoint.end_sessions(lambda asker: asker == client.asker)
     assert http.is_over
     assert call.status == 202
     assert all(asked.cancelled for asked in stage.asked)
