@@ -17,6 +17,7 @@ class Access:
     of this principal alone. `grant_id` is what lasts while tokens are renewed, the grant or the key
     itself; `credential_id` is the one token or key that was shown. `client_id` is the OAuth client's,
     "" for keys; `device_id` an agent's installation, once it is known. `expires_s` is a time of day.
+    `audience` is the one resource that a token opens (`auth.resources`), None for keys.
     """
 
     principal: Principal
@@ -27,6 +28,7 @@ class Access:
     client_id: str = ""
     device_id: str = ""
     expires_s: float | None = None
+    audience: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
