@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import Protocol as BodyProtocol
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import Agent, ResponseDone
 from twisted.web.http import PotentialDataLoss
@@ -63,6 +64,22 @@ class Fetched:
     def is_json(self) -> bool:
         """Whether the body says to be JSON (RFC 6839, 3.1)."""
         return self.media_type == "application/json" or self.media_type.endswith("+json")
+
+
+class Fetches(Protocol):
+    """What fetches, as those see it who need answers (`Fetcher`). Raises FetchError."""
+
+    async def get(
+        self, url: str, limits: Limits, headers: Mapping[str, str] | None = None
+    ) -> Fetched: ...
+
+    async def post(
+        self,
+        url: str,
+        form: Mapping[str, str],
+        limits: Limits,
+        headers: Mapping[str, str] | None = None,
+    ) -> Fetched: ...
 
 
 class Fetcher:
@@ -223,7 +240,7 @@ class _Exchange:
         )
 
 
-class _Body(Protocol):
+class _Body(BodyProtocol):
     """Gathers a body, up to a bound."""
 
     def __init__(self, max_bytes: int, where: str) -> None:
