@@ -90,6 +90,8 @@ def token_auth_method(provider: Provider, *, has_secret: bool) -> str:
             return method
     if not has_secret:  # many providers take public clients and do not say so
         return "none"
+    if "none" in provider.auth_methods:
+        raise ProviderError("The provider takes no client_secret: leave it out")
     raise ProviderError(f"The provider supports none of {', '.join(wanted)}")
 
 

@@ -5,6 +5,7 @@ import pytest
 from mcptunnel.auth.oidc.errors import ProviderError, SignInError
 from mcptunnel.auth.oidc.people import AllowList
 from mcptunnel.model import Principal
+from tests.auth.signing import key_set, public_jwk
 from tests.relay.login.fake_op import FakeOp, Visitor
 
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
@@ -151,3 +152,55 @@ def test_okta_org_server_is_another_issuer() -> None:
     op.token_claims["iss"] = "https://example.okta.com"
     with pytest.raises(SignInError):
         Visitor(op).sign_in()
+
+
+HASS = "https://hass-oidc.example.org"
+
+
+def hass() -> FakeOp:
+    """A provider with what `hass-oidc-provider` publishes."""
+    op = FakeOp(
+        HASS,
+        token_endpoint_auth_methods_supported=["none"],
+        id_token_signing_alg_values_supported=["ES256"],
+        scopes_supported=["openid", "profile"],
+    )
+    op.claims = {"sub": "0a1b", "name": "Ada", "is_owner": True, "is_admin": True}
+    op.keys = key_set(public_jwk("ES256", 0, kid="default"))
+    op.header = {"kid": "default"}
+    return op
+
+
+def test_home_assistant_public_client() -> None:
+    """No secret, PKCE alone; users are the ids of Home Assistant."""
+    op = hass()
+    visitor = Visitor(op, client_secret=None, scopes=("openid", "profile"))
+    assert visitor.sign_in().principal == Principal(HASS, "0a1b")
+    assert (op.headers, op.count("/userinfo")) == ([{}], 0)
+
+
+def test_home_assistant_takes_no_secret() -> None:
+    """The text says what to do."""
+    with pytest.raises(ProviderError, match="takes no client_secret: leave it out"):
+        Visitor(hass()).sign_in()
+
+
+def test_home_assistant_new_key_of_the_same_name() -> None:
+    """Without `signingKey` it makes a key at each start, and calls every one `default`."""
+    op = hass()
+    visitor = Visitor(op, client_secret=None)
+    visitor.sign_in()
+    op.key = 1
+    op.keys = key_set(public_jwk("ES256", 1, kid="default"))
+    visitor.clock.advance(60)
+    assert visitor.sign_in().display_name == "Ada"
+
+
+def test_home_assistant_has_no_addresses() -> None:
+    """To allow by them lets nobody in; by user id it works."""
+    op = hass()
+    by_domain = Visitor(op, client_secret=None, allowed=AllowList(domains=("example.org",)))
+    with pytest.raises(SignInError):
+        by_domain.sign_in()
+    by_id = Visitor(op, client_secret=None, allowed=AllowList(users=("0a1b",)))
+    assert by_id.sign_in().email is None
