@@ -25,7 +25,7 @@ from zope.interface import implementer
 from mcptunnel.auth.urls import DEFAULT_PORTS, split_url
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.net.errors import ConnectFailed
-from mcptunnel.net.pinning import Judge, PinnedEndpoint, Resolver, pinned_addresses, system_resolver
+from mcptunnel.net.pinning import Judge, PinnedEndpoint, Resolver, SystemResolver, pinned_addresses
 from mcptunnel.net.trust import tls_policy
 
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -99,7 +99,7 @@ class Fetcher:
     ) -> None:
         self._reactor = reactor
         self._judge = judge
-        self._resolve = resolve or system_resolver(reactor)
+        self._resolve = resolve or SystemResolver(reactor)
         self._policy = tls_policy(ca_file)
         self._running: set[Deferred[Fetched]] = set()
         self._is_stopped = False

@@ -1,18 +1,17 @@
 """Connections to addresses that were looked at before: a name is resolved once, and not again to connect."""
 
+import socket
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from ipaddress import ip_address
+from threading import Thread
 from typing import Any, Final, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.interfaces import (
-    IAddress,
-    IHostResolution,
     IOpenSSLClientConnectionCreator,
     IProtocolFactory,
-    IResolutionReceiver,
     IStreamClientEndpoint,
 )
 from twisted.internet.protocol import connectionDone
@@ -23,6 +22,7 @@ from zope.interface import implementer
 from mcptunnel.errors import McpTunnelError
 
 MAX_ADDRESSES: Final = 16
+MAX_THREADS: Final = 8
 _MAX_TRIED: Final = 4
 
 
@@ -61,33 +61,42 @@ async def pinned_addresses(host: str, resolve: Resolver, judge: Judge) -> Sequen
     return addresses
 
 
-def system_resolver(reactor: Any) -> Resolver:
-    """Return a resolver that asks the system, in the reactor's threads."""
+class SystemResolver:
+    """Asks the system, in threads of its own.
 
-    def resolve(host: str) -> Awaitable[Sequence[str]]:
-        found = _Found()
-        reactor.nameResolver.resolveHostName(found, host)
-        return found.all
+    A name whose servers never answer holds a thread for longer than anybody waits. Such names are
+    strangers' choice, so they must not take the threads that others need: these are few, and no
+    program waits for them when it ends.
+    """
 
-    return resolve
+    def __init__(self, reactor: Any, max_threads: int = MAX_THREADS) -> None:
+        self._reactor = reactor
+        self._free = max_threads
 
+    def __call__(self, host: str) -> Deferred[Sequence[str]]:
+        """Return the addresses of a name; fails with DNSLookupError, or another OSError."""
+        if self._free <= 0:
+            return fail(DNSLookupError("too many names are being looked up"))
+        self._free -= 1
+        found: Deferred[Sequence[str]] = Deferred()
+        Thread(target=self._look_up, args=(host, found), daemon=True).start()
+        return found
 
-@implementer(IResolutionReceiver)
-class _Found:
-    """Gathers the addresses of a name."""
+    def _look_up(self, host: str, found: Deferred[Sequence[str]]) -> None:
+        result: Sequence[str] | Failure
+        try:
+            infos = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            result = tuple(dict.fromkeys(str(info[4][0]) for info in infos))
+        except OSError as error:
+            result = Failure(DNSLookupError(str(error)))
+        except UnicodeError:
+            result = Failure(DNSLookupError("that is no name"))
+        self._reactor.callFromThread(self._looked_up, found, result)
 
-    def __init__(self) -> None:
-        self.all: Deferred[Sequence[str]] = Deferred()
-        self._addresses: list[str] = []
-
-    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        """Do nothing: a system's resolver cannot be stopped."""
-
-    def addressResolved(self, address: IAddress) -> None:
-        self._addresses.append(str(getattr(address, "host", "")))
-
-    def resolutionComplete(self) -> None:
-        self.all.callback(tuple(dict.fromkeys(self._addresses)))
+    def _looked_up(self, found: Deferred[Sequence[str]], result: Sequence[str] | Failure) -> None:
+        self._free += 1
+        if not found.called:  # nobody waits any more
+            found.callback(result)
 
 
 @implementer(IStreamClientEndpoint)

@@ -1,20 +1,22 @@
 """Names and the addresses that stand for them. Connecting is shown by tests/net/test_http.py."""
 
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from threading import Event
 from typing import Any
 
 import pytest
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import DNSLookupError
 
 from mcptunnel.net.pinning import (
     MAX_ADDRESSES,
     AddressRefusedError,
     Resolver,
+    SystemResolver,
     anywhere,
     pinned_addresses,
-    system_resolver,
 )
 
 
@@ -66,18 +68,70 @@ def test_endless_answers_of_a_resolver_are_cut() -> None:
     assert len(pinned("a.example", resolver(*many))) == MAX_ADDRESSES
 
 
+class FromThread:
+    """What of a reactor threads need; it keeps what they bring until it is taken."""
+
+    def __init__(self) -> None:
+        self._brought: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def callFromThread(self, call: Callable[..., None], *args: Any) -> None:
+        self._brought.put(lambda: call(*args))
+
+    def take(self) -> None:
+        self._brought.get(timeout=10)()
+
+
 def test_the_systems_resolver() -> None:
-    """Addresses come in order, each once."""
+    """Each address comes once."""
+    reactor = FromThread()
+    found: list[Any] = []
+    SystemResolver(reactor)("localhost").addCallback(found.extend)
+    reactor.take()
+    assert set(found) & {"127.0.0.1", "::1"}
+    assert len(found) == len(set(found))
 
-    class Resolving:
-        def __init__(self) -> None:
-            self.nameResolver = self
 
-        def resolveHostName(self, receiver: Any, host: str) -> None:
-            receiver.resolutionBegan(None)
-            receiver.addressResolved(IPv6Address("TCP", "2001:db8::1", 0))
-            for _ in range(2):
-                receiver.addressResolved(IPv4Address("TCP", "192.0.2.1", 0))
-            receiver.resolutionComplete()
+@pytest.mark.parametrize("host", ["a.invalid", "x" * 64 + ".example", ""])
+def test_names_that_the_system_does_not_know(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One kind of error, also for what is no name at all."""
 
-    assert pinned("a.example", system_resolver(Resolving())) == ("2001:db8::1", "192.0.2.1")
+    def unknown(name: str, *_: Any, **__: Any) -> Any:
+        name.encode("idna")
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("mcptunnel.net.pinning.socket.getaddrinfo", unknown)
+    reactor = FromThread()
+    failures: list[Any] = []
+    looking: Deferred[Any] = SystemResolver(reactor)(host)
+    looking.addErrback(failures.append)
+    reactor.take()
+    assert failures[0].check(DNSLookupError)
+
+
+def test_slow_names_hold_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With all threads held a name fails at once; who no longer waits does not free the thread."""
+    end = Event()
+
+    def slow(*_: Any, **__: Any) -> Any:
+        assert end.wait(10)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0))]
+
+    monkeypatch.setattr("mcptunnel.net.pinning.socket.getaddrinfo", slow)
+    reactor = FromThread()
+    resolve = SystemResolver(reactor, max_threads=2)
+    ended: list[Any] = []
+    waiting: list[Deferred[Any]] = [resolve("slow.example") for _ in range(2)]
+    for one in waiting:
+        one.addBoth(ended.append)
+    waiting[0].cancel()
+    refused: Deferred[Any] = resolve("other.example")
+    refused.addBoth(ended.append)
+    assert [failure.type for failure in ended] == [CancelledError, DNSLookupError]
+    end.set()
+    reactor.take()
+    reactor.take()
+    assert ended[2] == ("192.0.2.1",)
+    again: Deferred[Any] = resolve("other.example")
+    again.addBoth(ended.append)
+    reactor.take()
+    assert ended[3] == ("192.0.2.1",)
