@@ -25,7 +25,7 @@ from mcptunnel.relay.login.oidc import OidcProvider, OidcSettings
 from mcptunnel.relay.login.people import Person
 from tests.interop import environments
 from tests.interop.processes import free_port
-from tests.interop.sign_in.provider import (
+from tests.interop.oidc_provider.provider import (
     CLIENT_ID,
     REDIRECT_URI,
     SECRET,
