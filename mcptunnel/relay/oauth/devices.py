@@ -20,13 +20,13 @@ from mcptunnel.auth.grants import FamilyId
 from mcptunnel.auth.parameters import Parameters
 from mcptunnel.auth.token_requests import read_device_request
 from mcptunnel.auth.tokens import TokenKind
-from mcptunnel.errors import McpTunnelError
 from mcptunnel.model import Principal
 from mcptunnel.relay.oauth.auditing import Event, audit
 from mcptunnel.relay.oauth.clients import ClientDirectory
 from mcptunnel.relay.oauth.issuing import may_come_in
 from mcptunnel.relay.oauth.records import in_order
 from mcptunnel.relay.oauth.surroundings import Surroundings
+from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
 from mcptunnel.store.engine import Transaction
 from mcptunnel.store.oauth.device_codes import DeviceCode, DeviceCodes
 
@@ -35,10 +35,6 @@ MAX_OPENED: Final = 10
 
 _PURPOSE: Final = b"mcptunnel user code "
 _MAX_DETAIL_CHARS: Final = 80
-
-
-class NoRoomError(McpTunnelError):
-    """So many device codes wait for a person that there is no room for another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +61,7 @@ class DeviceGrants:
     async def begin(
         self, parameters: Parameters, client: Client, address: str
     ) -> dict[str, str | int]:
-        """Return the members of the answer (RFC 8628, 3.2). Raises OAuthError, NoRoomError.
+        """Return the members of the answer (RFC 8628, 3.2). Raises OAuthError, BusyError.
 
         `device_name` and `host_name` in the request are shown to the person.
         """
@@ -98,7 +94,7 @@ class DeviceGrants:
         if not await self._around.store.write(
             lambda connection: DeviceCodes(connection).add(kept, at_most=at_most)
         ):
-            raise NoRoomError("Too many devices wait for a person at the moment")
+            raise BusyError("Too many devices wait for a person at the moment", BUSY_S)
         return device_response(settings.issuer, code.text, grant, now_s)
 
     async def find(self, typed: str) -> AskedDevice | None:

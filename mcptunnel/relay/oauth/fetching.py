@@ -15,7 +15,7 @@ from mcptunnel.net.http import FetchError, Fetches, Limits
 
 MAX_AT_ONCE: Final = 16
 BUSY_S: Final = 1.0
-PER_HOST: Final = Rate(per_s=0.2, burst=10)
+PER_HOST: Final = Rate(per_s=0.5, burst=20)
 OVERALL: Final = Rate(per_s=2, burst=40)
 _MAX_HOSTS: Final = 10_000
 _ALL: Final = "all"

@@ -8,19 +8,15 @@ from mcptunnel.auth.errors import ErrorCode, OAuthError
 from mcptunnel.auth.json_objects import NotAnObjectError, parse_object
 from mcptunnel.auth.registration import MAX_BODY_BYTES, UNUSED_EXPIRY_S, register
 from mcptunnel.auth.tokens import RANDOM_BYTES, TokenKind, hash_token
-from mcptunnel.errors import McpTunnelError
 from mcptunnel.relay.oauth.auditing import Event, audit
 from mcptunnel.relay.oauth.records import kept_client, registration_answer
 from mcptunnel.relay.oauth.surroundings import Surroundings
+from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
 from mcptunnel.store.engine import Transaction
 from mcptunnel.store.oauth.clients import Client, Clients
 
 EVICT_AFTER_S = 3600.0
 """When there is no room, a client that nobody used for so long makes some."""
-
-
-class RegistrationFullError(McpTunnelError):
-    """So many clients are registered that there is no room for another one."""
 
 
 class Registering:
@@ -38,7 +34,7 @@ class Registering:
             raise OAuthError(ErrorCode.INVALID_TOKEN, "Registering takes a token here")
 
     async def answer(self, body: bytes, address: str) -> dict[str, Any]:
-        """Return the members of the answer. Raises OAuthError, RegistrationFullError."""
+        """Return the members of the answer. Raises OAuthError, BusyError."""
         now_s = self._around.epoch_s()
         made = register(
             _read(body),
@@ -66,7 +62,7 @@ class Registering:
 
         kept = await self._around.store.write(change)
         if kept is None:
-            raise RegistrationFullError("There are too many registered clients at the moment")
+            raise BusyError("There are too many registered clients at the moment", BUSY_S)
         return dict(made.answer) if kept.id == new.id else registration_answer(kept)
 
 

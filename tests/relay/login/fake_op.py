@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from mcptunnel.auth.oidc.sign_in import Attempt
 from mcptunnel.auth.parameters import Parameters
 from mcptunnel.auth.pkce import challenge_of
-from mcptunnel.net.http import Fetched, FetchError, Limits
+from mcptunnel.net.http import Fetched, FetchError, Fetches, Limits
 from mcptunnel.relay.login.oidc import OidcProvider, OidcSettings
 from mcptunnel.relay.login.people import Person
 from tests.auth.oidc.op import CLIENT, OP, document
@@ -120,7 +120,7 @@ def _json(members: object, status: int = 200) -> Fetched:
 class Visitor:
     """A browser between the relay and a provider."""
 
-    def __init__(self, op: FakeOp, **settings: Any) -> None:
+    def __init__(self, op: FakeOp, *, fetcher: Fetches | None = None, **settings: Any) -> None:
         self.op = op
         self.clock = Clock()
         self.clock.advance(1000)
@@ -130,7 +130,7 @@ class Visitor:
                 **{"issuer": op.issuer, "client_id": CLIENT, "client_secret": SECRET, **settings}
             ),
             redirect_uri=REDIRECT_URI,
-            fetcher=op,
+            fetcher=fetcher or op,
             reactor=self.clock,
             random=bytes,
             epoch_s=lambda: NOW_S + self.skew_s,
@@ -143,8 +143,12 @@ class Visitor:
 
     def finish(self, attempt: Attempt | None, **parameters: str | None) -> Person:
         """Come back with these parameters."""
+        return now(self.finished(attempt, **parameters))
+
+    async def finished(self, attempt: Attempt | None, **parameters: str | None) -> Person:
+        """Come back, to a relay that fetches from elsewhere."""
         came = {name: value for name, value in parameters.items() if value is not None}
-        return now(self.provider.finish(attempt, Parameters(came)))
+        return await self.provider.finish(attempt, Parameters(came))
 
     def sign_in(self, **parameters: str | None) -> Person:
         """Go there and come back."""

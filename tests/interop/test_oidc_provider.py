@@ -24,8 +24,7 @@ from mcptunnel.net.pinning import anywhere
 from mcptunnel.relay.login.oidc import OidcProvider, OidcSettings
 from mcptunnel.relay.login.people import Person
 from tests.interop import environments
-from tests.interop.processes import free_port
-from tests.interop.sign_in.provider import (
+from tests.interop.oidc_provider.provider import (
     CLIENT_ID,
     REDIRECT_URI,
     SECRET,
@@ -33,6 +32,7 @@ from tests.interop.sign_in.provider import (
     Op,
     RunningOp,
 )
+from tests.interop.processes import free_port
 
 _Test = TypeVar("_Test", bound=Callable[..., Awaitable[None]])
 in_reactor: Callable[[_Test], _Test] = pytest_twisted.ensureDeferred
