@@ -7,12 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from mcptunnel.config.errors import Complaint
 from mcptunnel.config.listen import parse_listen
+from mcptunnel.config.oauth import OAuthConfig
 from mcptunnel.config.schema import Bounds, Option
 from mcptunnel.config.secret import Secret
 from mcptunnel.config.store import StoreConfig
 from mcptunnel.config.tunnel import KIB, MIB, TunnelConfig
 from mcptunnel.config.urls import complaints_about_plain, parse_origin
-from mcptunnel.config.values import parse_sealing_secret
+from mcptunnel.config.values import parse_networks, parse_sealing_secret
 
 _LISTEN = "tcp:8787:interface=127.0.0.1"
 
@@ -25,9 +26,12 @@ class AuthConfig:
     file_only: ClassVar = ("issuer", "client_id", "client_secret", "scopes", "user_claim", "oidc")
 
     mode: Annotated[
-        Literal["keys"],
+        Literal["keys", "local"],
         Option("How clients and agents prove who they are. `keys`: by API keys alone."),
     ] = "keys"
+    oauth: Annotated[OAuthConfig, Option("How clients and agents get tokens.")] = field(
+        default_factory=OAuthConfig
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +129,15 @@ class RelayConfig:
     allowed_origins: Annotated[
         tuple[str, ...],
         Option("Browser origins that may call, besides the one of `public_url`."),
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Option(
+            "Networks of proxies whose X-Forwarded-For counts, such as `127.0.0.1`; `unix` is for a"
+            " Unix socket.",
+            parse=parse_networks,
+            example='["127.0.0.1", "10.0.0.0/8"]',
+        ),
     ] = ()
     retry_after_s: Annotated[
         float,
