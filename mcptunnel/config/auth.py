@@ -47,7 +47,7 @@ class AuthConfig:
         Option(
             "How people prove who they are. `oidc`: at a provider. `local`: by passwords of this"
             " relay. `keys`: API keys alone. `none`: not at all, on one machine only.",
-            default_text='`"oidc"` with `issuer`, else `"keys"`',
+            default_text="`oidc` with an `issuer`, else `keys`",
         ),
     ] = "keys"
     issuer: Annotated[
@@ -76,7 +76,11 @@ class AuthConfig:
     ] = None
     scopes: Annotated[
         tuple[str, ...],
-        Option("What the provider is asked for.", example='["openid", "profile", "email"]'),
+        Option(
+            "What the provider is asked for.",
+            default_text="`openid`, `profile` and `email`",
+            example='["openid", "profile", "email"]',
+        ),
     ] = ("openid", "profile", "email")
     user_claim: Annotated[
         str,
@@ -101,7 +105,7 @@ class AuthConfig:
         Option(
             "More parameters for the provider's sign-in page.", example='{ hd = "example.org" }'
         ),
-    ] = field(default_factory=dict)
+    ] = field(default_factory=dict, hash=False)
     ca_file: Annotated[
         Path | None,
         Option("Certificates that the provider's has to be from, instead of the usual ones."),

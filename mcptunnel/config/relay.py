@@ -13,7 +13,7 @@ from mcptunnel.config.secret import Secret
 from mcptunnel.config.store import StoreConfig
 from mcptunnel.config.tunnel import KIB, MIB, TunnelConfig
 from mcptunnel.config.urls import complaints_about_plain, parse_origin
-from mcptunnel.config.values import parse_sealing_secret
+from mcptunnel.config.values import parse_networks, parse_sealing_secret
 
 _LISTEN = "tcp:8787:interface=127.0.0.1"
 
@@ -116,6 +116,15 @@ class RelayConfig:
     allowed_origins: Annotated[
         tuple[str, ...],
         Option("Browser origins that may call, besides the one of `public_url`."),
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Option(
+            "Networks of proxies whose X-Forwarded-For counts, such as `127.0.0.1`; `unix` is for a"
+            " Unix socket.",
+            parse=parse_networks,
+            example='["127.0.0.1", "10.0.0.0/8"]',
+        ),
     ] = ()
     retry_after_s: Annotated[
         float,

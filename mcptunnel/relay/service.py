@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
@@ -25,18 +25,21 @@ from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.api_keys import ApiKeys
 from mcptunnel.relay.control import SOCKET_NAME, ControlSocket
 from mcptunnel.relay.control_api import RelayStatus
-from mcptunnel.relay.credentials import Credentials
+from mcptunnel.relay.credentials import BearerCheck, Credentials
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.kept_sessions import KeptSessions, restored
 from mcptunnel.relay.in_use import InUse
+from mcptunnel.relay.oauth.service import OAuthService
 from mcptunnel.relay.remembering import Remembering
 from mcptunnel.relay.revoking import tell_agents
 from mcptunnel.relay.secret import relay_secret
 from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.bearer import BearerGate
 from mcptunnel.relay.web.mcp import McpEndpoint
+from mcptunnel.relay.web.oauth.tree import put_hints
+from mcptunnel.relay.web.realm import Realm
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.root import Root
 from mcptunnel.relay.web.transparent import TransparentEndpoint
@@ -71,27 +74,49 @@ class RelayService(MultiService):
         self._order = order or StopOrder()
         self._drain = Drain(reactor, self._order, config.tunnel.drain_s)
         self._draining = Draining(config.retry_after_s)
+        self._epoch_s = epoch_s
         self._location = location_of(config.state_dir, config.store.url)
         self._store = Store(self._location, reactor)
         keys = StoredKeys(
             self._store, random=secrets.token_bytes, epoch_s=epoch_s, revoked=self._key_revoked
         )
-        checks = (ApiKeys(keys, reactor.seconds),)
-        self._credentials = Credentials(checks, reactor.seconds, epoch_s)
+        self.oauth = self._make_oauth(config)
+        self._credentials = Credentials(self._checks(keys), reactor.seconds, epoch_s)
         self.in_use = InUse(reactor, epoch_s)
         self._remembering = Remembering(self._store, epoch_s)
         self.devices = Devices(self._changed, self._remembering.device_forgotten)
-        self._epoch_s = epoch_s
         self.hub = self._make_hub(config)
         self._keep_alive = KeepAlive(ReactorTimers(reactor))
         self._mcp = self._hub_endpoint(config)
         self._settings = settings_of(config.tunnel)
         self.agents = self._make_agents()
-        root = self._root(config)
-        self._site = RelaySite(root, config.limits.max_request_bytes, reactor, self._draining)
+        realm = Realm() if self.oauth is None else self.oauth.realm
+        root = self._root(config, realm)
+        max_bytes = config.limits.max_request_bytes
+        self._site = RelaySite(root, max_bytes, reactor, self._draining, realm)
         self.listening = ListeningService(config.listen, self._site, reactor)
         self.listening.setServiceParent(self)
         self._control(config, keys).setServiceParent(self)
+
+    def _make_oauth(self, config: RelayConfig) -> OAuthService | None:
+        if not config.auth.has_sign_in:
+            return None
+        oauth = OAuthService(
+            self._reactor,
+            config.auth.oauth,
+            config.public_url,
+            self._store,
+            epoch_s=self._epoch_s,
+            secret=lambda: relay_secret(config.secret, config.state_dir),
+            revoked=self.revoked,
+        )
+        oauth.setServiceParent(self)
+        return oauth
+
+    def _checks(self, keys: StoredKeys) -> Iterable[BearerCheck]:
+        yield ApiKeys(keys, self._reactor.seconds)
+        if self.oauth is not None:
+            yield self.oauth.server.bearer
 
     def _make_hub(self, config: RelayConfig) -> Hub:
         return Hub(
@@ -183,18 +208,21 @@ class RelayService(MultiService):
             self._reactor, self.hub, self._sessions, random, self._keep_alive, draining
         )
 
-    def _root(self, config: RelayConfig) -> Root:
+    def _root(self, config: RelayConfig, realm: Realm) -> Root:
         self._owners = owners = SessionOwners(config.limits.max_sessions)
         transparent = TransparentEndpoint(self.devices, owners, self._keep_alive, self._draining)
-        return make_root(
+        root = make_root(
             config,
-            gate=partial(BearerGate, self._credentials, self.in_use),
+            gate=partial(BearerGate, self._credentials, self.in_use, realm),
             devices=self.devices,
             draining=self._draining,
             hub=self._mcp,
             server=transparent.answer,
             tunnel=self._upgrade,
         )
+        if self.oauth is None:
+            put_hints(root)
+        return root
 
     def _control(self, config: RelayConfig, keys: StoredKeys) -> ControlSocket:
         return ControlSocket(

@@ -30,7 +30,7 @@ def make_root(
     tunnel: Answer,
 ) -> Root:
     """Return the root of the relay's resources; `gate` makes what lets in who has a scope."""
-    guard = Guard.of(config.public_url, config.allowed_hosts, config.allowed_origins)
+    guard = guard_of(config)
     health = Health(devices, draining)
     root = Root(Index(config.public_url, health, Pages(config.public_url)))
     root.putChild(b"assets", Assets())
@@ -46,3 +46,8 @@ def make_root(
     for path in TUNNEL_PATHS:
         root.putChild(path, Guarded(guard, agents, tunnel))
     return root
+
+
+def guard_of(config: RelayConfig) -> Guard:
+    """Return which names a relay answers to, and which origins may call it."""
+    return Guard.of(config.public_url, config.allowed_hosts, config.allowed_origins)
