@@ -23,13 +23,6 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
         "is_mobile": True,
         "has_touch": True,
     },
-    "phone-dark": {
-        "viewport": {"width": 360, "height": 740},
-        "color_scheme": "dark",
-        "device_scale_factor": 2,
-        "is_mobile": True,
-        "has_touch": True,
-    },
 }
 """How people look at a page."""
 

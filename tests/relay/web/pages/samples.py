@@ -64,6 +64,14 @@ PRIVATE: Final = ClientDisplay(
     this_machine=True,
     only_this_machine=False,
 )
+LONG: Final = ClientDisplay(
+    name="W" * 80,
+    vouched_by=".".join(["h" * 63] * 3),
+    verified=True,
+    redirect_to=".".join(["r" * 63] * 3),
+    this_machine=False,
+    only_this_machine=False,
+)
 
 
 def consent(
@@ -138,6 +146,7 @@ PAGES: Final[dict[str, AnyPage]] = {
     "consent-unverified": consent(UNVERIFIED, "/devices/laptop/servers/notes/mcp"),
     "consent-local": consent(LOCAL),
     "consent-private": consent(PRIVATE),
+    "consent-long": consent(LONG, f"/devices/{'d' * 80}/servers/{'W' * 80}/mcp", person="W" * 80),
     "consent-agent": consent(LOCAL, "/tunnel", ("agent", "offline_access")),
     "device-code": DeviceCodePage(csrf=CSRF, person=PERSON),
     "device-code-error": DeviceCodePage(
