@@ -1,6 +1,5 @@
 """Chromium, and what it complains about."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,8 +27,8 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
 
 
 def chromium_path() -> str | None:
-    """Return the system's Chromium, or the one that $CHROMIUM names, or None."""
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    """Return the system's Chromium, or None."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @dataclass
