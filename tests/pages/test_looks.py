@@ -36,6 +36,23 @@ def test_a_page(name: str, look: str, browser: Browser, origin: str, screenshots
         assert not seen.elsewhere
 
 
+def test_what_is_wrong_is_seen(browser: Browser, origin: str) -> None:
+    """A label gone, a grey that is too light, something from elsewhere: each is told."""
+    with visit(browser, origin, **LOOKS["light"]) as seen:
+        seen.open("/sample/sign-in")
+        seen.page.locator("label").first.evaluate("label => label.remove()")
+        seen.page.locator("h1").evaluate("h1 => { h1.style.color = '#bbb'; }")
+        assert {one.partition(":")[0] for one in violations(seen.page)} >= {
+            "label",
+            "color-contrast",
+        }
+        with seen.page.expect_console_message(lambda one: "img-src" in one.text):
+            seen.page.locator("header img").evaluate(
+                "i => { i.src = 'https://example.org/x.png'; }"
+            )
+        assert seen.complaints
+
+
 @pytest.mark.parametrize("name", ["light", "dark"])
 def test_the_scheme_is_the_systems(name: str, browser: Browser, origin: str) -> None:
     with visit(browser, origin, **LOOKS[name]) as seen:
