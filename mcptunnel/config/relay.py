@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+from mcptunnel.config.auth import AuthConfig, complaints_about_open, complaints_about_provider
 from mcptunnel.config.errors import Complaint
 from mcptunnel.config.listen import parse_listen
-from mcptunnel.config.oauth import OAuthConfig
 from mcptunnel.config.schema import Bounds, Option
 from mcptunnel.config.secret import Secret
 from mcptunnel.config.store import StoreConfig
@@ -16,22 +16,6 @@ from mcptunnel.config.urls import complaints_about_plain, parse_origin
 from mcptunnel.config.values import parse_networks, parse_sealing_secret
 
 _LISTEN = "tcp:8787:interface=127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthConfig:
-    """Who may use the relay."""
-
-    # Fields of ways to sign in that this version does not have; see config.compat.
-    file_only: ClassVar = ("issuer", "client_id", "client_secret", "scopes", "user_claim", "oidc")
-
-    mode: Annotated[
-        Literal["keys", "local"],
-        Option("How clients and agents prove who they are. `keys`: by API keys alone."),
-    ] = "keys"
-    oauth: Annotated[OAuthConfig, Option("How clients and agents get tokens.")] = field(
-        default_factory=OAuthConfig
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +104,10 @@ class RelayConfig:
     ] = None
     insecure: Annotated[
         bool,
-        Option("Allow a `public_url` with unencrypted http on another machine."),
+        Option(
+            "Allow a `public_url` with unencrypted http on another machine, a provider likewise, and"
+            ' `auth.mode = "none"` where others reach the relay.'
+        ),
     ] = False
     allowed_hosts: Annotated[
         tuple[str, ...],
@@ -166,3 +153,5 @@ class RelayConfig:
     def rules(values: Mapping[str, Any]) -> Iterator[Complaint]:
         """Complain about fields that contradict each other."""
         yield from complaints_about_plain("public_url", values, "keys")
+        yield from complaints_about_open(values)
+        yield from complaints_about_provider(values)

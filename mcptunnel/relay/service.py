@@ -99,7 +99,7 @@ class RelayService(MultiService):
         self._control(config, keys).setServiceParent(self)
 
     def _make_oauth(self, config: RelayConfig) -> OAuthService | None:
-        if config.auth.mode == "keys":
+        if not config.auth.has_sign_in:
             return None
         oauth = OAuthService(
             self._reactor,
