@@ -40,6 +40,7 @@ class Loser:
 
 @pytest.fixture
 def loser(stage: Stage) -> Loser:
+    assert "legacy__cancelled" in stage.client(MODERN).tools()  # the servers are announced
     return Loser(stage, *stage.relay.key_and_id("alice", "mcp"))
 
 
