@@ -164,9 +164,6 @@ class OAuthSite(MemorySite):
         client_id: str = answer.json["client_id"]
         return client_id
 
-    def token(self, headers: Mapping[str, str] | None = None, **form: str) -> HttpAnswer:
-        return self.post_form("/token", form, headers)
-
     def events(self) -> list[AuditEvent]:
         """Return the audit log, oldest first."""
         page = self.store.database.read(lambda connection: AuditLog(connection).page(limit=1000))
@@ -294,14 +291,13 @@ def tokens(site: OAuthSite, client_id: str, code: str, **more: str) -> HttpAnswe
         "redirect_uri": CALLBACK,
         **more,
     }
-    return site.token(**{name: value for name, value in form.items() if value})
+    return site.post_form("/token", {name: value for name, value in form.items() if value})
 
 
 def refreshed(site: OAuthSite, client_id: str, refresh_token: str, **more: str) -> HttpAnswer:
     """Refresh."""
-    return site.token(
-        grant_type="refresh_token", client_id=client_id, refresh_token=refresh_token, **more
-    )
+    form = {"grant_type": "refresh_token", "client_id": client_id, "refresh_token": refresh_token}
+    return site.post_form("/token", form | more)
 
 
 def granted(site: OAuthSite, user: str = "alice", **parameters: str) -> tuple[str, dict[str, Any]]:
