@@ -49,7 +49,7 @@ class InUse:
     def end(self, revoked: Revoked) -> None:
         """End all work whose access was taken away."""
         for work, access in tuple(self._open.items()):
-            if revoked.takes(access):
+            if revoked.takes(access) and work in self._open:  # one may have ended another
                 self._end(work, is_revoked=True)
 
     def stop(self) -> None:

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 from twisted.application.service import MultiService
@@ -31,19 +31,22 @@ from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.kept_sessions import KeptSessions, restored
 from mcptunnel.relay.in_use import InUse
+from mcptunnel.relay.login.browsers import CookieBrowsers, SessionLimits
 from mcptunnel.relay.oauth.service import OAuthService
 from mcptunnel.relay.remembering import Remembering
 from mcptunnel.relay.revoking import tell_agents
 from mcptunnel.relay.secret import relay_secret
 from mcptunnel.relay.session_owners import SessionOwners
+from mcptunnel.relay.web.addresses import ClientAddresses
 from mcptunnel.relay.web.bearer import BearerGate
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.oauth.tree import put_hints
+from mcptunnel.relay.web.pages.render import Pages
 from mcptunnel.relay.web.realm import Realm
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.root import Root
 from mcptunnel.relay.web.transparent import TransparentEndpoint
-from mcptunnel.relay.web.tree import make_root
+from mcptunnel.relay.web.tree import guard_of, make_root
 from mcptunnel.store.database import Database, location_of
 from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.engine import Store
@@ -75,6 +78,7 @@ class RelayService(MultiService):
         self._drain = Drain(reactor, self._order, config.tunnel.drain_s)
         self._draining = Draining(config.retry_after_s)
         self._epoch_s = epoch_s
+        self._secret = cache(partial(relay_secret, config.secret, config.state_dir))
         self._location = location_of(config.state_dir, config.store.url)
         self._store = Store(self._location, reactor)
         keys = StoredKeys(
@@ -107,7 +111,7 @@ class RelayService(MultiService):
             config.public_url,
             self._store,
             epoch_s=self._epoch_s,
-            secret=lambda: relay_secret(config.secret, config.state_dir),
+            secret=self._secret,
             revoked=self.revoked,
         )
         oauth.setServiceParent(self)
@@ -124,7 +128,7 @@ class RelayService(MultiService):
             config,
             self.devices,
             names_changed=self._remembering.names_changed,
-            secret=lambda: relay_secret(config.secret, config.state_dir),
+            secret=self._secret,
             epoch_s=self._epoch_s,
         )
 
@@ -220,9 +224,24 @@ class RelayService(MultiService):
             server=transparent.answer,
             tunnel=self._upgrade,
         )
+        self._put_oauth(root, config)
+        return root
+
+    def _put_oauth(self, root: Root, config: RelayConfig) -> None:
         if self.oauth is None:
             put_hints(root)
-        return root
+            return
+        auth = config.auth
+        browsers = CookieBrowsers(
+            self._store,
+            config.public_url,
+            SessionLimits(idle_s=auth.session_idle_s, lifetime_s=auth.session_lifetime_s),
+            secret=self._secret,
+            random=secrets.token_bytes,
+            epoch_s=self._epoch_s,
+        )
+        pages, addresses = Pages(config.public_url), ClientAddresses(config.trusted_proxies)
+        self.oauth.put(root, guard_of(config), pages, browsers, addresses)
 
     def _control(self, config: RelayConfig, keys: StoredKeys) -> ControlSocket:
         return ControlSocket(

@@ -292,7 +292,11 @@ class Joined:
         self._settings = settings_of(self.config.tunnel)
         self.draining = Draining()
         self.in_use = InUse(self.clock, self.epoch_s)
-        self.agents = Agents(
+        self.agents = self._make_agents()
+        self._numbers = count(1)
+
+    def _make_agents(self) -> Agents:
+        return Agents(
             self.clock,
             self._settings,
             self.devices,
@@ -301,7 +305,6 @@ class Joined:
             self.in_use,
             epoch_s=self.epoch_s,
         )
-        self._numbers = count(1)
 
     def epoch_s(self) -> float:
         """Return the time of day."""

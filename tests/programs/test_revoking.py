@@ -40,6 +40,7 @@ class Loser:
 
 @pytest.fixture
 def loser(stage: Stage) -> Loser:
+    assert "legacy__cancelled" in stage.client(MODERN).tools()  # the servers are announced
     return Loser(stage, *stage.relay.key_and_id("alice", "mcp"))
 
 
@@ -198,6 +199,7 @@ def test_a_call_whose_client_has_left_is_cancelled(loser: Loser, path: str) -> N
 def test_a_request_that_is_still_coming_is_refused(loser: Loser, version: str) -> None:
     """What comes of it is read by nobody."""
     client = loser.client(version)
+    assert client.request("tools/list").status == 200  # from here on the relay knows the key
     connection = http.client.HTTPConnection("127.0.0.1", loser.stage.relay.port, timeout=TIMEOUT_S)
     connection.putrequest("POST", "/mcp")
     for name, value in client.headers("tools/list", {}).items():

@@ -59,6 +59,20 @@ def test_work_may_go_on_with_another_access() -> None:
     assert work.ends == [True]
 
 
+def test_what_another_took_along_is_over() -> None:
+    """As a device's tunnel takes along the calls on it."""
+    in_use, call = in_use_on(Clock()), Work()
+
+    class Tunnel(Work):
+        def access_ended(self, *, is_revoked: bool) -> None:
+            in_use.over(call)
+
+    in_use.begin(access("a"), Tunnel())
+    in_use.begin(access("a"), call)
+    in_use.end(Revoked(principal=ALICE))
+    assert not call.ends
+
+
 def test_one_that_cannot_end_keeps_no_other(logged_failures: LoggedFailures) -> None:
     in_use, work = in_use_on(Clock()), Work()
     in_use.begin(access("a"), Broken())

@@ -29,6 +29,7 @@ from mcptunnel.mcp.client_half.session_endpoint import SessionEndpoint, Visit
 from mcptunnel.mcp.client_half.sse_endpoint import SseEndpoint
 from mcptunnel.mcp.client_half.streams import Streams
 from mcptunnel.mcp.client_half.timers import Timers
+from mcptunnel.mcp.client_half.unread import MAX_ALL_BYTES, MAX_USER_BYTES
 from mcptunnel.mcp.eras import Initialize, InSession, Modern, Refused, classify_post
 from mcptunnel.mcp.jsonrpc import INVALID_REQUEST, Batch, JsonRpcError, Message, Request
 from mcptunnel.mcp.listens import LISTEN
@@ -53,7 +54,8 @@ class Endpoint:
     ) -> None:
         self._keep_alive, self._draining = keep_alive, draining
         self._streams = Streams()
-        shared = Shared(sessions, timers, random, keep_alive, self._streams, Kept())
+        unread = Kept(MAX_USER_BYTES, MAX_ALL_BYTES)
+        shared = Shared(sessions, timers, random, keep_alive, self._streams, Kept(), unread)
         self._sessions = SessionEndpoint(shared)
         self._sse = SseEndpoint(shared, draining)
 

@@ -311,3 +311,17 @@ def test_a_client_that_lost_its_access_loses_its_sessions(stage: Stage) -> None:
         status = stage.in_session(sessions[1], {"id": 2, "method": "ping"}).status
         assert status == (200 if client == "key:2" else 404)
     assert waiting.cancelled == "the session was ended"
+
+
+def test_a_call_goes_on_without_its_client_until_the_session_ends(stage: Stage) -> None:
+    """In the legacy eras to leave is not to cancel; DELETE ends the session with its calls."""
+    session = session_of(stage)
+    params = {"name": "wait", "arguments": {}}
+    call = stage.in_session(session, {"id": 1, "method": "tools/call", "params": params})
+    assert call.exchange is not None
+    call.exchange.reset(ErrorCode.CANCEL, "gone")
+    stage.relay.settle()
+    (waiting,) = stage.server.calls
+    told = [waiting.cancelled]
+    assert stage.send("DELETE", b"", (("mcp-session-id", session),)).status == 204
+    assert [*told, waiting.cancelled] == [None, "the session was ended"]

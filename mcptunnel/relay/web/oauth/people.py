@@ -9,8 +9,9 @@ from twisted.web.resource import Resource
 
 from mcptunnel.auth.errors import OAuthError
 from mcptunnel.auth.parameters import MAX_BYTES, Parameters, parse_form, parse_parameters
+from mcptunnel.relay.login.browsers import NoRoomError
 from mcptunnel.relay.oauth.limits import Limited
-from mcptunnel.relay.oauth.throttling import BusyError
+from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
 from mcptunnel.relay.web.answers import send_body
 from mcptunnel.relay.web.later import Send, answer_later
 from mcptunnel.relay.web.oauth.programs import retry_after
@@ -80,6 +81,9 @@ class ForPeople(Resource):
             return self.message(_BAD_REQUEST, f"{error}.")
         try:
             return await self.work(request, parameters)
+        except NoRoomError:
+            self._with(request, retry_after(BUSY_S))
+            return self.message(_UNAVAILABLE)
         except BusyError as error:
             status = _TOO_MANY if error.is_fault_of_client else _UNAVAILABLE
             self._with(request, retry_after(error.retry_after_s))
