@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import ClassVar, Final
 
+from twisted.logger import Logger
 from twisted.web.resource import Resource
 
 from mcptunnel.auth.errors import OAuthError
@@ -14,12 +15,13 @@ from mcptunnel.relay.oauth.limits import Limited
 from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
 from mcptunnel.relay.web.answers import send_body
 from mcptunnel.relay.web.later import Send, answer_later
-from mcptunnel.relay.web.oauth.programs import retry_after
+from mcptunnel.relay.web.oauth.programs import STORE_RETRY_S, retry_after
 from mcptunnel.relay.web.oauth.surroundings import OAuthWeb
 from mcptunnel.relay.web.pages.kinds import AnyPage
 from mcptunnel.relay.web.pages.messages import message_for
 from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.relay.web.root import single
+from mcptunnel.store.errors import StoreError
 
 _SEE_OTHER: Final = 303
 _BAD_REQUEST: Final = 400
@@ -28,6 +30,8 @@ _NOT_ALLOWED: Final = 405
 _TOO_MANY: Final = 429
 _INTERNAL: Final = 500
 _UNAVAILABLE: Final = 503
+
+_log = Logger()
 
 
 class ForPeople(Resource):
@@ -83,6 +87,10 @@ class ForPeople(Resource):
             return await self.work(request, parameters)
         except NoRoomError:
             self._with(request, retry_after(BUSY_S))
+            return self.message(_UNAVAILABLE)
+        except StoreError:
+            _log.failure("cannot answer {path}", path=request.path)
+            self._with(request, retry_after(STORE_RETRY_S))
             return self.message(_UNAVAILABLE)
         except BusyError as error:
             status = _TOO_MANY if error.is_fault_of_client else _UNAVAILABLE
