@@ -250,9 +250,7 @@ def test_an_unknown_client_is_told_to_register(site: OAuthSite) -> None:
         assert answer.headers["www-authenticate"].startswith("Basic ")
 
 
-def test_a_client_that_was_removed_is_told_to_register(
-    site: OAuthSite, alice: PersonAtBrowser
-) -> None:
+def test_a_client_that_was_removed_is_told_to_register(site: OAuthSite) -> None:
     """Claude registers anew only for 401 `invalid_client`."""
     client_id, given = granted(site)
     site.store.database.write(
