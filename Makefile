@@ -58,7 +58,7 @@ conformance: $(VENV)/.has-test ## Run the official conformance suite through the
 bench: $(VENV)/.has-test ## Measure relay and agent against a direct call.
 	@$(RUN) -m tests.benchmarks $(ARGS)
 
-lint: $(VENV)/.has-test $(VENV)/.has-lint ## Run ruff and mypy.
+lint: $(VENV)/.has-test $(VENV)/.has-lint $(VENV)/.has-pages ## Run ruff and mypy.
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy

@@ -200,3 +200,9 @@ class _CountedFactory(WrappingFactory[_Counted]):
     def __init__(self, inner: IProtocolFactory, max_bytes: int) -> None:
         super().__init__(inner)
         self.max_bytes = max_bytes
+
+    def doStart(self) -> None:
+        """Do nothing: Twisted's factory would only log that it starts."""
+
+    def doStop(self) -> None:
+        """Do nothing, as above."""

@@ -13,6 +13,7 @@ from twisted.internet.error import DNSLookupError
 from mcptunnel.auth.addresses import may_fetch_all
 from mcptunnel.net.http import Fetched, Fetcher, FetchError, Limits
 from mcptunnel.net.pinning import Judge, anywhere
+from tests.conftest import Log
 from tests.net.loopback import Authority, in_reactor, until
 from tests.net.web_servers import Reply, Visit, WebServer, answer, ca_file, saying
 
@@ -430,3 +431,12 @@ async def test_a_caller_who_goes_away(stage: Stage) -> None:
     fetching.cancel()
     await until(stage.reactor, lambda: bool(ended) and server.visits[0].is_lost)
     assert ended[0].check(CancelledError)
+
+
+@in_reactor
+async def test_nothing_is_logged(stage: Stage, log: Log) -> None:
+    """Neither of connections that come and go, nor of strangers' answers: the caller says what matters."""
+    stage.serve(saying(answer()))
+    assert (await stage.fetcher().get(stage.url(), LIMITS)).status == 200
+    await stage.refused(stage.fetcher(trusts=False).get(stage.url(), LIMITS))
+    assert [line for line in log.lines if not line.startswith("WebServer")] == []

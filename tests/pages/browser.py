@@ -1,6 +1,5 @@
 """Chromium, and what it complains about."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
 
 DESKTOP: Final = {"viewport": {"width": 1100, "height": 900}}
+LEFT: Final = "net::ERR_ABORTED"
+"""How a request ends when the next page is opened before the icon of this one is there."""
+
 LOOKS: Final[dict[str, dict[str, Any]]] = {
     "light": {**DESKTOP, "color_scheme": "light"},
     "dark": {**DESKTOP, "color_scheme": "dark"},
@@ -23,20 +25,13 @@ LOOKS: Final[dict[str, dict[str, Any]]] = {
         "is_mobile": True,
         "has_touch": True,
     },
-    "phone-dark": {
-        "viewport": {"width": 360, "height": 740},
-        "color_scheme": "dark",
-        "device_scale_factor": 2,
-        "is_mobile": True,
-        "has_touch": True,
-    },
 }
 """How people look at a page."""
 
 
 def chromium_path() -> str | None:
-    """Return the system's Chromium, or the one that $CHROMIUM names, or None."""
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    """Return the system's Chromium, or None."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @dataclass
@@ -55,7 +50,7 @@ class Visit:
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         self.page.on("request", self._request)
-        self.page.on("requestfailed", lambda one: self.complaints.append(f"failed: {one.url}"))
+        self.page.on("requestfailed", self._failed)
         self.page.on("response", self._response)
 
     def _console(self, message: ConsoleMessage) -> None:
@@ -64,6 +59,10 @@ class Visit:
     def _request(self, request: Request) -> None:
         if not request.url.startswith(f"{self.origin}/"):
             self.elsewhere.append(request.url)
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != LEFT:
+            self.complaints.append(f"failed: {request.url}: {request.failure}")
 
     def _response(self, response: Response) -> None:
         if response.status >= 400:

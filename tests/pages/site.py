@@ -21,7 +21,7 @@ from mcptunnel.relay.web.pages.assets import Assets
 from mcptunnel.relay.web.pages.kinds import MessagePage
 from mcptunnel.relay.web.pages.messages import message_for
 from mcptunnel.relay.web.pages.render import Pages
-from tests.relay.web.pages.samples import LOCAL, PAGES, consent
+from tests.relay.web.pages.samples import LOCAL, ORIGIN, PAGES, consent
 
 POSTED: Final = "Posted"
 
@@ -89,7 +89,7 @@ def main() -> None:
 
     reactor: Any = installed
     port = int(sys.argv[1])
-    root = Root(Pages(f"http://127.0.0.1:{port}"))
+    root = Root(Pages(ORIGIN))
     reactor.listenTCP(port, Site(root), interface="127.0.0.1")
     reactor.run()
 

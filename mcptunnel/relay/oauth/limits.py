@@ -28,6 +28,7 @@ class Limited(StrEnum):
     REVOKE = "revoke"
     DEVICE_AUTHORIZATION = "device_authorization"
     DEVICE = "device"
+    SIGN_IN = "sign_in"
 
 
 _COST: Final = {Limited.REGISTER: 4.0, Limited.DEVICE_AUTHORIZATION: 4.0}

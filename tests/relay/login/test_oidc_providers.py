@@ -8,7 +8,7 @@ from mcptunnel.model import Principal
 from tests.auth.signing import key_set, public_jwk
 from tests.relay.login.fake_op import FakeOp, Visitor
 
-TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+TENANT = "aaaabbbb-0000-cccc-1111-dddd2222eeee"
 ENTRA = f"https://login.microsoftonline.com/{TENANT}/v2.0"
 GOOGLE = "https://accounts.google.com"
 KEYCLOAK = "https://sso.example.org/realms/main"

@@ -19,9 +19,10 @@ from mcptunnel.relay.oauth.limits import Limited
 from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
 from mcptunnel.relay.web.browser import Browser
 from mcptunnel.relay.web.later import Send
-from mcptunnel.relay.web.oauth.people import ForPeople, redirect
+from mcptunnel.relay.web.oauth.surroundings import OAuthWeb
 from mcptunnel.relay.web.pages.asked import asked_endpoint
 from mcptunnel.relay.web.pages.kinds import ConsentPage
+from mcptunnel.relay.web.people import ForPeople, redirect
 from mcptunnel.relay.web.request import RelayRequest
 
 MAX_NEXT_CHARS: Final = 2000
@@ -33,7 +34,7 @@ _OVER: Final = "This request was answered before, or it is too old."
 _START_AGAIN: Final = "Start again in the application that sent you here."
 
 
-class Deciding(ForPeople):
+class Deciding(ForPeople[OAuthWeb]):
     """What both endpoints share."""
 
     limited = Limited.AUTHORIZE

@@ -10,9 +10,10 @@ from mcptunnel.relay.oauth.devices import AskedDevice
 from mcptunnel.relay.oauth.limits import Limited
 from mcptunnel.relay.web.browser import Browser
 from mcptunnel.relay.web.later import Send
-from mcptunnel.relay.web.oauth.people import ForPeople, redirect
+from mcptunnel.relay.web.oauth.surroundings import OAuthWeb
 from mcptunnel.relay.web.pages.asked import asked_endpoint
 from mcptunnel.relay.web.pages.kinds import DeviceCodePage, DeviceConfirmPage, DeviceDone
+from mcptunnel.relay.web.people import ForPeople, redirect
 from mcptunnel.relay.web.request import RelayRequest
 
 MAX_CODE_CHARS: Final = 64
@@ -20,7 +21,7 @@ _WRONG: Final = "No program waits under this code. Look again, or let the progra
 _DECISIONS: Final = {"allow": True, "deny": False}
 
 
-class Device(ForPeople):
+class Device(ForPeople[OAuthWeb]):
     """The page, and both of its forms."""
 
     limited = Limited.DEVICE

@@ -61,6 +61,6 @@ def scopes_shown(scopes: Iterable[str], endpoint: AskedEndpoint) -> tuple[str, .
         OFFLINE_ACCESS: "Stay connected, without asking you to sign in each time.",
     }
     return tuple(
-        known.get(scope) or f"“{clean_text(scope, MAX_SHOWN_CHARS)}”, a part of the above."
+        known.get(scope) or f"Use what this relay calls “{clean_text(scope, MAX_SHOWN_CHARS)}”."
         for scope in scopes
     )

@@ -26,10 +26,10 @@ from mcptunnel.relay.oauth.settings import OAuthSettings
 from mcptunnel.relay.oauth.surroundings import Surroundings
 from mcptunnel.relay.web.addresses import ClientAddresses
 from mcptunnel.relay.web.later import Send, answer_later
-from mcptunnel.relay.web.oauth.people import redirect
 from mcptunnel.relay.web.oauth.surroundings import OAuthWeb
 from mcptunnel.relay.web.oauth.tree import put_oauth
 from mcptunnel.relay.web.pages.render import Pages
+from mcptunnel.relay.web.people import redirect
 from mcptunnel.relay.web.realm import Realm
 from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.relay.web.tree import guard_of

@@ -1,5 +1,6 @@
 """Every page, in every state that looks different; the names in them are those of a hostile world."""
 
+from dataclasses import replace
 from typing import Final
 
 from mcptunnel.auth.client_display import ClientDisplay
@@ -23,6 +24,8 @@ from mcptunnel.relay.web.pages.messages import message_for
 ORIGIN: Final = "https://relay.example.com"
 CSRF: Final = "csrf-token"
 PERSON: Final = "Jürgen Müßig 🦊"
+
+SCRIPT: Final = "\"'><script>alert(1)</script>\u202eedualC"
 
 VOUCHED: Final = ClientDisplay(
     name="Claude",
@@ -64,6 +67,15 @@ PRIVATE: Final = ClientDisplay(
     this_machine=True,
     only_this_machine=False,
 )
+LONG: Final = ClientDisplay(
+    name="W" * 80,
+    vouched_by=".".join(["h" * 63] * 3),
+    verified=True,
+    redirect_to=".".join(["r" * 63] * 3),
+    this_machine=False,
+    only_this_machine=False,
+)
+HOSTILE: Final = replace(UNVERIFIED, name=SCRIPT)
 
 
 def consent(
@@ -138,6 +150,8 @@ PAGES: Final[dict[str, AnyPage]] = {
     "consent-unverified": consent(UNVERIFIED, "/devices/laptop/servers/notes/mcp"),
     "consent-local": consent(LOCAL),
     "consent-private": consent(PRIVATE),
+    "consent-long": consent(LONG, f"/devices/{'d' * 80}/servers/{'W' * 80}/mcp", person="W" * 80),
+    "consent-hostile": consent(HOSTILE, "/servers/%3Cscript%3E/mcp", ("mcp", SCRIPT), SCRIPT),
     "consent-agent": consent(LOCAL, "/tunnel", ("agent", "offline_access")),
     "device-code": DeviceCodePage(csrf=CSRF, person=PERSON),
     "device-code-error": DeviceCodePage(

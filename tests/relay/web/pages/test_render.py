@@ -103,8 +103,26 @@ def test_allow_and_deny_are_buttons_of_one_form(name: str) -> None:
     (form,) = (
         one for one in parse(html_of(PAGES[name])).iter("form") if one.get("action") != "/logout"
     )
-    buttons = [(one.get("name"), one.get("value"), text_of(one)) for one in form.iter("button")]
+    (buttons_together,) = form.iterfind("div")
+    buttons = [(one.get("name"), one.get("value"), text_of(one)) for one in buttons_together]
     assert buttons == [("decision", "allow", "Allow"), ("decision", "deny", "Deny")]
+
+
+@pytest.mark.parametrize(
+    ("name", "stands_out"),
+    [
+        ("consent-vouched", True),
+        ("consent-configured", True),
+        ("consent-unverified", False),
+        ("consent-local", False),
+        ("consent-private", False),
+        ("device-confirm", False),
+    ],
+)
+def test_allow_stands_out_only_without_a_doubt(name: str, stands_out: bool) -> None:
+    tree = parse(html_of(PAGES[name]))
+    assert (found(tree, ".//button[@value='allow']").get("class") == "main") is stands_out
+    assert found(tree, ".//button[@value='deny']").get("class") is None
 
 
 @pytest.mark.parametrize(
@@ -196,7 +214,10 @@ CONSENT = [
     ("consent-unverified", "Do you know tools.example.net?", True),
     ("consent-unverified", "the server “notes” of your device “laptop”", True),
     ("consent-local", "Did you start this yourself?", True),
+    ("consent-local", "that you trust. Nobody but you can tell who asks.", True),
     ("consent-local", "a program on this computer", True),
+    ("consent-private", "Did you start this yourself?", True),
+    ("consent-private", "Nobody but you", False),
     ("consent-private", "cursor: a program on this computer", True),
     ("consent-private", "unverified", True),
     ("consent-agent", "connect a device", True),
@@ -208,7 +229,7 @@ CONSENT = [
     ("device-confirm", "2001:db8::17", True),
     ("device-confirm", "mcptunnel agent", True),
     ("device-confirm", "20 November 2026, 15:12 UTC", True),
-    ("device-confirm-silent", "Host name not said", True),
+    ("device-confirm-silent", "Host name, as it says not said", True),
     ("device-allowed", "Küchen-Laptop 💻 is being connected", True),
     ("device-denied", "got no access", True),
     ("invitation", "Jürgen Müßig 🦊 invites you to relay.example.com", True),

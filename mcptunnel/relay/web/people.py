@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Generic, Protocol, TypeVar
 
 from twisted.logger import Logger
 from twisted.web.resource import Resource
@@ -11,14 +11,16 @@ from twisted.web.resource import Resource
 from mcptunnel.auth.errors import OAuthError
 from mcptunnel.auth.parameters import MAX_BYTES, Parameters, parse_form, parse_parameters
 from mcptunnel.relay.login.browsers import NoRoomError
-from mcptunnel.relay.oauth.limits import Limited
+from mcptunnel.relay.oauth.limits import Limited, RequestLimits
 from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
+from mcptunnel.relay.web.addresses import ClientAddresses
 from mcptunnel.relay.web.answers import send_body
+from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.later import Send, answer_later
 from mcptunnel.relay.web.oauth.programs import STORE_RETRY_S, retry_after
-from mcptunnel.relay.web.oauth.surroundings import OAuthWeb
 from mcptunnel.relay.web.pages.kinds import AnyPage
 from mcptunnel.relay.web.pages.messages import message_for
+from mcptunnel.relay.web.pages.render import Pages
 from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.relay.web.root import single
 from mcptunnel.store.errors import StoreError
@@ -34,14 +36,33 @@ _UNAVAILABLE: Final = 503
 _log = Logger()
 
 
-class ForPeople(Resource):
+class PeopleWeb(Protocol):
+    """What every endpoint for people needs."""
+
+    @property
+    def guard(self) -> Guard: ...
+
+    @property
+    def pages(self) -> Pages: ...
+
+    @property
+    def addresses(self) -> ClientAddresses: ...
+
+    @property
+    def limits(self) -> RequestLimits: ...
+
+
+W = TypeVar("W", bound=PeopleWeb)
+
+
+class ForPeople(Resource, Generic[W]):
     """One page, and the form on it."""
 
     isLeaf = True
     methods: ClassVar[tuple[bytes, ...]] = (b"GET", b"POST")
     limited: ClassVar[Limited]
 
-    def __init__(self, web: OAuthWeb) -> None:
+    def __init__(self, web: W) -> None:
         super().__init__()
         self.web = web
 
@@ -102,7 +123,7 @@ class ForPeople(Resource):
             return parse_form(body, single(request, b"content-type"))
         return parse_parameters(request.uri.partition(b"?")[2])
 
-    def _with(self, request: RelayRequest, headers: Mapping[bytes, bytes]) -> "ForPeople":
+    def _with(self, request: RelayRequest, headers: Mapping[bytes, bytes]) -> "ForPeople[W]":
         for name, value in headers.items():
             request.setHeader(name, value)
         return self

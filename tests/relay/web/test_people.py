@@ -10,6 +10,12 @@ from tests.relay.store_at_once import StoreAtOnce
 from tests.relay.web.oauth.site import FORM, ISSUER, OAuthSite, PersonAtBrowser, authorize_path
 from tests.relay.web.site import HttpAnswer
 
+
+@pytest.fixture
+def site(store: StoreAtOnce) -> OAuthSite:
+    return OAuthSite(store=store)
+
+
 PATHS = ("/authorize", "/consent", "/device")
 
 
