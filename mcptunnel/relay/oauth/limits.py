@@ -12,6 +12,9 @@ MAX_KEYS: Final = 10_000
 ALL_TIMES: Final = 20
 """All addresses together may ask so many times as often as one."""
 
+CLIENT_TIMES: Final = 10
+"""A client, too: many people use the same one, from many addresses."""
+
 _MINUTE_S: Final = 60.0
 _ALL: Final = "all"
 
@@ -41,9 +44,10 @@ class RequestLimits:
     def __init__(self, per_minute: int, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
         one = Rate(per_s=per_minute / _MINUTE_S, burst=per_minute)
+        some = Rate(per_s=one.per_s * CLIENT_TIMES, burst=one.burst * CLIENT_TIMES)
         many = Rate(per_s=one.per_s * ALL_TIMES, burst=one.burst * ALL_TIMES)
         self._of_address = {each: RateLimits(one, max_keys=MAX_KEYS) for each in Limited}
-        self._of_client = {each: RateLimits(one, max_keys=MAX_KEYS) for each in Limited}
+        self._of_client = {each: RateLimits(some, max_keys=MAX_KEYS) for each in Limited}
         self._of_all = {each: RateLimits(many, max_keys=1) for each in Limited}
 
     def wait_s(self, endpoint: Limited, address: str) -> float:

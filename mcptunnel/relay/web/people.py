@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from functools import partial
 from typing import ClassVar, Final, Generic, Protocol, TypeVar
 
+from twisted.logger import Logger
 from twisted.web.resource import Resource
 
 from mcptunnel.auth.errors import OAuthError
@@ -16,12 +17,13 @@ from mcptunnel.relay.web.addresses import ClientAddresses
 from mcptunnel.relay.web.answers import send_body
 from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.later import Send, answer_later
-from mcptunnel.relay.web.oauth.programs import retry_after
+from mcptunnel.relay.web.oauth.programs import STORE_RETRY_S, retry_after
 from mcptunnel.relay.web.pages.kinds import AnyPage
 from mcptunnel.relay.web.pages.messages import message_for
 from mcptunnel.relay.web.pages.render import Pages
 from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.relay.web.root import single
+from mcptunnel.store.errors import StoreError
 
 _SEE_OTHER: Final = 303
 _BAD_REQUEST: Final = 400
@@ -30,6 +32,8 @@ _NOT_ALLOWED: Final = 405
 _TOO_MANY: Final = 429
 _INTERNAL: Final = 500
 _UNAVAILABLE: Final = 503
+
+_log = Logger()
 
 
 class PeopleWeb(Protocol):
@@ -104,6 +108,10 @@ class ForPeople(Resource, Generic[W]):
             return await self.work(request, parameters)
         except NoRoomError:
             self._with(request, retry_after(BUSY_S))
+            return self.message(_UNAVAILABLE)
+        except StoreError:
+            _log.failure("cannot answer {path}", path=request.path)
+            self._with(request, retry_after(STORE_RETRY_S))
             return self.message(_UNAVAILABLE)
         except BusyError as error:
             status = _TOO_MANY if error.is_fault_of_client else _UNAVAILABLE

@@ -6,6 +6,7 @@ from functools import partial
 from math import ceil
 from typing import Any, ClassVar, Final
 
+from twisted.logger import Logger
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 
@@ -20,6 +21,7 @@ from mcptunnel.relay.web.later import Send, answer_later
 from mcptunnel.relay.web.oauth.surroundings import OAuthWeb
 from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.relay.web.root import single
+from mcptunnel.store.errors import StoreError
 
 NOT_STORED: Final = {b"cache-control": b"no-store", b"pragma": b"no-cache"}
 """RFC 6749, section 5.1."""
@@ -39,6 +41,11 @@ _NAMES: Final = {
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
 _UNAUTHORIZED: Final = 401
+
+STORE_RETRY_S: Final = 5.0
+"""When the store fails, the next request may come after so long."""
+
+_log = Logger()
 
 
 def json_answer(status: int, value: Any, headers: Mapping[bytes, bytes] | None = None) -> Send:
@@ -128,6 +135,9 @@ class ForPosts(ForPrograms):
             return json_answer(error.status, error.body(), headers)
         except BusyError as error:
             return busy_answer(error)
+        except StoreError:
+            _log.failure("cannot answer {path}", path=request.path)
+            return busy_answer(BusyError("The relay cannot do this at the moment", STORE_RETRY_S))
 
     def challenge(self, request: RelayRequest) -> bytes:
         """Return what a client is asked for that did not prove itself."""
