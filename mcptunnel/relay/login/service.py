@@ -11,7 +11,6 @@ from twisted.logger import Logger
 from twisted.web.resource import Resource
 
 from mcptunnel.auth.oidc.people import AllowList
-from mcptunnel.auth.tokens import RANDOM_BYTES, hash_token, mint
 from mcptunnel.config.auth import LOCAL, AuthConfig
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.config.urls import is_plain_remote
@@ -19,8 +18,9 @@ from mcptunnel.net.http import Fetcher
 from mcptunnel.relay.access import Revoked
 from mcptunnel.relay.login.attempts import SignInsUnderWay
 from mcptunnel.relay.login.browsers import CookieBrowsers, SessionLimits
-from mcptunnel.relay.login.changes import SETUP_S, NotPossibleError, offer
-from mcptunnel.relay.login.links import TOKEN_KINDS, HeldLinks, link_url
+from mcptunnel.relay.login.changes import SETUP_S, NotPossibleError
+from mcptunnel.relay.login.directory import UserDirectory
+from mcptunnel.relay.login.links import HeldLinks
 from mcptunnel.relay.login.local_login import LocalLogin
 from mcptunnel.relay.login.oidc import OidcProvider, OidcSettings
 from mcptunnel.relay.login.passwords import PasswordHashes
@@ -49,6 +49,7 @@ class LoginService(MultiService):
         reactor: Any,
         config: RelayConfig,
         store: Store,
+        users: UserDirectory,
         *,
         epoch_s: Callable[[], float],
         secret: Callable[[], bytes],
@@ -58,6 +59,7 @@ class LoginService(MultiService):
         self._reactor = reactor
         self._config = config
         self._store = store
+        self._users = users
         self._epoch_s = epoch_s
         self._secret = secret
         self._revoked = revoked
@@ -146,13 +148,8 @@ class LoginService(MultiService):
 
     async def _offer_setup(self) -> None:
         """Make a link for the first user, if there is none yet, and tell it in the log alone."""
-        kind, now_s = InvitationKind.SETUP, self._epoch_s()
-        token = mint(TOKEN_KINDS[kind], secrets.token_bytes(RANDOM_BYTES))
-        token_hash = hash_token(token)
         try:
-            await self._store.write(
-                lambda connection: offer(connection, kind, token_hash, now_s=now_s)
-            )
+            made = await self._users.make_link(InvitationKind.SETUP, None)
         except NotPossibleError:
             return
         except CancelledError:
@@ -164,7 +161,7 @@ class LoginService(MultiService):
             "Nobody can sign in yet. Open this link within {minutes} minutes to become the first"
             " user: {link}",
             minutes=int(SETUP_S / 60),
-            link=link_url(self._config.public_url, kind, token),
+            link=made.url,
         )
 
 

@@ -1,6 +1,7 @@
 """Passwords: argon2id, a few at once, and nobody learns who is a user."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import pytest
 import pytest_twisted
@@ -13,6 +14,8 @@ from mcptunnel.relay.oauth.throttling import BusyError
 from tests.relay.coroutines import now
 from tests.relay.login.threads import ReactorAtOnce, ThreadsAtOnce
 
+_Test = TypeVar("_Test", bound=Callable[..., Any])
+in_reactor: Callable[[_Test], _Test] = pytest_twisted.ensureDeferred
 PASSWORD = "Grüße an 🦊 und Bär"
 
 
@@ -65,7 +68,7 @@ def test_new_hashes_are_argon2id_with_64_mib() -> None:
     assert MAX_AT_ONCE <= 4
 
 
-@pytest_twisted.ensureDeferred
+@in_reactor
 async def test_so_many_wait_and_the_rest_is_told(running_reactor: Any) -> None:
     """The reactor goes on meanwhile: the work is done in threads."""
     made = PasswordHashes(running_reactor, parameters=CHEAPEST)
