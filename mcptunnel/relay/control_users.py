@@ -11,15 +11,10 @@ from twisted.web.server import Request
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.relay.control_api import Answers, JsonResource, NotFound, RefusedError, Reply
 from mcptunnel.relay.login.changes import NotPossibleError
-from mcptunnel.relay.login.directory import MadeLink
+from mcptunnel.relay.login.directory import LINKS, MadeLink, user_to_json
 from mcptunnel.store.people.invitations import InvitationKind
 from mcptunnel.store.people.users import User
 
-LINKS: Final = {
-    "setup-link": InvitationKind.SETUP,
-    "invite": InvitationKind.INVITATION,
-    "reset-password": InvitationKind.RESET,
-}
 CHANGES: Final = ("disable", "enable", "remove")
 
 
@@ -99,19 +94,6 @@ class ChangeResource(JsonResource):
             raise _bad_request("wanted: an object with user, and maybe issuer")
         principal = Principal(members.get("issuer", LOCAL_ISSUER), members["user"])
         return Reply(http.OK, {"changed": await self._change(principal)})
-
-
-def user_to_json(user: User) -> dict[str, Any]:
-    """Return a user as the JSON object of `/api/v1/users`."""
-    return {
-        "issuer": user.principal.issuer,
-        "user": user.principal.subject,
-        "name": user.display_name,
-        "email": user.email,
-        "created_s": user.created_s,
-        "last_seen_s": user.last_seen_s,
-        "disabled_s": user.disabled_s,
-    }
 
 
 def _read(body: bytes) -> dict[str, str]:

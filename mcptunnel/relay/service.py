@@ -87,7 +87,11 @@ class RelayService(MultiService):
         self._location = location_of(config.state_dir, config.store.url)
         self._store = Store(self._location, reactor)
         keys = StoredKeys(
-            self._store, random=secrets.token_bytes, epoch_s=epoch_s, revoked=self._key_revoked
+            self._store,
+            random=secrets.token_bytes,
+            epoch_s=epoch_s,
+            revoked=self._key_revoked,
+            issuer=config.auth.user_issuer,
         )
         self._users = self._make_users(config)
         self.oauth = self._make_oauth(config)

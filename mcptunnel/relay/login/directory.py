@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from mcptunnel.auth.local_users import MAX_NAME_CHARS, name_fault, user_name
 from mcptunnel.auth.tokens import RANDOM_BYTES, hash_token, mint
@@ -14,6 +14,13 @@ from mcptunnel.relay.login.links import TOKEN_KINDS, link_url
 from mcptunnel.store.engine import Store, Transaction
 from mcptunnel.store.people.invitations import InvitationKind
 from mcptunnel.store.people.users import User, Users
+
+LINKS: Final = {
+    "setup-link": InvitationKind.SETUP,
+    "invite": InvitationKind.INVITATION,
+    "reset-password": InvitationKind.RESET,
+}
+"""The kinds of links, as commands call them."""
 
 NOT_LOCAL: Final = 'People do not have passwords at this relay: that takes auth.mode = "local".'
 
@@ -114,3 +121,16 @@ def offering_of(
         token,
         lambda connection: offer(connection, kind, token_hash, now_s=now_s, name=name),
     )
+
+
+def user_to_json(user: User) -> dict[str, Any]:
+    """Return a user as the JSON object of `/api/v1/users`."""
+    return {
+        "issuer": user.principal.issuer,
+        "user": user.principal.subject,
+        "name": user.display_name,
+        "email": user.email,
+        "created_s": user.created_s,
+        "last_seen_s": user.last_seen_s,
+        "disabled_s": user.disabled_s,
+    }
