@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "mcptunnel.cli.demo:demo",
     "keys": "mcptunnel.cli.keys:keys",
     "status": "mcptunnel.cli.status:status",
+    "users": "mcptunnel.cli.users:users",
 }
 """Where each command is; a module is only imported when its command is used."""
 

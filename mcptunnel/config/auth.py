@@ -13,6 +13,7 @@ from mcptunnel.config.private_file import PrivateFile
 from mcptunnel.config.schema import Bounds, Option
 from mcptunnel.config.secret import Secret
 from mcptunnel.config.urls import is_loopback, is_plain_remote
+from mcptunnel.model import LOCAL_ISSUER
 
 OIDC: Final = "oidc"
 LOCAL: Final = "local"
@@ -132,6 +133,11 @@ class AuthConfig:
     def has_sign_in(self) -> bool:
         """Whether people sign in, and clients get tokens."""
         return self.mode in (OIDC, LOCAL)
+
+    @property
+    def user_issuer(self) -> str:
+        """The issuer of a user whom somebody names without one."""
+        return self.issuer if self.mode == OIDC and self.issuer is not None else LOCAL_ISSUER
 
     @property
     def is_open(self) -> bool:

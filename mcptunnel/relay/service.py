@@ -9,8 +9,10 @@ from typing import Any, Final
 from twisted.application.service import MultiService
 from twisted.logger import Logger
 
-from mcptunnel.auth.keys import KeyId
+from mcptunnel.auth.keys import KeyId, Scope
+from mcptunnel.config.auth import LOCAL, NONE
 from mcptunnel.config.relay import RelayConfig
+from mcptunnel.config.surroundings import about_auth
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.session_table import IDLE_S, McpSessions
@@ -31,16 +33,18 @@ from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.kept_sessions import KeptSessions, restored
 from mcptunnel.relay.in_use import InUse
-from mcptunnel.relay.login.browsers import CookieBrowsers, SessionLimits
+from mcptunnel.relay.login.directory import UserDirectory
+from mcptunnel.relay.login.service import LoginService
 from mcptunnel.relay.oauth.service import OAuthService
 from mcptunnel.relay.remembering import Remembering
 from mcptunnel.relay.revoking import tell_agents
 from mcptunnel.relay.secret import relay_secret
 from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.addresses import ClientAddresses
-from mcptunnel.relay.web.bearer import BearerGate
+from mcptunnel.relay.web.bearer import BearerGate, Gate
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.oauth.tree import put_hints
+from mcptunnel.relay.web.open_gate import OpenGate
 from mcptunnel.relay.web.pages.render import Pages
 from mcptunnel.relay.web.realm import Realm
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
@@ -74,6 +78,7 @@ class RelayService(MultiService):
     ) -> None:
         super().__init__()
         self._reactor = reactor
+        self._config = config
         self._order = order or StopOrder()
         self._drain = Drain(reactor, self._order, config.tunnel.drain_s)
         self._draining = Draining(config.retry_after_s)
@@ -82,9 +87,15 @@ class RelayService(MultiService):
         self._location = location_of(config.state_dir, config.store.url)
         self._store = Store(self._location, reactor)
         keys = StoredKeys(
-            self._store, random=secrets.token_bytes, epoch_s=epoch_s, revoked=self._key_revoked
+            self._store,
+            random=secrets.token_bytes,
+            epoch_s=epoch_s,
+            revoked=self._key_revoked,
+            issuer=config.auth.user_issuer,
         )
+        self._users = self._make_users(config)
         self.oauth = self._make_oauth(config)
+        self.login = self._make_login(config)
         self._credentials = Credentials(self._checks(keys), reactor.seconds, epoch_s)
         self.in_use = InUse(reactor, epoch_s)
         self._remembering = Remembering(self._store, epoch_s)
@@ -117,6 +128,31 @@ class RelayService(MultiService):
         oauth.setServiceParent(self)
         return oauth
 
+    def _make_users(self, config: RelayConfig) -> UserDirectory:
+        return UserDirectory(
+            self._store,
+            config.public_url,
+            is_local=config.auth.mode == LOCAL,
+            random=secrets.token_bytes,
+            epoch_s=self._epoch_s,
+            revoked=self.revoked,
+        )
+
+    def _make_login(self, config: RelayConfig) -> LoginService | None:
+        if not config.auth.has_sign_in:
+            return None
+        login = LoginService(
+            self._reactor,
+            config,
+            self._store,
+            self._users,
+            epoch_s=self._epoch_s,
+            secret=self._secret,
+            revoked=self.revoked,
+        )
+        login.setServiceParent(self)
+        return login
+
     def _checks(self, keys: StoredKeys) -> Iterable[BearerCheck]:
         yield ApiKeys(keys, self._reactor.seconds)
         if self.oauth is not None:
@@ -148,6 +184,8 @@ class RelayService(MultiService):
         idle_s = self._epoch_s() - IDLE_S
         with Database(self._location) as database:
             past = read_past(database, sessions_since_s=idle_s)
+        for warning in about_auth(self._config):
+            self._log.warn("{warning}", warning=warning)
         self._store.start()
         self._restore(past)
         try:
@@ -217,31 +255,29 @@ class RelayService(MultiService):
         transparent = TransparentEndpoint(self.devices, owners, self._keep_alive, self._draining)
         root = make_root(
             config,
-            gate=partial(BearerGate, self._credentials, self.in_use, realm),
+            gate=self._gate(config, realm),
             devices=self.devices,
             draining=self._draining,
             hub=self._mcp,
             server=transparent.answer,
             tunnel=self._upgrade,
         )
-        self._put_oauth(root, config)
+        self._put_sign_in(root, config)
         return root
 
-    def _put_oauth(self, root: Root, config: RelayConfig) -> None:
-        if self.oauth is None:
+    def _put_sign_in(self, root: Root, config: RelayConfig) -> None:
+        if self.oauth is None or self.login is None:
             put_hints(root)
             return
-        auth = config.auth
-        browsers = CookieBrowsers(
-            self._store,
-            config.public_url,
-            SessionLimits(idle_s=auth.session_idle_s, lifetime_s=auth.session_lifetime_s),
-            secret=self._secret,
-            random=secrets.token_bytes,
-            epoch_s=self._epoch_s,
-        )
-        pages, addresses = Pages(config.public_url), ClientAddresses(config.trusted_proxies)
-        self.oauth.put(root, guard_of(config), pages, browsers, addresses)
+        guard, pages = guard_of(config), Pages(config.public_url)
+        addresses = ClientAddresses(config.trusted_proxies)
+        self.login.put(root, guard, pages, addresses)
+        self.oauth.put(root, guard, pages, self.login.browsers, addresses)
+
+    def _gate(self, config: RelayConfig, realm: Realm) -> Callable[[Scope], Gate]:
+        if config.auth.mode == NONE:
+            return lambda _scope: OpenGate(self.in_use)
+        return partial(BearerGate, self._credentials, self.in_use, realm)
 
     def _control(self, config: RelayConfig, keys: StoredKeys) -> ControlSocket:
         return ControlSocket(
@@ -251,6 +287,7 @@ class RelayService(MultiService):
             self._reactor,
             status=self._status,
             devices=self.devices.everyone,
+            people=self._users,
         )
 
     def _upgrade(self, request: RelayRequest, access: Access, _body: bytes) -> None:

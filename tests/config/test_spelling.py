@@ -62,8 +62,10 @@ def test_two_spellings_of_one_key_are_an_error(tree: dict[str, Any]) -> None:
         ),
         (
             {"hub": {"zzz": 1}},
-            "x: hub.zzz: is not a known key. "
-            "Known here are device_prefix, server_timeout_s, call_timeout_s, offline_grace_s.",
+            (
+                "x: hub.zzz: is not a known key. Known here are device_prefix, server_timeout_s,"
+                " call_timeout_s, offline_grace_s."
+            ),
         ),
     ],
 )

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -19,7 +19,8 @@ class StoreAtOnce(Store):
     """`database` is there for tests that look into it."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(Path("nowhere"), MemoryReactorClock())
+        reactor: Any = MemoryReactorClock()
+        super().__init__(Path("nowhere"), reactor)
         self.database = database
 
     def read(self, query: Callable[[Connection], T]) -> Deferred[T]:

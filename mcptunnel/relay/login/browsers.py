@@ -20,6 +20,7 @@ from mcptunnel.errors import McpTunnelError
 from mcptunnel.model import Principal
 from mcptunnel.relay.login.cookies import SessionCookie
 from mcptunnel.relay.login.people import Person
+from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
 from mcptunnel.relay.web.browser import Browser
 from mcptunnel.relay.web.guard import Guard
 from mcptunnel.sealing import NONCE_BYTES, SealBrokenError, Sealer
@@ -35,10 +36,6 @@ _TOUCH_EVERY_S: Final = 60.0
 _MAX_LABEL_CHARS: Final = 120
 _PURPOSE: Final = "browser session"
 _OUR_SITES: Final = ("same-origin", "none")
-
-
-class NoRoomError(McpTunnelError):
-    """So many browsers have a session that there is no room for another one."""
 
 
 class SessionOverError(McpTunnelError):
@@ -106,7 +103,7 @@ class CookieBrowsers:
         return self._browser(session, "" if user is None else user.display_name)
 
     async def ensure(self, request: Request) -> Browser:
-        """Return the same, or a new anonymous one whose cookie is set on the answer. Raises NoRoomError."""
+        """Return the same, or a new anonymous one whose cookie is set on the answer. Raises BusyError."""
         return await self.of(request) or await self._begin(request)
 
     async def signed_in(self, request: Request, browser: Browser, person: Person) -> Browser:
@@ -199,7 +196,7 @@ class CookieBrowsers:
         )
         browser = self._browser(session, "")
         if not has_room or browser is None:
-            raise NoRoomError("Too many browsers are at this relay's pages")
+            raise BusyError("Too many browsers are at this relay's pages", BUSY_S)
         self._cookie.put(request, secret, None)
         return browser
 

@@ -1,7 +1,7 @@
 """Bearer tokens in requests (RFC 6750): from the header only, never from the URL."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -30,7 +30,14 @@ REFUSALS_PER_S: Final = 0.2
 _log = Logger()
 
 
-class BearerGate:
+class Gate(Protocol):
+    """What decides who may use an endpoint."""
+
+    def admit(self, http: RelayRequest, passed: Callable[[RelayRequest, Access], object]) -> None:
+        """Call `passed`, now or later, if the request may pass; answer it otherwise."""
+
+
+class BearerGate(Gate):
     """Lets a request pass whose token has the scope; answers all others itself.
 
     What passes is noted as `in_use`: it ends when its access does.

@@ -10,9 +10,8 @@ from twisted.web.resource import Resource
 
 from mcptunnel.auth.errors import OAuthError
 from mcptunnel.auth.parameters import MAX_BYTES, Parameters, parse_form, parse_parameters
-from mcptunnel.relay.login.browsers import NoRoomError
 from mcptunnel.relay.oauth.limits import Limited, RequestLimits
-from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
+from mcptunnel.relay.oauth.throttling import BusyError
 from mcptunnel.relay.web.addresses import ClientAddresses
 from mcptunnel.relay.web.answers import send_body
 from mcptunnel.relay.web.guard import Guard
@@ -106,9 +105,6 @@ class ForPeople(Resource, Generic[W]):
             return self.message(_BAD_REQUEST, f"{error}.")
         try:
             return await self.work(request, parameters)
-        except NoRoomError:
-            self._with(request, retry_after(BUSY_S))
-            return self.message(_UNAVAILABLE)
         except StoreError:
             _log.failure("cannot answer {path}", path=request.path)
             self._with(request, retry_after(STORE_RETRY_S))

@@ -10,7 +10,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.web.answers import error_body, send_body
-from mcptunnel.relay.web.bearer import BearerGate
+from mcptunnel.relay.web.bearer import Gate
 from mcptunnel.relay.web.cors import answer_preflight, is_preflight, let_read
 from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.not_found import NotFound
@@ -25,7 +25,7 @@ class Gated(Resource):
 
     isLeaf = True
 
-    def __init__(self, guard: Guard, gate: BearerGate) -> None:
+    def __init__(self, guard: Guard, gate: Gate) -> None:
         super().__init__()
         self._guard = guard
         self._gate = gate
@@ -59,7 +59,7 @@ class Gated(Resource):
 class Guarded(Gated):
     """An endpoint that reads the body whole before it answers."""
 
-    def __init__(self, guard: Guard, gate: BearerGate, answer: Answer) -> None:
+    def __init__(self, guard: Guard, gate: Gate, answer: Answer) -> None:
         super().__init__(guard, gate)
         self._answer = answer
 

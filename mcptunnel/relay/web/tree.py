@@ -7,7 +7,7 @@ from mcptunnel.config.relay import RelayConfig
 from mcptunnel.relay.devices import Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.places import device_address, server_address
-from mcptunnel.relay.web.bearer import BearerGate
+from mcptunnel.relay.web.bearer import Gate
 from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.index import Health, Index, Ready
 from mcptunnel.relay.web.mcp import McpEndpoint
@@ -22,7 +22,7 @@ TUNNEL_PATHS = (b"tunnel", b"ws")
 def make_root(
     config: RelayConfig,
     *,
-    gate: Callable[[Scope], BearerGate],
+    gate: Callable[[Scope], Gate],
     devices: Devices,
     draining: Draining,
     hub: McpEndpoint,

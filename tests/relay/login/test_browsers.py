@@ -10,11 +10,11 @@ from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.relay.login.browsers import (
     CookieBrowsers,
     KeptOutError,
-    NoRoomError,
     SessionLimits,
     SessionOverError,
 )
 from mcptunnel.relay.login.people import Person
+from mcptunnel.relay.oauth.throttling import BusyError
 from mcptunnel.relay.web.browser import Browser, Browsers
 from mcptunnel.store.people.browsers import BrowserSessions
 from mcptunnel.store.people.users import Users
@@ -225,7 +225,7 @@ def test_whoever_ends_a_user_ends_the_sessions(
 def test_there_is_room_for_so_many(browsers: CookieBrowsers) -> None:
     for _ in range(LIMITS.at_most):
         begin(browsers, Jar())
-    with pytest.raises(NoRoomError):
+    with pytest.raises(BusyError):
         now(browsers.ensure(Jar().request()))
 
 

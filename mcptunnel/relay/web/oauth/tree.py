@@ -22,6 +22,12 @@ _ALL: Final = (
     b"revoke",
     b"device_authorization",
     b"device",
+    b"login",
+    b"callback",
+    b"logout",
+    b"setup",
+    b"invite",
+    b"reset",
 )
 
 
