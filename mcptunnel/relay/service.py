@@ -105,13 +105,16 @@ class RelayService(MultiService):
         self._mcp = self._hub_endpoint(config)
         self._settings = settings_of(config.tunnel)
         self.agents = self._make_agents()
-        realm = Realm() if self.oauth is None else self.oauth.realm
-        root = self._root(config, realm)
-        max_bytes = config.limits.max_request_bytes
-        self._site = RelaySite(root, max_bytes, reactor, self._draining, realm)
+        self._site = self._make_site(config)
         self.listening = ListeningService(config.listen, self._site, reactor)
         self.listening.setServiceParent(self)
         self._control(config, keys).setServiceParent(self)
+
+    def _make_site(self, config: RelayConfig) -> RelaySite:
+        realm = Realm() if self.oauth is None else self.oauth.realm
+        root = self._root(config, realm)
+        max_bytes = config.limits.max_request_bytes
+        return RelaySite(root, max_bytes, self._reactor, self._draining, realm)
 
     def _make_oauth(self, config: RelayConfig) -> OAuthService | None:
         if not config.auth.has_sign_in:

@@ -31,7 +31,9 @@ SIGNER = replace(
 class Keys:
     """Key sets: the one that is known, and the one that is found when it is asked for again."""
 
-    def __init__(self, known: Any, newer: Any = None) -> None:
+    def __init__(
+        self, known: Mapping[str, Any] | None, newer: Mapping[str, Any] | None = None
+    ) -> None:
         self._known = known
         self._newer = newer
         self.asked_again = 0

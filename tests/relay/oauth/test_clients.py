@@ -1,6 +1,7 @@
 """Who a client id is: of the configuration, registered, or a document."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_documents_can_be_off(store: StoreAtOnce) -> None:
 
 
 def test_without_fetching_only_keys_in_the_metadata_count() -> None:
-    keys = {"keys": [{}]}
+    keys: dict[str, Any] = {"keys": [{}]}
     assert now(OwnKeys().keys(replace(APP, jwks=keys))) == keys
     assert now(OwnKeys().keys(APP)) is None
     assert now(OwnKeys().newer_keys(APP)) is None

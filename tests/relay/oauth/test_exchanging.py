@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_twisted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, DeferredList
@@ -21,6 +20,7 @@ from mcptunnel.store.oauth.families import Families, Family
 from mcptunnel.store.people.users import Users
 from mcptunnel.store.revocation import end_user
 from tests.relay.coroutines import now
+from tests.relay.oauth import in_reactor
 from tests.relay.oauth.parts import ALICE, APP, Parts, code_form, form, refresh_form
 from tests.relay.store_at_once import StoreAtOnce, copied_database
 
@@ -129,10 +129,11 @@ async def race(exchange: TokenExchange, parameters: Any, count: int) -> list[Any
         Deferred.fromCoroutine(exchange.answer(parameters, APP, "192.0.2.1")) for _ in range(count)
     ]
     results = await DeferredList(asked, consumeErrors=True)
-    return [value if done else value.value for done, value in results]
+    outcomes: list[tuple[bool, Any]] = list(results)
+    return [value if done else value.value for done, value in outcomes]
 
 
-@pytest_twisted.ensureDeferred
+@in_reactor
 async def test_threat_34_of_all_who_use_a_code_one_gets_tokens_which_then_end(
     threaded: tuple[Parts, TokenExchange],
 ) -> None:
@@ -144,7 +145,7 @@ async def test_threat_34_of_all_who_use_a_code_one_gets_tokens_which_then_end(
     assert parts.revoked == [Revoked(grant_id="family")]
 
 
-@pytest_twisted.ensureDeferred
+@in_reactor
 async def test_threat_34_parallel_refreshes_all_work_within_the_grace(
     threaded: tuple[Parts, TokenExchange],
 ) -> None:
