@@ -86,13 +86,7 @@ class RelayService(MultiService):
         self._secret = cache(partial(relay_secret, config.secret, config.state_dir))
         self._location = location_of(config.state_dir, config.store.url)
         self._store = Store(self._location, reactor)
-        keys = StoredKeys(
-            self._store,
-            random=secrets.token_bytes,
-            epoch_s=epoch_s,
-            revoked=self._key_revoked,
-            issuer=config.auth.user_issuer,
-        )
+        keys = self._make_keys(config)
         self._users = self._make_users(config)
         self.oauth = self._make_oauth(config)
         self.login = self._make_login(config)
@@ -130,6 +124,15 @@ class RelayService(MultiService):
         )
         oauth.setServiceParent(self)
         return oauth
+
+    def _make_keys(self, config: RelayConfig) -> StoredKeys:
+        return StoredKeys(
+            self._store,
+            random=secrets.token_bytes,
+            epoch_s=self._epoch_s,
+            revoked=self._key_revoked,
+            issuer=config.auth.user_issuer,
+        )
 
     def _make_users(self, config: RelayConfig) -> UserDirectory:
         return UserDirectory(
