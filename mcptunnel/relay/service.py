@@ -86,13 +86,7 @@ class RelayService(MultiService):
         self._secret = cache(partial(relay_secret, config.secret, config.state_dir))
         self._location = location_of(config.state_dir, config.store.url)
         self._store = Store(self._location, reactor)
-        keys = StoredKeys(
-            self._store,
-            random=secrets.token_bytes,
-            epoch_s=epoch_s,
-            revoked=self._key_revoked,
-            issuer=config.auth.user_issuer,
-        )
+        keys = self._make_keys(config)
         self._users = self._make_users(config)
         self.oauth = self._make_oauth(config)
         self.login = self._make_login(config)
@@ -105,13 +99,16 @@ class RelayService(MultiService):
         self._mcp = self._hub_endpoint(config)
         self._settings = settings_of(config.tunnel)
         self.agents = self._make_agents()
-        realm = Realm() if self.oauth is None else self.oauth.realm
-        root = self._root(config, realm)
-        max_bytes = config.limits.max_request_bytes
-        self._site = RelaySite(root, max_bytes, reactor, self._draining, realm)
+        self._site = self._make_site(config)
         self.listening = ListeningService(config.listen, self._site, reactor)
         self.listening.setServiceParent(self)
         self._control(config, keys).setServiceParent(self)
+
+    def _make_site(self, config: RelayConfig) -> RelaySite:
+        realm = Realm() if self.oauth is None else self.oauth.realm
+        root = self._root(config, realm)
+        max_bytes = config.limits.max_request_bytes
+        return RelaySite(root, max_bytes, self._reactor, self._draining, realm)
 
     def _make_oauth(self, config: RelayConfig) -> OAuthService | None:
         if not config.auth.has_sign_in:
@@ -127,6 +124,15 @@ class RelayService(MultiService):
         )
         oauth.setServiceParent(self)
         return oauth
+
+    def _make_keys(self, config: RelayConfig) -> StoredKeys:
+        return StoredKeys(
+            self._store,
+            random=secrets.token_bytes,
+            epoch_s=self._epoch_s,
+            revoked=self._key_revoked,
+            issuer=config.auth.user_issuer,
+        )
 
     def _make_users(self, config: RelayConfig) -> UserDirectory:
         return UserDirectory(

@@ -68,6 +68,9 @@ class GuessedCodes:
         self._now_s = now_s
         self._wrong: OrderedDict[str, WrongCodes] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._wrong)
+
     def may_type(self, *keys: str) -> bool:
         """Tell whether another code may be tried under all these keys."""
         now_s = self._now_s()

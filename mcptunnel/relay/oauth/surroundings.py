@@ -1,7 +1,7 @@
 """What all parts of the authorization server share: the store, the time of day, chance, and whom to tell."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mcptunnel.auth.tokens import RANDOM_BYTES, TokenKind, hash_token, mint
 from mcptunnel.relay.access import Revoked
@@ -13,8 +13,8 @@ from mcptunnel.store.engine import Store
 class Minted:
     """A new token: its text for whoever gets it, its hash for the store."""
 
-    text: str
-    hash: bytes
+    text: str = field(repr=False)
+    hash: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

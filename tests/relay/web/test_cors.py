@@ -15,7 +15,7 @@ def site() -> MemorySite:
 
 @pytest.mark.parametrize("path", ENDPOINTS)
 def test_a_page_may_ask_before_it_has_a_token(site: MemorySite, path: str) -> None:
-    """peers.md 1.2: OPTIONS was 401, so no page could connect."""
+    """A preflight never carries one: with a 401 no page could connect."""
     answer = site.ask(
         "OPTIONS",
         path,

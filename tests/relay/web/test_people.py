@@ -46,7 +46,7 @@ def test_other_methods_are_told_which_ones(site: OAuthSite, path: str) -> None:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("body", [b"%ff=x", b"a=%00", b"&".join(b"a%d=b" % n for n in range(99))])
 def test_what_cannot_be_read_is_a_page(site: OAuthSite, path: str, body: bytes) -> None:
-    """peers.md 1.8, item 28: a form to `/authorize` was a 500 with a stack trace."""
+    """Never a 500, and never a stack trace."""
     check_page(site.send("POST", path, body, {"content-type": FORM}), 400)
     check_page(site.send("POST", path, body, {"content-type": "application/json"}), 400)
 

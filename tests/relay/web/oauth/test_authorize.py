@@ -125,7 +125,7 @@ def test_threat_03_the_page_says_who_asks_and_where_the_answer_goes(
 def test_threat_04_open_redirect_nobody_is_sent_to_a_stranger(
     site: OAuthSite, alice: PersonAtBrowser, parameters: dict[str, str]
 ) -> None:
-    """peers.md 1.8, item 2: an account was taken over by a link with any redirect."""
+    """Otherwise a link with another redirect would be enough to take an account over."""
     answer = alice.authorize(**{"client_id": site.client_id(), **parameters})
     assert answer.status == 400
     assert "location" not in answer.headers

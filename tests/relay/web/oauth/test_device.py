@@ -181,7 +181,7 @@ def test_there_is_room_for_so_many(store: StoreAtOnce) -> None:
 
 
 def test_an_agent_signs_in_with_a_browser_as_well(site: OAuthSite) -> None:
-    """peers.md 1.8, item 4: what an agent has opens no client's door, and the reverse."""
+    """What an agent gets opens no client's door, and the reverse."""
     redirect_uri = "http://127.0.0.1:45678/callback"
     page = PersonAtBrowser(site).authorize(
         client_id=AGENT_CLIENT_ID,

@@ -7,8 +7,8 @@ from mcptunnel.relay.web.oauth.programs import MAX_BODY_BYTES
 from mcptunnel.store.errors import StoreError
 from tests.conftest import LoggedFailures
 from tests.relay.store_at_once import StoreAtOnce
-from tests.relay.web.oauth.site import FORM, ISSUER, OAuthSite, head_of
-from tests.relay.web.site import HOST
+from tests.relay.web.oauth.site import FORM, ISSUER, OAuthSite
+from tests.relay.web.site import HOST, head_of
 
 POSTED = ("/token", "/register", "/revoke", "/device_authorization")
 READ = (

@@ -75,7 +75,7 @@ def test_threat_07_a_code_of_another_client_is_none(
 def test_threat_07_a_code_used_twice_ends_what_came_of_it(
     site: OAuthSite, alice: PersonAtBrowser
 ) -> None:
-    """peers.md 1.8, item 15: codes could be used again for five minutes."""
+    """Whoever was second may be the one whom the code was stolen from."""
     client_id = site.client_id()
     code = alice.grant(client_id)
     given = tokens(site, client_id, code).json
@@ -112,7 +112,7 @@ def test_the_resource_is_checked_before_the_code_is_used(
 
 
 def test_threat_18_a_token_opens_only_its_resource(site: OAuthSite) -> None:
-    """peers.md 1.8, items 4 and 17: tokens had no audience, and opened the agents' door."""
+    """Neither another server, nor the hub, nor the agents' door."""
     _, given = granted(site, resource=f"{ISSUER}/servers/files/mcp")
     token = given["access_token"]
     refused = site.mcp(token)
@@ -313,7 +313,7 @@ def test_an_access_token_is_given_back_alone(site: OAuthSite, hint: str) -> None
 
 
 def test_a_refresh_token_takes_its_whole_grant_along(site: OAuthSite) -> None:
-    """peers.md 1.8, item 15: `/revoke` said 200 and did nothing. A token that was rotated will do."""
+    """A refresh token that was rotated before will do."""
     client_id, given = granted(site)
     again = refreshed(site, client_id, given["refresh_token"]).json
     assert site.mcp(again["access_token"]).status == 200
