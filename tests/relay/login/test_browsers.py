@@ -20,6 +20,7 @@ from mcptunnel.store.people.browsers import BrowserSessions
 from mcptunnel.store.people.users import Users
 from mcptunnel.store.revocation import end_user
 from tests.relay.coroutines import now
+from tests.relay.login.chance import Chance
 from tests.relay.login.visits import Jar
 from tests.relay.store_at_once import StoreAtOnce
 
@@ -27,17 +28,6 @@ URL = "https://relay.example"
 NAME = "__Host-mcptunnel"
 JOERG = Person(Principal(LOCAL_ISSUER, "jörg"), "Jörg 🦊", None)
 LIMITS = SessionLimits(idle_s=100.0, lifetime_s=1000.0, anonymous_s=300.0, at_most=3)
-
-
-class Chance:
-    """Other bytes each time."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def __call__(self, count_bytes: int) -> bytes:
-        self._count += 1
-        return self._count.to_bytes(count_bytes, "big")
 
 
 @pytest.fixture
