@@ -188,14 +188,28 @@ def test_one_clients_question_belongs_to_its_oldest_tool_call() -> None:
 
 
 def test_a_question_belongs_to_no_list() -> None:
+    """But one of another client may be what it is about: then it is nobody's."""
     bench = Bench()
     bench.ask(request("l", "tools/list", meta=declaring()), EVE)
-    bench.take()
+    (line,) = bench.sent()
     bench.question()
     assert error_of(bench)["code"] == -32601
     bench.called(KEN)
     bench.question()
+    assert error_of(bench)["message"] == SHARED_TEXT
+    bench.say(id=line["id"], result={"tools": []})
+    bench.take()
+    bench.question()
     assert bench.asked()
+
+
+def test_our_own_lists_are_no_clients_calls() -> None:
+    """They are asked for whenever a list has changed, and would bar questions at random."""
+    bench = Bench()
+    bench.ask(request("l", "tools/list"), Asker(KEN.principal, ""))
+    key, _ = bench.called(KEN)
+    bench.question()
+    assert bench.asked()[0] == key
 
 
 def test_roots_that_a_shared_server_asks_for_at_its_start_are_nobodys() -> None:
