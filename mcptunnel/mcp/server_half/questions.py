@@ -41,6 +41,8 @@ from mcptunnel.model import Outcome
 MAX_PARKED: Final = 64
 """Parked calls of one server."""
 MAX_PARKED_OF_ASKER: Final = 16
+MAX_PARKED_OF_PRINCIPAL: Final = 48
+"""A principal may have many sessions, each an asker; some room is left for others."""
 MAX_QUESTIONS: Final = 16
 """Questions of one call that are not answered yet."""
 
@@ -144,7 +146,9 @@ class Questions:
         if call.key is None:
             return
         parked = [other.asker for other in self._calls if other.key is None]
-        if len(parked) >= MAX_PARKED or parked.count(call.asker) >= MAX_PARKED_OF_ASKER:
+        of_principal = sum(other.principal == call.asker.principal for other in parked)
+        is_full = len(parked) >= MAX_PARKED or of_principal >= MAX_PARKED_OF_PRINCIPAL
+        if is_full or parked.count(call.asker) >= MAX_PARKED_OF_ASKER:
             raise JsonRpcError(INTERNAL_ERROR, "Too many calls wait for answers of their clients")
 
     def _ask_client(self, call: Call, key: int, now_s: float) -> None:

@@ -8,6 +8,7 @@ from mcptunnel.mcp.server_half.actions import Lost, LostCause
 from mcptunnel.mcp.server_half.questions import (
     MAX_PARKED,
     MAX_PARKED_OF_ASKER,
+    MAX_PARKED_OF_PRINCIPAL,
     MAX_QUESTIONS,
     SHARED_TEXT,
 )
@@ -419,6 +420,19 @@ def test_an_asker_has_so_many_parked_calls_and_a_server_too() -> None:
     ]
     others = [park(Asker("local|one", str(number))) for number in range(MAX_PARKED)]
     assert others.count(True) == MAX_PARKED - MAX_PARKED_OF_ASKER
+
+
+def test_one_user_with_many_sessions_leaves_room_for_others() -> None:
+    bench = Bench(streams=True)
+
+    def park(asker: Asker) -> bool:
+        _, own = bench.called(asker)
+        bench.question(own, origin=own)
+        return bool(delivered(bench.take()))
+
+    sessions = [Asker(KEN.principal, f"key session:{number}") for number in range(MAX_PARKED)]
+    assert [park(one) for one in sessions].count(True) == MAX_PARKED_OF_PRINCIPAL
+    assert park(EVE)
 
 
 def test_a_call_has_so_many_open_questions() -> None:
