@@ -15,8 +15,8 @@ from mcptunnel.mcp.jsonrpc import Notification, Response
 from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.mcp.server_half.context import ServerContext
 from mcptunnel.mcp.server_half.handshake import ServerInfo
-from mcptunnel.mcp.versions import Era
 from mcptunnel.mcp.service import Asker
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
 from tests.agent import CLIENT_INFO, STATES, request, tool_call
 from tests.agent.servers.http_client import Asked, FakeClient
