@@ -1,6 +1,6 @@
 """Who a request comes from: a credential that was checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mcptunnel.auth.keys import Scope
 from mcptunnel.mcp.service import client_of_session
@@ -27,7 +27,7 @@ class Access:
 
     def of_session(self, session: str) -> "Access":
         """Return what one legacy session has of it."""
-        return Access(self.principal, self.client, self.key_id, self.scope, session)
+        return replace(self, session=session)
 
 
 def client_of(key_id: str) -> str:
