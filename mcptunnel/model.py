@@ -40,7 +40,8 @@ class RequestHead:
     """The head of an exchange's request.
 
     `target` names the local server, or is a reserved target that starts with `@`. `principal` and
-    `client` say who asks, as text; they are for policy and logs on the agent, never credentials.
+    `client` say who asks, as text; they are for policy and logs on the agent, never credentials. A
+    legacy session is a client of its own on paths of the hub.
     """
 
     target: str

@@ -5,6 +5,7 @@ For any other client the agent speaks: it is the server towards the client, and 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from mcptunnel.agent.endpoint import RequestRoom
@@ -20,7 +21,6 @@ from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.refusals import Draining
 from mcptunnel.mcp.client_half.session_table import McpSessions
 from mcptunnel.mcp.headers import SESSION_HEADER
-from mcptunnel.mcp.service import Asker
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import header
 from mcptunnel.net.exchange import Exchange
@@ -94,12 +94,6 @@ class ServerEndpoint:
         if stated_era(client.method, client.headers) is Era.MODERN:
             checked = client.headers
         else:
-            asker = _of_session(asker, header(client.headers, SESSION_HEADER))
+            asker = replace(asker, era=Era.LEGACY)
         service = LocalService(self._server, self._tools, asker, checked)
         self._front.answer(client, client.asker, service, body, self._now_s())
-
-
-def _of_session(asker: Asker, session_id: str | None) -> Asker:
-    """Return whom the server takes a legacy client for: each of its sessions for another one."""
-    client = asker.client if session_id is None else f"{asker.client} {session_id}"
-    return Asker(asker.principal, client, Era.LEGACY)

@@ -68,7 +68,7 @@ class SseSession:
         """Take what the client posted; `size_bytes` is what it holds in memory."""
         live = self._live
         if live is not None:
-            live.service = service
+            live.serve(service)
         if not isinstance(message, Request):
             if live is not None:
                 legacy.take(live, message)

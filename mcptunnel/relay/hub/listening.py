@@ -254,20 +254,19 @@ class Listening:
         if user is None or own is None:
             return
         heard = user.heard.get((device.installation_id, server), {})
-        listeners = heard.get(own)
-        if listeners is not None:
-            for listen, uri in listeners:
-                listen.updated(uri, _shown(message.params, uri))
-            return
-        shown: Members | None = None
-        for uri, listeners in heard.items():  # it may be a part of what was subscribed to
-            if own.startswith(uri if uri.endswith("/") else uri + "/"):
-                if shown is None:
+        told: set[Listen] = set()
+        for uri in subscriptions.with_parents(own):
+            hearing = [each for each in heard.get(uri, ()) if each[0] not in told]
+            told.update(listen for listen, _called in hearing)
+            for listen, called in hearing:
+                if uri == own:
+                    listen.updated(called, _shown(message.params, called))
+                elif own in heard:  # the server may tell of it for another's sake alone
+                    listen.updated(called, {"uri": jsonrpc.raw(called)})
+                else:
                     uris = self._parts.tables.of(device.principal).uris
-                    mentioned = uris.mention(device.installation_id, server, own)
-                    shown = _shown(message.params, mentioned)
-                for listen, called in listeners:
-                    listen.updated(called, shown)
+                    part = uris.mention(device.installation_id, server, own)
+                    listen.updated(called, _shown(message.params, part))
 
     def was_deaf(self, device: Device, server: str) -> None:
         """Whatever could not be heard of may have changed."""

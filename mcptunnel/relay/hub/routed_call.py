@@ -104,7 +104,7 @@ class RoutedCall(ABC):
             device,
             Request(request.id, request.method, params),
             principal=str(access.principal),
-            client=access.client,
+            client=access.asker,
         )
 
     def cancel(self, reason: str) -> None:

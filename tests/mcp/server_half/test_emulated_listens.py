@@ -111,6 +111,23 @@ def test_an_update_may_be_of_a_part_of_what_was_subscribed_to(
     assert bool(heard(bench)) is is_told
 
 
+def test_a_part_that_another_asked_for_is_told_by_the_name_of_the_whole() -> None:
+    """The server may tell of it for the other's sake alone: nobody learns what another subscribed to."""
+    bench = Bench()
+    whole = bench.listen(resourceSubscriptions=["file:///a", "file:///"])
+    part = bench.listen(EVE, resourceSubscriptions=["file:///a/secret", "file:///a"])
+    bench.take()
+    bench.say(method=UPDATED, params={"uri": "file:///a/secret", "title": "t"})
+    said = {key: message["params"] for key, message in bench.heard()}
+    assert (said[whole]["uri"], said[part]["uri"]) == ("file:///a", "file:///a/secret")
+    assert ("title" in said[whole], said[part]["title"]) == (False, "t")
+    bench.conversation.cancel(part, "gone")
+    bench.take()
+    bench.say(method=UPDATED, params={"uri": "file:///a/secret"})
+    ((key, message),) = bench.heard()
+    assert (key, message["params"]["uri"]) == (whole, "file:///a/secret")
+
+
 def test_a_fresh_server_is_asked_again_and_its_lists_may_be_others() -> None:
     bench = Bench()
     key = bench.listen(toolsListChanged=True, resourceSubscriptions=["a"])

@@ -163,6 +163,25 @@ def test_a_part_of_a_resource_is_told_to_who_listens_to_the_whole() -> None:
     assert updates(other) == []
 
 
+def test_a_part_that_another_listens_to_is_told_by_the_name_of_the_whole() -> None:
+    """Each hears of what it asked for, once, and of the nearest whole; what else is said is not its."""
+    joined, server = Joined(), with_resources("shelf", "x:/a", "x:/a/b", "x:/a/b/c")
+    joined.agent(server)
+    known(joined)
+    wishes = (("x:/a",), ("x:/a/b/c",), ("x:/a", "x:/a/b"))
+    answers = [listen(joined, *uris) for uris in wishes]
+    joined.clock.advance(1)
+    joined.settle()
+    server.tell(UPDATED, uri="x:/a/b/c", title="c")
+    joined.settle()
+    said = [m.params for answer in answers for m in answer.notifications if m.method == UPDATED]
+    assert ["title" in params for params in said] == [False, True, False]
+    assert [updates(answer) for answer in answers] == [["x:/a"], ["x:/a/b/c"], ["x:/a/b"]]
+    server.tell(UPDATED, uri="x:/a/d")
+    joined.settle()
+    assert [updates(answer) for answer in answers] == [["x:/a/d"], [], ["x:/a/d"]]
+
+
 def test_it_outlives_the_device() -> None:
     """When the device is back, what could not be heard of may have changed, and is told."""
     joined, server = Joined(), with_resources("shelf", "x:a")
