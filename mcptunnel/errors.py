@@ -5,6 +5,7 @@ McpTunnelError
  ├─ wire.errors.ProtocolError       the tunnel protocol was broken, by us or by the peer
  ├─ mcp.jsonrpc.JsonRpcError        a message that is not JSON-RPC as MCP wants it
  ├─ net.errors.LinkError            a link that could not be made or was lost
+ ├─ net.http.FetchError             nothing that could be used came from another server
  ├─ auth.errors.OAuthError          a request that the authorization server refuses
  ├─ auth.jose.JoseError             a signed token that cannot be trusted
  ├─ auth.json_objects.NotAnObjectError  a document that is no JSON object

@@ -43,7 +43,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "autobahn": ("net/websocket.py",),
     "txaio": ("net/websocket.py",),
     "_nvx_xormasker": ("net/frames.py",),  # Autobahn's compiled part
-    "treq": ("net/http.py",),  # agreed upon, and not needed before people can sign in
+    "treq": ("net/http.py",),
     "OpenSSL": ("net/",),
     "service_identity": ("net/",),
     "sqlalchemy": ("store/",),

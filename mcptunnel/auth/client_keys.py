@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from mcptunnel.auth.errors import ErrorCode, OAuthError
 from mcptunnel.auth.fetch_urls import fetch_fault
 from mcptunnel.auth.jose import ALGORITHMS
 
-_MAX_KEYS = 16
+MAX_KEY_SET_BYTES: Final = 16 * 1024
+KEYS_REFETCH_S: Final = 60.0
+"""An unknown key is a reason to fetch a client's keys again, but not more often than this."""
+
+_MAX_KEYS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)

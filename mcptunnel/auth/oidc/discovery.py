@@ -11,6 +11,9 @@ from mcptunnel.auth.oidc.providers import Quirks, quirks_of
 from mcptunnel.auth.urls import split_url
 
 MAX_DOCUMENT_BYTES: Final = 256 * 1024
+DOCUMENT_LIFETIME_S: Final = 3600.0
+KEYS_LIFETIME_S: Final = 3600.0
+"""For so long a document and the keys are used; a key that was taken back is believed no longer."""
 KEYS_REFETCH_S: Final = 60.0
 """An unknown key is a reason to fetch the keys again, but not more often than this (threat 28)."""
 
@@ -87,6 +90,8 @@ def token_auth_method(provider: Provider, *, has_secret: bool) -> str:
             return method
     if not has_secret:  # many providers take public clients and do not say so
         return "none"
+    if "none" in provider.auth_methods:
+        raise ProviderError("The provider takes no client_secret: leave it out")
     raise ProviderError(f"The provider supports none of {', '.join(wanted)}")
 
 

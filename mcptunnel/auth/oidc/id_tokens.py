@@ -10,6 +10,7 @@ from mcptunnel.auth import jose
 from mcptunnel.auth.jose import JoseError
 from mcptunnel.auth.oidc.discovery import Provider
 from mcptunnel.auth.oidc.errors import SignInError
+from mcptunnel.auth.oidc.providers import VERIFIED_CLAIMS
 from mcptunnel.auth.oidc.sign_in import Attempt
 
 MAX_SUBJECT_CHARS: Final = 255
@@ -59,10 +60,15 @@ def verify_id_token(
 def merge_userinfo(claims: Mapping[str, Any], userinfo: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the claims with what the userinfo endpoint adds (Core, 5.3.2). Raises SignInError.
 
-    It has to be about the same person, and the signed claims count where both say something.
+    It has to be about the same person, and the signed claims count where both say something. That an
+    address is verified is said of the address beside it, and of no other.
     """
     if userinfo.get("sub") != claims.get("sub"):
         raise SignInError("The provider told of two different people")
+    if "email" not in claims:
+        claims = {name: value for name, value in claims.items() if name not in VERIFIED_CLAIMS}
+    elif userinfo.get("email") != claims["email"]:
+        userinfo = {name: value for name, value in userinfo.items() if name not in VERIFIED_CLAIMS}
     return {**userinfo, **claims}
 
 

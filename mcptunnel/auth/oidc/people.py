@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from mcptunnel.auth.client_display import clean_text
 from mcptunnel.auth.oidc.discovery import Provider
 from mcptunnel.auth.oidc.errors import SignInError
 from mcptunnel.auth.oidc.id_tokens import MAX_SUBJECT_CHARS
@@ -16,7 +17,10 @@ from mcptunnel.model import Principal
 
 DEFAULT_USER_CLAIM: Final = "sub"
 DEFAULT_GROUPS_CLAIM: Final = "groups"
+MAX_NAME_CHARS: Final = 100
 _MAX_GROUPS: Final = 1000
+_STANDARD: Final = Quirks()
+_NAMES: Final = ("name", "preferred_username", "nickname", "email")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +62,44 @@ def principal_of(
     if not value.isprintable() or value != value.strip():
         raise SignInError(f"The claim {user_claim!r} cannot name a user")
     if user_claim == "email":
-        verified = _verified_email(claims, provider.quirks)
+        verified = verified_email(claims, provider.quirks)
         if verified is None:
             raise SignInError("The provider has not verified your e-mail address")
         value = verified
     return Principal(provider.issuer, value)
+
+
+def verified_email(claims: Mapping[str, Any], quirks: Quirks) -> str | None:
+    """Return the e-mail address in lower case, if the provider says that it is this person's."""
+    email = claims.get("email")
+    if not isinstance(email, str) or email.count("@") != 1 or not email.isprintable():
+        return None
+    verified = claims.get(quirks.verified_email_claim)
+    return email.lower() if verified in (True, "true", "1") else None
+
+
+def shown_name(claims: Mapping[str, Any], principal: Principal) -> str:
+    """Return what to call a person on pages. It is their own choice, so that it proves nothing."""
+    for name in _NAMES:
+        if shown := clean_text(claims.get(name), MAX_NAME_CHARS):
+            return shown
+    return clean_text(principal.subject, MAX_NAME_CHARS)
+
+
+def wanted_claims(
+    user_claim: str, scopes: Collection[str], allowed: AllowList, quirks: Quirks
+) -> frozenset[str]:
+    """Return the claims that are asked for at the userinfo endpoint when an ID token is without them."""
+    wanted = {user_claim}
+    if "profile" in scopes:
+        wanted.add("name")
+    if "email" in scopes or allowed.emails or allowed.domains:
+        wanted.add("email")
+        if quirks.verified_email_claim == _STANDARD.verified_email_claim:
+            wanted.add(quirks.verified_email_claim)
+    if allowed.groups:
+        wanted.add(allowed.groups_claim)
+    return frozenset(wanted)
 
 
 def admit(
@@ -73,7 +110,7 @@ def admit(
         return Admission(True, "Everybody may come in whom the provider admits")
     if principal.subject in allowed.users:
         return Admission(True, "The user is on the list")
-    email = _verified_email(claims, quirks)
+    email = verified_email(claims, quirks)
     if email is not None and email in {one.lower() for one in allowed.emails}:
         return Admission(True, "The e-mail address is on the list")
     domain = _domain(claims, email, quirks)
@@ -82,15 +119,6 @@ def admit(
     if not _groups(claims, allowed.groups_claim).isdisjoint(allowed.groups):
         return Admission(True, "A group is on the list")
     return Admission(False, _refusal(claims, email, allowed))
-
-
-def _verified_email(claims: Mapping[str, Any], quirks: Quirks) -> str | None:
-    """Return the e-mail address in lower case, if the provider says that it is this person's."""
-    email = claims.get("email")
-    if not isinstance(email, str) or email.count("@") != 1 or not email.isprintable():
-        return None
-    verified = claims.get(quirks.verified_email_claim)
-    return email.lower() if verified in (True, "true", "1") else None
 
 
 def _domain(claims: Mapping[str, Any], email: str | None, quirks: Quirks) -> str | None:

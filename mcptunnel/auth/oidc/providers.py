@@ -30,6 +30,10 @@ _BY_HOST: Final = {
 }
 
 
+VERIFIED_CLAIMS: Final = frozenset({_USUAL.verified_email_claim, _ENTRA.verified_email_claim})
+"""The claims that say of the `email` beside them that it is this person's."""
+
+
 def quirks_of(issuer: str) -> Quirks:
     """Return what is particular about the provider with this issuer."""
     url = split_url(issuer)

@@ -5,9 +5,10 @@ forgotten after ten minutes.
 """
 
 import hmac
+import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 from mcptunnel.auth.client_display import clean_text
@@ -131,6 +132,19 @@ def token_request(party: RelyingParty, attempt: Attempt, code: str) -> dict[str,
         "client_id": party.client_id,
         "code_verifier": attempt.verifier,
     }
+
+
+def pack(attempt: Attempt) -> bytes:
+    """Return an attempt as bytes, to be sealed and kept with the browser's session; `unpack` reads them."""
+    return json.dumps(asdict(attempt), separators=(",", ":")).encode()
+
+
+def unpack(raw: bytes) -> Attempt | None:
+    """Return the attempt, or None if it is of a version that kept other things."""
+    try:
+        return Attempt(**json.loads(raw))
+    except (ValueError, TypeError):
+        return None
 
 
 def _reason(code: str, description: str | None) -> str:

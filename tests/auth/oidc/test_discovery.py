@@ -96,7 +96,7 @@ def test_home_assistant_has_es256_public_clients_and_little_else() -> None:
     )
     assert found.algorithms == ("ES256",)
     assert token_auth_method(found, has_secret=False) == "none"
-    with pytest.raises(ProviderError, match="supports none of"):
+    with pytest.raises(ProviderError, match="takes no client_secret"):
         token_auth_method(found, has_secret=True)
 
 
@@ -131,3 +131,10 @@ def test_how_the_relay_proves_itself() -> None:
 def test_row_28_documents_that_cannot_be_used(changes: dict[str, Any]) -> None:
     with pytest.raises(ProviderError):
         provider(**changes)
+
+
+def test_no_method_in_common() -> None:
+    """What is supported is told."""
+    found = provider(token_endpoint_auth_methods_supported=["private_key_jwt"])
+    with pytest.raises(ProviderError, match="supports none of client_secret_basic"):
+        token_auth_method(found, has_secret=True)

@@ -145,3 +145,30 @@ def test_userinfo_is_about_the_same_person() -> None:
     for userinfo in ({"sub": "b"}, {}):
         with pytest.raises(SignInError, match="two different people"):
             merge_userinfo({"sub": "a"}, userinfo)
+
+
+@pytest.mark.parametrize(
+    ("claims", "userinfo", "email", "verified"),
+    [
+        ({"email": "a"}, {"email": "a", "email_verified": True}, "a", True),
+        ({"email": "a"}, {"email": "b", "email_verified": True}, "a", None),
+        ({"email": "a"}, {"email_verified": True}, "a", None),
+        ({"email": "a"}, {"email": "b", "xms_edov": True}, "a", None),
+        ({}, {"email": "b", "email_verified": True}, "b", True),
+        ({"email_verified": True}, {"email": "b"}, "b", None),
+        ({"email_verified": True}, {"email": "b", "email_verified": False}, "b", False),
+        (
+            {"email": "a", "email_verified": False},
+            {"email": "a", "email_verified": True},
+            "a",
+            False,
+        ),
+    ],
+)
+def test_verified_is_the_address_beside_it(
+    claims: dict[str, object], userinfo: dict[str, object], email: str, verified: bool | None
+) -> None:
+    """Else one address could borrow what was said of another."""
+    merged = merge_userinfo({"sub": "s", **claims}, {"sub": "s", **userinfo})
+    assert (merged["email"], merged.get("email_verified")) == (email, verified)
+    assert "xms_edov" not in merged

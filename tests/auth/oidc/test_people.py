@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mcptunnel.auth.oidc.errors import SignInError
-from mcptunnel.auth.oidc.people import Admission, AllowList, admit, principal_of
+from mcptunnel.auth.oidc.people import (
+    Admission,
+    AllowList,
+    admit,
+    principal_of,
+    shown_name,
+    wanted_claims,
+)
 from mcptunnel.auth.oidc.providers import Quirks, quirks_of
 from mcptunnel.model import Principal
 from tests.auth.oidc.op import OP, provider
@@ -141,3 +148,20 @@ def test_any_claims_give_an_answer(claims: dict[str, Any]) -> None:
     lists = AllowList(users=("u",), emails=("e",), domains=("d",), groups=("g",))
     for quirks in (Quirks(), _GOOGLE, _ENTRA):
         assert admit(claims, Principal(OP, "x"), lists, quirks).reason
+
+
+def test_names_that_are_shown() -> None:
+    """The first that is there, made safe; the subject if there is none."""
+    principal = Principal(OP, "a1")
+    assert shown_name({"name": " ", "nickname": "Al\nly"}, principal) == "Al ly"
+    assert shown_name({"name": 7, "email": "a@x.org"}, principal) == "a@x.org"
+    assert shown_name({}, principal) == "a1"
+
+
+def test_claims_that_are_wanted() -> None:
+    """Only what is used for something is asked for once more."""
+    assert wanted_claims("sub", ("openid",), AllowList(users=("a",)), Quirks()) == {"sub"}
+    allowed = AllowList(domains=("x.org",), groups=("g",), groups_claim="roles")
+    everything = {"oid", "name", "email", "email_verified", "roles"}
+    assert wanted_claims("oid", ("profile",), allowed, Quirks()) == everything
+    assert wanted_claims("oid", ("email",), AllowList(), _ENTRA) == {"oid", "email"}

@@ -10,8 +10,10 @@ from mcptunnel.auth.oidc.sign_in import (
     Attempt,
     begin,
     callback_code,
+    pack,
     sign_in_url,
     token_request,
+    unpack,
 )
 from mcptunnel.auth.parameters import Parameters
 from mcptunnel.auth.pkce import challenge_of
@@ -141,3 +143,12 @@ def test_the_verifier_goes_with_the_code() -> None:
 def test_a_sign_in_wants_all_its_random() -> None:
     with pytest.raises(ValueError, match="96 random bytes"):
         begin(provider(), random=bytes(32), now_s=0.0)
+
+
+def test_attempts_are_kept_as_bytes() -> None:
+    """What comes back is what went in; what another version kept is nothing."""
+    for again in (False, True):
+        kept = attempt(again=again)
+        assert unpack(pack(kept)) == kept
+    for other in (b"", b"{}", b"[]", b'{"state":"x"}', pack(attempt())[:-1] + b',"more":1}'):
+        assert unpack(other) is None

@@ -1,0 +1,1 @@
+"""A real OpenID provider, and browsers that sign people in at it."""
