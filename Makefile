@@ -16,7 +16,7 @@ PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 METADATA := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage fuzz big soak isolation interop conformance bench lint docs packaging clean FORCE
+.PHONY: help demo test coverage fuzz big soak isolation pages interop conformance bench lint docs packaging clean FORCE
 .DELETE_ON_ERROR:
 
 help: ## Say what there is.
@@ -26,7 +26,7 @@ demo: $(VENV)/.has-run ## Start a relay and an agent, make a real call, say how 
 	@$(VENV)/bin/mcptunnel demo $(if $(PORT),--port "$(PORT)") $(if $(CHECK),--check)
 
 test: $(VENV)/.has-test ## Run the tests, without those that need other people's programs.
-	@$(RUN) -m pytest -m "not slow" $(addprefix --ignore=tests/,interop conformance isolation) $(ARGS)
+	@$(RUN) -m pytest -m "not slow" $(addprefix --ignore=tests/,interop conformance isolation pages) $(ARGS)
 
 coverage: $(VENV)/.has-test $(VENV)/.has-coverage ## Show that tests/wire takes every branch of the tunnel protocol.
 	@$(RUN) -m coverage run --source=mcptunnel/wire -m pytest -q tests/wire $(ARGS)
@@ -44,6 +44,9 @@ soak: $(VENV)/.has-test ## Hold 2,000 streams of 200 devices over a bad network,
 isolation: $(VENV)/.has-test ## Let two hundred clients of fifty users work at once; nothing may cross over.
 	@$(RUN) -m pytest tests/isolation -o faulthandler_timeout=240 $(ARGS)
 
+pages: $(VENV)/.has-test $(VENV)/.has-pages ## Look at every page in Chromium; pictures are in build/screenshots.
+	@$(RUN) -m pytest tests/pages $(ARGS)
+
 interop: $(VENV)/.has-test ## Run the tests with real clients and servers from PyPI and npm.
 	@$(RUN) -m tests.interop.environments
 	@$(RUN) -m pytest tests/interop $(ARGS)
@@ -55,7 +58,7 @@ conformance: $(VENV)/.has-test ## Run the official conformance suite through the
 bench: $(VENV)/.has-test ## Measure relay and agent against a direct call.
 	@$(RUN) -m tests.benchmarks $(ARGS)
 
-lint: $(VENV)/.has-test $(VENV)/.has-lint ## Run ruff and mypy.
+lint: $(VENV)/.has-test $(VENV)/.has-lint $(VENV)/.has-pages ## Run ruff and mypy.
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy

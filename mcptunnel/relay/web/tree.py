@@ -10,6 +10,8 @@ from mcptunnel.relay.web.bearer import BearerGate
 from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.index import Health, Index, Ready
 from mcptunnel.relay.web.mcp import McpEndpoint
+from mcptunnel.relay.web.pages.assets import Assets
+from mcptunnel.relay.web.pages.render import Pages
 from mcptunnel.relay.web.root import Answer, Guarded, Root
 from mcptunnel.relay.web.servers import ServerAnswer, Servers
 
@@ -29,7 +31,8 @@ def make_root(
     """Return the root of the relay's resources."""
     guard = Guard.of(config.public_url, config.allowed_hosts, config.allowed_origins)
     health = Health(devices, draining)
-    root = Root(Index(config.public_url, health))
+    root = Root(Index(config.public_url, health, Pages(config.public_url)))
+    root.putChild(b"assets", Assets())
     root.putChild(b"health", health)
     root.putChild(b"ready", Ready(draining))
     clients = BearerGate(credentials, Scope.MCP)

@@ -3,6 +3,7 @@
 import pytest
 
 from mcptunnel.auth.keys import Scope
+from mcptunnel.relay.web.pages.assets import assets
 from tests.relay.web.site import MemorySite
 
 
@@ -17,6 +18,7 @@ from tests.relay.web.site import MemorySite
         ("/mcp", 401),
         ("/tunnel", 401),
         ("/ws", 401),
+        (assets()["style.css"].path, 200),
         ("/x", 404),
     ],
 )
