@@ -49,8 +49,8 @@ def test_progress_arrives_while_the_call_runs(stage: Stage, version: str, server
     assert called.at_s - called.progress[0].at_s > 0.05
 
 
-def cancelled_count(client: Client) -> int:
-    count: int = client.call("cancelled").result["structuredContent"]["count"]
+def cancelled_count(client: Client, prefix: str = "") -> int:
+    count: int = client.call(f"{prefix}cancelled").result["structuredContent"]["count"]
     return count
 
 
@@ -172,19 +172,25 @@ def test_a_server_that_does_not_start_was_not_asked(asking: Stage) -> None:
     eventually(refused, 5, "the server to be given up for now")
 
 
-def test_a_program_of_both_eras_has_a_process_for_each(stage: Stage) -> None:
-    """Clients of both at once, and nobody's conversation is the other's."""
-    old, new = connected(stage, LEGACY[-1], "paged"), connected(stage, MODERN, "paged")
+@pytest.mark.parametrize(
+    ("path", "prefix"), [("/servers/paged/mcp", ""), ("/mcp", "paged__")], ids=["own", "hub"]
+)
+def test_a_program_of_both_eras_has_a_process_for_each(
+    stage: Stage, path: str, prefix: str
+) -> None:
+    """Clients of both at once, and nobody's conversation is the other's; also at the hub."""
+    port, key, name = stage.relay.port, stage.key, f"{prefix}countdown"
+    old, new = (Client(port, key, version, path=path).connect() for version in (LEGACY[-1], MODERN))
     arguments = {"n": 3, "interval": 0.05}
-    calls = [client.start_call("countdown", arguments, "same") for client in (old, new)]
+    calls = [client.start_call(name, arguments, "same") for client in (old, new)]
     for client, call in zip((old, new), calls, strict=True):
         assert client.outcome(*call).result["structuredContent"] == {"steps": 3}
-    before = cancelled_count(new)
-    request_id, answer = old.start_call("countdown", {"n": 1000, "interval": 0.02}, "t")
+    before, gone = cancelled_count(new, prefix), cancelled_count(old, prefix)
+    request_id, answer = old.start_call(name, {"n": 1000, "interval": 0.02}, "t")
     answer.wait_for_progress()
     old.notify("notifications/cancelled", {"requestId": request_id})
-    eventually(lambda: cancelled_count(old) > 0, 5, "the old process to hear of it")
-    assert cancelled_count(new) == before
+    eventually(lambda: cancelled_count(old, prefix) > gone, 5, "the old process to hear of it")
+    assert cancelled_count(new, prefix) == before
     answer.close()
 
 
