@@ -123,8 +123,8 @@ class KeptServer(ABC):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no call is open, no listen, and none parked."""
-        return not len(self._open) and not self._parked_count()
+        """Whether no call is open, no listen of anybody, and none parked."""
+        return self._open.is_idle and not self._parked_count()
 
     def find_passage(self, era: Era, found: PassageFound) -> None:
         found(None)

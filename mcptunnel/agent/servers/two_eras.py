@@ -16,10 +16,12 @@ from mcptunnel.agent.servers.interfaces import (
 )
 from mcptunnel.agent.servers.kept import MAX_WAITING
 from mcptunnel.agent.servers.tried_call import TriedCall
+from mcptunnel.agent.servers.wide_listen import WideListen
 from mcptunnel.config.agent import ServerConfig
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import Request
+from mcptunnel.mcp.listens import LISTEN
 from mcptunnel.mcp.server_half.request_state import STATE, RequestStates
 from mcptunnel.mcp.service import NOBODY, Asker
 from mcptunnel.mcp.versions import Era
@@ -50,7 +52,8 @@ class TwoEras:
     its own, or a session over HTTP. What a tool asks of its client with requests of its own it can ask
     in that era alone. The second begins with the first such call, which waits until it is known how the
     server is talked to, and ends after `idle_s` without any. If it does not begin, the server is taken
-    for a modern one, and the first serves all.
+    for a modern one, and the first serves all. What is listened to for no single client is heard of
+    both.
     """
 
     _log = Logger()
@@ -70,6 +73,7 @@ class TwoEras:
         self._states = states
         self._changed = changed
         self._waiting: list[TriedCall] = []
+        self._listens: dict[WideListen, None] = {}
         self._first = make(self._first_changed, probe=True)
         self._second: IdleServer | None = None
         self._has_served = False
@@ -114,6 +118,8 @@ class TwoEras:
     # Calls.
 
     def call(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> LocalCall:
+        if not asker.client and request.method == LISTEN:
+            return self._listen(request, receiver, asker)
         if asker.era is Era.MODERN or self._first.status.era == Era.LEGACY:
             return self._first.call(request, receiver, asker)
         if STATE in request.params:
@@ -128,6 +134,14 @@ class TwoEras:
         call = TriedCall(self._first, request, receiver, asker)
         self._try(call)
         return call
+
+    def _listen(self, request: Request, receiver: CallReceiver, asker: Asker) -> LocalCall:
+        listen = WideListen(request, receiver, lambda gone: self._listens.pop(gone, None))
+        self._listens[listen] = None
+        listen.begin(self._first, asker)
+        if self._second is not None:
+            listen.hear(self._second)
+        return listen
 
     def _retried(self, request: Request, receiver: CallReceiver, asker: Asker) -> LocalCall:
         """Take answers to where the question came from, or nowhere."""
@@ -194,6 +208,8 @@ class TwoEras:
         self._used_s = self._reactor.seconds()
         self._sweep_later()
         self._second.start()
+        for listen in tuple(self._listens):
+            listen.hear(self._second)
         self._place_waiting()
 
     def _second_changed(self, told: list[IdleServer]) -> None:

@@ -10,6 +10,7 @@ from mcptunnel.agent.servers.printed import MAX_LINES
 from mcptunnel.agent.servers.stdio import MAX_UNREAD_BYTES
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.announcement import ServerState
+from mcptunnel.mcp.service import Asker
 from mcptunnel.model import Outcome
 from tests.agent import Caller, done, request, tool_call
 from tests.agent.servers import LEGACY_RESULT, FakeProcess, Workshop
@@ -279,7 +280,7 @@ def test_a_client_that_does_not_come_back_ends_its_call_in_the_server(bench: Ben
 def test_a_listen_waits_for_ever_and_survives_a_crash(bench: Bench) -> None:
     process = bench.started().be_legacy()
     caller = Caller()
-    listening = bench.server.call(request("subscriptions/listen"), caller)
+    listening = bench.server.call(request("subscriptions/listen"), caller, Asker("local|ken", ""))
     bench.pass_seconds(100)
     process.exit(1)
     bench.pass_seconds(1)

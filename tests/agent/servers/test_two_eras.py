@@ -336,3 +336,25 @@ def test_calls_wait_for_that_answer() -> None:
     answers[1](Passage(cast("Requester", None), ()))
     assert len(bench.second.calls) == 2
     bench.stop()
+
+
+def test_what_is_listened_to_for_no_single_client_is_heard_of_both(bench: Bench) -> None:
+    """Whichever comes first, the listen or the second process, and after a restart of that."""
+    made = request("subscriptions/listen", notifications={"toolsListChanged": True})
+    hub = replace(MODERN, client="")
+    early, late, client = Caller(), Caller(), Caller()
+    bench.server.call(made, client, MODERN)
+    listening = bench.server.call(made, early, hub)
+    bench.call()
+    bench.second.become(ServerState.READY)
+    bench.server.call(made, late, hub)
+    assert len(bench.second.listens) == 2
+    bench.second.tell("notifications/tools/list_changed")
+    assert [len(one.notifications) for one in (early, late, client)] == [2, 2, 1]
+    listening.cancel("enough")
+    assert [one.is_over for one in bench.second.listens] == [True, False]
+    bench.clock.pump([IDLE_S / 4] * 4)
+    assert bench.second.life == ["started", "stopped"], "a listen does not keep it running"
+    bench.call()
+    assert len(bench.second.listens) == 1
+    bench.stop()

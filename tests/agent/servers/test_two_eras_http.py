@@ -154,3 +154,22 @@ async def test_a_modern_server_is_spoken_to_in_its_own_era(start: Start) -> None
     assert site.modern.methods.count("initialize") == 1
     await called(server, ask(), OLDER)
     assert site.modern.methods.count("initialize") == 1
+
+
+@in_reactor
+async def test_the_hub_hears_what_changes_in_the_session(start: Start) -> None:
+    server, site = start(idle_s=0.5)
+    await until(lambda: server.status.state is ServerState.READY)
+    hub, listener = replace(KEN, client=""), Caller()
+    wanted = {"resourceSubscriptions": ["file:///a"]}
+    made = request("subscriptions/listen", notifications=wanted, _meta=META)
+    server.call(made, listener, hub)
+    await until(lambda: listener.notifications)
+    await called(server, request("tools/call", name="state", _meta=META), OLDER)
+    await until(lambda: site.legacy.last.listening is not None)
+    await until(lambda: site.legacy.last.core.state["subscribed"] == ["file:///a"])
+    await called(server, request("tools/call", name="change", _meta=META), OLDER)
+    updated = "notifications/resources/updated"
+    await until(lambda: listener.notifications[-1].method == updated)
+    await until(lambda: not site.legacy.sessions)
+    assert not listener.is_over
