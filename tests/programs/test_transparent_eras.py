@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs.client import LEGACY, MODERN, VERSIONS, Answer, Client, Json
+from tests.programs.client import LEGACY, MODERN, VERSIONS, Answer, Client, Json, Outcome
 from tests.programs.conftest import Stage
 from tests.programs.process import eventually
 from tests.programs.raw import fetch, request
@@ -107,7 +107,7 @@ def test_a_get_without_a_session_is_not_offered(stage: Stage) -> None:
 def asking(stage: Stage) -> Stage:
     """A user whose servers ask, in either era, and one that does not start."""
     key = stage.relay.key("ken", "agent")
-    servers = {era: (sys.executable, str(ASKING), era) for era in ("legacy", "modern")}
+    servers = {era: (sys.executable, str(ASKING), era) for era in ("legacy", "modern", "both")}
     broken = {"broken": (sys.executable, "-c", "raise SystemExit(3)")}
     agent = stage.estate.agent(stage.relay, key, name="desk", servers={**servers, **broken})
     agent.start()
@@ -122,20 +122,45 @@ def asked(answer: Answer) -> Json:
     raise AssertionError("no question")
 
 
-@pytest.mark.parametrize("era", ["legacy", "modern"])
+def failure(told: Outcome) -> str:
+    """Return what is said of a call that failed: as an error, or at the hub as a result."""
+    return str(told.error["message"]) if told.error else told.text
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern", "both"])
+@pytest.mark.parametrize("at_hub", [False, True])
 @pytest.mark.parametrize("version", LEGACY[1:])
 def test_a_legacy_client_is_asked_on_the_stream_of_its_call(
-    asking: Stage, version: str, era: str
+    asking: Stage, version: str, era: str, at_hub: bool
 ) -> None:
-    path = f"/servers/{era}/mcp"
+    path, tool = ("/mcp", f"{era}__ask") if at_hub else (f"/servers/{era}/mcp", "ask")
     port, key = asking.relay.port, asking.key
     client = Client(port, key, version, path=path, capabilities={"elicitation": {}}).connect()
-    request_id, answer = client.start_call("ask", {})
+    request_id, answer = client.start_call(tool, {})
     question = asked(answer)
     assert question["method"] == "elicitation/create"
-    assert question["params"]["message"] == "Your name?"
+    assert question["params"]["message"].endswith("Your name?")
     assert client.reply(question["id"], ANSWER) == 202
     assert "Ada" in client.outcome(request_id, answer).text
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/servers/both/mcp"])
+def test_answers_to_a_process_that_is_gone_go_to_no_other(asking: Stage, path: str) -> None:
+    """The program's other process, which serves modern clients, has never heard of the call."""
+    port, key, prefix = asking.relay.port, asking.key, "both__" if path == "/mcp" else ""
+    form: Json = {"elicitation": {}}
+    client = Client(port, key, LEGACY[-1], path=path, capabilities=form).connect()
+    modern = Client(port, key, path=path)
+    before = modern.call(f"{prefix}state").text
+    request_id, answer = client.start_call(f"{prefix}ask", {})
+    question = asked(answer)
+    other = Client(port, key, LEGACY[-1], path=path).connect()
+    assert "exited (exit code 3)" in failure(other.call(f"{prefix}crash"))
+    assert client.reply(question["id"], ANSWER) == 202
+    told = failure(client.outcome(request_id, answer))
+    assert "'both' ended while the call waited for answers of its client" in told
+    assert modern.call(f"{prefix}state").text == before
+    eventually(lambda: "pid" in client.call(f"{prefix}state").text, 5, "a new process")
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])

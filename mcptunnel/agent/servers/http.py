@@ -74,6 +74,7 @@ class HttpServer(KeptServer):
             (name.lower(), value) for name, value in config.headers.items()
         )
         self._probe = probe
+        self._is_tried = not probe
         self._client: Client | None = None
         self._closing: Client | None = None
         self._calls: Talk | None = None
