@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Awaitable, Callable
-from functools import partial
 from math import inf
 from typing import Any
 
@@ -105,16 +104,14 @@ class AgentService(Service):
     def _local_server(self, config: ServerConfig) -> LocalServer:
         reactor, info, states = self._reactor, self._client_info, self._states
 
-        def process(changed: Callable[[], None], *, probe: bool) -> IdleServer:
-            return StdioServer(
+        def one(changed: Callable[[], None], *, probe: bool) -> IdleServer:
+            kind = HttpServer if config.kind == "http" else StdioServer
+            return kind(
                 reactor, config, client_info=info, states=states, changed=changed, probe=probe
             )
 
         def make(changed: Callable[[], None]) -> IdleServer:
-            if config.kind == "http":
-                return HttpServer(reactor, config, client_info=info, states=states, changed=changed)
-            first, second = process(changed, probe=True), partial(process, probe=False)
-            return TwoEras(reactor, config, first=first, make_second=second)
+            return TwoEras(reactor, config, make=one, states=states, changed=changed)
 
         if config.isolation == "shared":
             return make(self._server_changed)

@@ -22,6 +22,7 @@ from mcptunnel.mcp.jsonrpc import (
     Request,
 )
 from mcptunnel.mcp.meta import RequestMeta
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers
 
 JSON: Final = "application/json"
@@ -32,6 +33,9 @@ METHOD_HEADER: Final = "mcp-method"
 NAME_HEADER: Final = "mcp-name"
 SESSION_HEADER: Final = "mcp-session-id"
 LAST_EVENT_ID_HEADER: Final = "last-event-id"
+
+LEGACY_CLIENT: Final = ("mcptunnel-client-era", Era.LEGACY.value)
+"""The field of an exchange of the hub that a legacy client's call has; a modern one's has none."""
 
 _NAMED: Final = {
     "tools/call": "name",

@@ -36,7 +36,13 @@ def client_of_session(client: str, session: str) -> str:
 
 
 class Caller(Protocol):
-    """Whoever asked: exactly one of `result` and `error` is called, notifications come before."""
+    """Whoever asked: exactly one of `result` and `error` is called, notifications come before.
+
+    `era` is that of the client whose request it is.
+    """
+
+    @property
+    def era(self) -> Era: ...
 
     def result(self, result: Raw) -> None: ...
 

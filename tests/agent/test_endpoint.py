@@ -1,6 +1,7 @@
 """Exchanges of the hub, over a local server that does what the test says."""
 
 import json
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,7 @@ from mcptunnel.mcp import sse
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response, raw
 from mcptunnel.mcp.service import NOBODY, Asker
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome, RequestHead, ResponseHead, header
 from mcptunnel.net.exchange import Exchange, ExchangeFailure
 from mcptunnel.wire.constants import ErrorCode
@@ -111,6 +113,12 @@ def test_an_answer_that_comes_alone_is_json(bench: Bench) -> None:
     assert json.loads(bench.exchange.body)["result"] == {"content": []}
     assert bench.exchange.is_whole
     assert bench.exchange.consumed_bytes == len(CALL)
+
+
+def test_the_server_is_told_which_era_the_client_speaks(bench: Bench) -> None:
+    head = bench.exchange.request
+    bench.exchange.request = replace(head, headers=(("a", "b"), ("mcptunnel-client-era", "legacy")))
+    assert bench.ask().askers == [Asker("local|ken", "key-1", Era.LEGACY)]
 
 
 def test_an_answer_after_notifications_is_an_event_stream(bench: Bench) -> None:

@@ -312,7 +312,7 @@ def test_a_defect_of_ours_is_told_and_logged(bench: Bench, logged_failures: Any)
 
 def test_a_server_with_a_url_is_spoken_to_over_http(bench: Bench) -> None:
     web = ServerConfig(name="web", kind="http", url="http://127.0.0.1:9/mcp")
-    assert isinstance(bench.made(servers=(web,)).servers["web"], HttpServer)
+    assert isinstance(bench.made(servers=(web,)).servers["web"]._first, HttpServer)  # type: ignore[attr-defined]
 
 
 DRAINING = TunnelConfig(resume_window_s=60, closed_link_window_s=10, drain_s=30)

@@ -27,6 +27,7 @@ from mcptunnel.mcp.jsonrpc import (
     Response,
 )
 from mcptunnel.mcp.service import Asker, Service
+from mcptunnel.mcp.versions import Era
 
 VERSION: Final = "2024-11-05"
 """What is agreed on, whatever the client asks for: later versions have no such transport."""
@@ -212,6 +213,8 @@ class _Initializing(Call):
     """Asks the service who it is; the session begins with the answer."""
 
     __slots__ = ("_initialized", "_session")
+
+    era = Era.LEGACY
 
     def __init__(
         self,

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
-from mcptunnel.mcp import meta
-from mcptunnel.mcp.jsonrpc import INVALID_PARAMS, JsonRpcError, Members
+from mcptunnel.mcp import jsonrpc, meta
+from mcptunnel.mcp.jsonrpc import INVALID_PARAMS, JsonRpcError, Members, Request
 from mcptunnel.mcp.service import Asker
 from mcptunnel.sealing import NONCE_BYTES, SealBrokenError, Sealer
 
@@ -113,6 +113,18 @@ class RequestStates:
             " request or client. Whether the call has run is not known."
             " If that does no harm, make it again, without requestState and inputResponses.",
         )
+
+    def has_sealed(self, request: Request, asker: Asker) -> bool:
+        """Say whether the state of a retry is one of these, for this asker, expired or not."""
+        text = jsonrpc.text(request.params.get(STATE))
+        if text is None:
+            return False
+        context = _context(asker, digest(request.method, request.params))
+        try:
+            self.sealer.open(text, now_s=0.0, context=context)
+        except SealBrokenError:
+            return False
+        return True
 
 
 def _context(asker: Asker, digest: bytes) -> bytes:

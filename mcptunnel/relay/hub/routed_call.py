@@ -105,6 +105,7 @@ class RoutedCall(ABC):
             Request(request.id, request.method, params),
             principal=str(access.principal),
             client=access.asker,
+            era=self._caller.era,
         )
 
     def cancel(self, reason: str) -> None:
