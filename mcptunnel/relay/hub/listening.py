@@ -21,6 +21,7 @@ from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.draining import REFUSAL
+from mcptunnel.relay.hub.expected import Expected, is_strange
 from mcptunnel.relay.hub.list_changes import ListChanges
 from mcptunnel.relay.hub.listen import Listen
 from mcptunnel.relay.hub.parts import Parts
@@ -57,6 +58,7 @@ class _User:
     uri_count: int = 0
     char_count: int = 0
     soon: IDelayedCall | None = None
+    doubt: IDelayedCall | None = None  # when a device is expected no longer
     refreshed_s: float = float("-inf")
 
     @property
@@ -78,6 +80,7 @@ class Listening:
         self._server_changed = server_changed
         self._users: dict[Principal, _User] = {}
         self._is_stopped = False
+        self._expected = Expected(parts, offline_grace_s)
         self._list_changes = ListChanges(
             parts.reactor,
             parts.devices,
@@ -140,14 +143,14 @@ class Listening:
                 return
             target = self._place(principal, uri)
             if target is None:
-                if not self._is_known(principal):
+                if not self._expected.knows_all(principal):
                     yield uri, None
             elif self._can_tell(principal, target):
                 yield uri, target
 
     def _place(self, principal: Principal, uri: str) -> Target | None:
         """Return the place that a URI is read from; None if that is nowhere, or not known yet."""
-        if not self._is_known(principal):
+        if not self._expected.knows_all(principal):
             return self._parts.tables.of(principal).uris.resolve(uri)
         try:
             return owner(self._parts, principal, uri)
@@ -161,15 +164,15 @@ class Listening:
             return False
         server = device.servers.get(target.server)
         if server is None:
-            return not device.announced
+            return self._expected.may_come(device) or (device.is_connected and not device.announced)
         return server.features is None or server.features.subscribe
 
-    def _is_known(self, principal: Principal) -> bool:
-        """Whether it is known what a user's devices have: not right after the relay has started."""
-        settling, devices = self._parts.settling, self._parts.devices.of(principal)
-        return all(device.announced or device.servers for device in devices) and all(
-            settling.is_settled(principal, kind) for kind in (Kind.RESOURCE, Kind.TEMPLATE)
-        )
+    def _is_nowhere(self, principal: Principal, target: Target | None) -> bool:
+        """Whether nothing will be heard of a URI that was honoured in doubt, once all is known."""
+        if target is None:
+            return True
+        device = self._parts.devices.get(principal, target.device_key)
+        return device is None or is_strange(device)
 
     # Who wants what.
 
@@ -187,8 +190,9 @@ class Listening:
             self._refresh_soon(principal, user)
             return
         del self._users[principal]
-        if user.soon is not None:
-            user.soon.cancel()
+        for call in (user.soon, user.doubt):
+            if call is not None:
+                call.cancel()
         for server_listen in user.servers.values():
             server_listen.stop()
 
@@ -201,6 +205,9 @@ class Listening:
         """Listen to each server for what is wanted of it."""
         user.soon, user.refreshed_s = None, self._reactor.seconds()
         user.heard = self._find(principal, user)
+        self._clear_doubts(principal, user)
+        if not user.listens:
+            return
         kinds, there = user.kinds, set()
         for device in self._parts.devices.of(principal):
             for name, server in device.servers.items():
@@ -222,6 +229,26 @@ class Listening:
                 user.servers[place].lose()
             else:
                 user.servers.pop(place).stop()
+
+    def _clear_doubts(self, principal: Principal, user: _User) -> None:
+        """End the listens that wait for what nobody has: listening anew, a client hears so.
+
+        While devices are expected it is looked at again when the next of them is so no longer.
+        """
+        if user.doubt is not None:
+            user.doubt.cancel()
+            user.doubt = None
+        wait_s = self._expected.wait_s(principal)
+        if wait_s is not None:
+            user.doubt = self._reactor.callLater(wait_s, self._refresh_doubt, principal, user)
+        elif self._expected.knows_all(principal):
+            for listen in tuple(user.listens):
+                if any(self._is_nowhere(principal, at) for at in listen.places.values()):
+                    listen.end()
+
+    def _refresh_doubt(self, principal: Principal, user: _User) -> None:
+        user.doubt = None
+        self._refresh_soon(principal, user)
 
     def _is_away(self, principal: Principal, place: _Place) -> bool:
         """Whether a device is away, and may come back with the server."""
