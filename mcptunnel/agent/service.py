@@ -40,7 +40,7 @@ from mcptunnel.net.pace import TokenBucket
 from mcptunnel.net.stopping import Drain, StopOrder
 from mcptunnel.net.tunnel import Tunnel, settings_of
 from mcptunnel.net.websocket import MASKS_NATIVELY
-from mcptunnel.sealing import LEAST_SECRET_BYTES
+from mcptunnel.store.kept_file import kept_secret
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Hello, Welcome
 
@@ -79,7 +79,8 @@ class AgentService(Service):
         self._refused = refused
         self._installation_id = installation_id(config.state_dir)
         self._client_info = jsonrpc.raw({"name": "mcptunnel", "version": mcptunnel.__version__})
-        self._states = RequestStates.of(os.urandom(LEAST_SECRET_BYTES), os.urandom)
+        secret = kept_secret(config.state_dir, "Name another state_dir.")
+        self._states = RequestStates.of(secret, os.urandom)
         self.servers: dict[str, LocalServer] = {
             server.name: self._local_server(server) for server in config.servers
         }

@@ -14,6 +14,7 @@ import msgspec
 from mcptunnel.mcp import meta
 from mcptunnel.mcp.jsonrpc import INVALID_PARAMS, JsonRpcError, Members
 from mcptunnel.mcp.service import Asker
+from mcptunnel.model import Outcome
 from mcptunnel.sealing import NONCE_BYTES, SealBrokenError, Sealer
 
 TTL_S: Final = 600.0
@@ -74,7 +75,8 @@ def _by_value(encoded: bytes) -> bytes:
 class RequestStates:
     """Seals and opens the states of one program's servers.
 
-    `nonce` returns 12 random bytes, new ones each time. Times are seconds of one clock, any one.
+    `nonce` returns 12 random bytes, new ones each time. Times are seconds of one clock, any one: after
+    a new start it may be another, for then all that states lead to is gone.
     """
 
     sealer: Sealer
@@ -112,6 +114,7 @@ class RequestStates:
             "The requestState is not valid: it was changed, has expired, or belongs to another"
             " request or client. Whether the call has run is not known."
             " If that does no harm, make it again, without requestState and inputResponses.",
+            {"outcome": Outcome.UNKNOWN.value},
         )
 
 
