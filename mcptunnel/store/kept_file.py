@@ -9,7 +9,7 @@ from typing import Final
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.sealing import LEAST_SECRET_BYTES
 
-SECRET_NAME: Final = "secret"
+KEPT_AS: Final = "secret"
 MADE_BYTES: Final = 32
 
 
@@ -31,7 +31,7 @@ def kept_secret(state_dir: Path, remedy: str) -> bytes:
 
     Raises McpTunnelError if the file cannot be used, with what to do, or holds too little.
     """
-    path = state_dir / SECRET_NAME
+    path = state_dir / KEPT_AS
     try:
         found = kept(path, lambda: secrets.token_hex(MADE_BYTES))
     except OSError as error:

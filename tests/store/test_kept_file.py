@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mcptunnel.errors import McpTunnelError
-from mcptunnel.store.kept_file import SECRET_NAME, kept, kept_secret
+from mcptunnel.store.kept_file import KEPT_AS, kept, kept_secret
 
 
 def test_it_is_made_once_and_kept_private(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_secrets_differ(tmp_path: Path) -> None:
 
 
 def test_what_holds_too_little_is_refused_without_being_told(tmp_path: Path) -> None:
-    (tmp_path / SECRET_NAME).write_text("short-and-secret\n")
+    (tmp_path / KEPT_AS).write_text("short-and-secret\n")
     with pytest.raises(McpTunnelError, match="does not hold a secret") as caught:
         kept_secret(tmp_path, "")
     assert "short-and-secret" not in str(caught.value)
