@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from mcptunnel.mcp import meta
+from mcptunnel.mcp.alike import by_value
 from mcptunnel.mcp.jsonrpc import INVALID_PARAMS, JsonRpcError, Members
 from mcptunnel.mcp.service import Asker
 from mcptunnel.model import Outcome
@@ -25,7 +26,6 @@ RESPONSES: Final = "inputResponses"
 
 _ROUND: Final = frozenset({STATE, RESPONSES, meta.META})
 _MAX_SORTED_BYTES: Final = 64 * 1024
-_sorted = msgspec.json.Encoder(order="sorted")
 
 
 class Parked(msgspec.Struct, frozen=True, array_like=True):
@@ -58,17 +58,10 @@ def digest(method: str, params: Members) -> bytes:
     for name in sorted(what):
         encoded = bytes(what[name])
         if size <= _MAX_SORTED_BYTES:
-            encoded = _by_value(encoded)
+            encoded = by_value(encoded)
         found.update(b"%d:%b%d:" % (len(name.encode()), name.encode(), len(encoded)))
         found.update(encoded)
     return found.digest()
-
-
-def _by_value(encoded: bytes) -> bytes:
-    try:
-        return _sorted.encode(msgspec.json.decode(encoded))
-    except (msgspec.MsgspecError, RecursionError):
-        return encoded
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A listen outlives devices and their tunnels: their coming and going is a change 
 listens of one user want of one server is asked for once (`server_listen`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -85,6 +85,7 @@ class Listening:
             parts.reactor,
             parts.devices,
             parts.listings,
+            parts.settling,
             epoch_s=parts.epoch_s,
             offline_grace_s=offline_grace_s,
             tell=self._tell_list_changed,
@@ -110,9 +111,11 @@ class Listening:
         kinds = {one for kind in asked.kinds for one in ALIKE[CHANGED[kind]]}
         if None in places.values():  # whose they are is seen by the lists
             kinds |= {Kind.RESOURCE, Kind.TEMPLATE}
+        catalogue = self._parts.catalogue
+        unasked = {kind for kind in kinds if not catalogue.is_wanted(principal, kind)}
         for kind in sorted(kinds):
-            self._parts.catalogue.want(principal, kind)
-        self._changed(principal, user)
+            catalogue.want(principal, kind)
+        self._changed(principal, user, unasked)
         return listen
 
     def refresh(self, principal: Principal) -> None:
@@ -183,9 +186,11 @@ class Listening:
         user.char_count -= sum(map(len, listen.places))
         self._changed(principal, user)
 
-    def _changed(self, principal: Principal, user: _User) -> None:
+    def _changed(
+        self, principal: Principal, user: _User, unasked: Container[Kind] = frozenset()
+    ) -> None:
         """Look after what is wanted now; a user who listens no more is forgotten."""
-        self._list_changes.watch(principal, user.kinds)
+        self._list_changes.watch(principal, user.kinds, unasked)
         if user.listens:
             self._refresh_soon(principal, user)
             return
