@@ -1,7 +1,7 @@
 """The agent: local servers on one side, a tunnel to the relay on the other."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from math import inf
 from typing import Any
@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 import mcptunnel
-from mcptunnel.agent.connector import Connector, Refused
+from mcptunnel.agent.connector import Connector, Dial, Refused
 from mcptunnel.agent.control import Announcer
 from mcptunnel.agent.exchanges import Exchanges
 from mcptunnel.agent.installation import installation_id
@@ -35,7 +35,6 @@ from mcptunnel.mcp.server_half.request_state import RequestStates
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange
-from mcptunnel.net.link import Link, LinkReceiver
 from mcptunnel.net.pace import TokenBucket
 from mcptunnel.net.stopping import Drain, StopOrder
 from mcptunnel.net.tunnel import Tunnel, settings_of
@@ -49,8 +48,6 @@ ANNOUNCE_DELAY_S = 0.02
 ANNOUNCE_BURST = 10
 ANNOUNCE_PER_S = 1.0
 """A start's changes are told at once, those of a server that never rests only so often."""
-
-Dial = Callable[[LinkReceiver], Awaitable[Link]]
 
 
 class AgentService(Service):
