@@ -137,6 +137,16 @@ def test_a_stopped_agent_process_is_noticed_by_its_silence(estate: Estate) -> No
     assert client.call("demo__add", a=1, b=2).text == '{"sum": 3}'
 
 
+def announced(client: Client) -> list[str]:
+    """Return the names of the tools; the agent tells of its servers just after it is connected."""
+
+    def tools() -> list[str]:
+        listed = client.request("tools/list").result.get("tools", ())
+        return [tool["name"] for tool in listed]
+
+    return eventually(tools, 10, "the agent's servers")
+
+
 @pytest.mark.parametrize("how", ["killed", "stopped"])
 @pytest.mark.parametrize("path", ["/mcp", "/servers/asking/mcp"])
 def test_a_question_from_before_a_restart_leads_to_a_call_that_is_lost(
@@ -147,7 +157,7 @@ def test_a_question_from_before_a_restart_leads_to_a_call_that_is_lost(
     servers = {"asking": ASKING_SERVER}
     agent = estate.agent(relay, relay.key("alice", "agent"), servers=servers, extra=HELD).start()
     client = Client(relay.port, relay.key("alice", "mcp"), path=path)
-    (name,) = (one for one in client.tools() if one.endswith("ask"))
+    (name,) = (one for one in announced(client) if one.endswith("ask"))
     call: Json = {"name": name, "arguments": {}, **MAY_BE_ASKED}
     asked = client.request("tools/call", call).result
     assert asked["resultType"] == "input_required", asked
@@ -156,7 +166,7 @@ def test_a_question_from_before_a_restart_leads_to_a_call_that_is_lost(
     else:
         agent.program.stop()
     agent.start()
-    assert name in client.tools()
+    assert name in announced(client)
     ((key, _),) = asked["inputRequests"].items()
     given = {key: {"action": "accept", "content": {"name": "Ada"}}}
     state = asked["requestState"]
