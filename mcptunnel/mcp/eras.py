@@ -40,8 +40,8 @@ NOT_FOUND: Final = 404
 class Modern:
     """A message complete in itself; `meta` of a request has version and client capabilities.
 
-    A notification here belongs to no session: the core protocol defines none over HTTP, the answer
-    is 202 and nothing else happens.
+    A notification here belongs to no session, whatever version its header names: the core protocol
+    defines none over HTTP, the answer is 202 and nothing else happens.
     """
 
     message: Request | Notification
@@ -151,7 +151,7 @@ def _unclaimed(routing: Routing, message: Message | Batch, meta: RequestMeta) ->
             return _refused(INVALID_REQUEST, "Batches are not supported", message)
         case ((_Stated.NOTHING | _Stated.LEGACY), str(session), _):
             return InSession(session, message)
-        case ((_Stated.NOTHING | _Stated.MODERN), _, Notification()):
+        case _, _, Notification():
             return Modern(message, meta)
         case _Stated.MODERN, _, Request():
             return _incomplete(message, request_meta.PROTOCOL_VERSION)
@@ -163,7 +163,6 @@ _SESSIONLESS: Final[dict[type, str]] = {
     Batch: "A batch belongs to a session",
     Response: "A response belongs to a session",
     Request: "No session: send initialize first",
-    Notification: "No session: send initialize first",
 }
 
 

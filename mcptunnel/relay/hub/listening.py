@@ -4,7 +4,7 @@ A listen outlives devices and their tunnels: their coming and going is a change 
 listens of one user want of one server is asked for once (`server_listen`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -21,6 +21,7 @@ from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.draining import REFUSAL
+from mcptunnel.relay.hub.expected import Expected, is_strange
 from mcptunnel.relay.hub.list_changes import ListChanges
 from mcptunnel.relay.hub.listen import Listen
 from mcptunnel.relay.hub.parts import Parts
@@ -57,6 +58,7 @@ class _User:
     uri_count: int = 0
     char_count: int = 0
     soon: IDelayedCall | None = None
+    doubt: IDelayedCall | None = None  # when a device is expected no longer
     refreshed_s: float = float("-inf")
 
     @property
@@ -78,10 +80,12 @@ class Listening:
         self._server_changed = server_changed
         self._users: dict[Principal, _User] = {}
         self._is_stopped = False
+        self._expected = Expected(parts, offline_grace_s)
         self._list_changes = ListChanges(
             parts.reactor,
             parts.devices,
             parts.listings,
+            parts.settling,
             epoch_s=parts.epoch_s,
             offline_grace_s=offline_grace_s,
             tell=self._tell_list_changed,
@@ -107,9 +111,11 @@ class Listening:
         kinds = {one for kind in asked.kinds for one in ALIKE[CHANGED[kind]]}
         if None in places.values():  # whose they are is seen by the lists
             kinds |= {Kind.RESOURCE, Kind.TEMPLATE}
+        catalogue = self._parts.catalogue
+        unasked = {kind for kind in kinds if not catalogue.is_wanted(principal, kind)}
         for kind in sorted(kinds):
-            self._parts.catalogue.want(principal, kind)
-        self._changed(principal, user)
+            catalogue.want(principal, kind)
+        self._changed(principal, user, unasked)
         return listen
 
     def refresh(self, principal: Principal) -> None:
@@ -140,14 +146,14 @@ class Listening:
                 return
             target = self._place(principal, uri)
             if target is None:
-                if not self._is_known(principal):
+                if not self._expected.knows_all(principal):
                     yield uri, None
             elif self._can_tell(principal, target):
                 yield uri, target
 
     def _place(self, principal: Principal, uri: str) -> Target | None:
         """Return the place that a URI is read from; None if that is nowhere, or not known yet."""
-        if not self._is_known(principal):
+        if not self._expected.knows_all(principal):
             return self._parts.tables.of(principal).uris.resolve(uri)
         try:
             return owner(self._parts, principal, uri)
@@ -161,15 +167,15 @@ class Listening:
             return False
         server = device.servers.get(target.server)
         if server is None:
-            return not device.announced
+            return self._expected.may_come(device) or (device.is_connected and not device.announced)
         return server.features is None or server.features.subscribe
 
-    def _is_known(self, principal: Principal) -> bool:
-        """Whether it is known what a user's devices have: not right after the relay has started."""
-        settling, devices = self._parts.settling, self._parts.devices.of(principal)
-        return all(device.announced or device.servers for device in devices) and all(
-            settling.is_settled(principal, kind) for kind in (Kind.RESOURCE, Kind.TEMPLATE)
-        )
+    def _is_nowhere(self, principal: Principal, target: Target | None) -> bool:
+        """Whether nothing will be heard of a URI that was honoured in doubt, once all is known."""
+        if target is None:
+            return True
+        device = self._parts.devices.get(principal, target.device_key)
+        return device is None or is_strange(device)
 
     # Who wants what.
 
@@ -180,15 +186,18 @@ class Listening:
         user.char_count -= sum(map(len, listen.places))
         self._changed(principal, user)
 
-    def _changed(self, principal: Principal, user: _User) -> None:
+    def _changed(
+        self, principal: Principal, user: _User, unasked: Container[Kind] = frozenset()
+    ) -> None:
         """Look after what is wanted now; a user who listens no more is forgotten."""
-        self._list_changes.watch(principal, user.kinds)
+        self._list_changes.watch(principal, user.kinds, unasked)
         if user.listens:
             self._refresh_soon(principal, user)
             return
         del self._users[principal]
-        if user.soon is not None:
-            user.soon.cancel()
+        for call in (user.soon, user.doubt):
+            if call is not None:
+                call.cancel()
         for server_listen in user.servers.values():
             server_listen.stop()
 
@@ -201,6 +210,9 @@ class Listening:
         """Listen to each server for what is wanted of it."""
         user.soon, user.refreshed_s = None, self._reactor.seconds()
         user.heard = self._find(principal, user)
+        self._clear_doubts(principal, user)
+        if not user.listens:
+            return
         kinds, there = user.kinds, set()
         for device in self._parts.devices.of(principal):
             for name, server in device.servers.items():
@@ -222,6 +234,26 @@ class Listening:
                 user.servers[place].lose()
             else:
                 user.servers.pop(place).stop()
+
+    def _clear_doubts(self, principal: Principal, user: _User) -> None:
+        """End the listens that wait for what nobody has: listening anew, a client hears so.
+
+        While devices are expected it is looked at again when the next of them is so no longer.
+        """
+        if user.doubt is not None:
+            user.doubt.cancel()
+            user.doubt = None
+        wait_s = self._expected.wait_s(principal)
+        if wait_s is not None:
+            user.doubt = self._reactor.callLater(wait_s, self._refresh_doubt, principal, user)
+        elif self._expected.knows_all(principal):
+            for listen in tuple(user.listens):
+                if any(self._is_nowhere(principal, at) for at in listen.places.values()):
+                    listen.end()
+
+    def _refresh_doubt(self, principal: Principal, user: _User) -> None:
+        user.doubt = None
+        self._refresh_soon(principal, user)
 
     def _is_away(self, principal: Principal, place: _Place) -> bool:
         """Whether a device is away, and may come back with the server."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mcptunnel.config.relay import HubConfig
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
 from mcptunnel.model import Principal
@@ -80,6 +81,52 @@ def test_what_may_become_known_is_honoured() -> None:
     server.tell(UPDATED, uri="file:///a")
     joined.settle()
     assert updates(answer) == ["file:///a"]
+
+
+GRACE = HubConfig(offline_grace_s=60)
+
+
+def restarted(*uris: str) -> tuple[Joined, Answer]:
+    """Return a relay that knows one device from before it started, and a listen."""
+    joined = Joined(hub=GRACE)
+    there = Device(Principal("local", "alice"), "installation-1000", "laptop", 0.0, 0.0)
+    joined.devices.restore([there])
+    row = ("file:///old", "installation-1000", "shelf", "file:///old")
+    joined.hub.tables.restore(Principal("local", "alice"), "uri", [row])
+    return joined, listen(joined, *uris, toolsListChanged=True)
+
+
+@pytest.mark.parametrize("uri", ["file:///unlisted", "file:///old"])
+def test_a_device_that_never_comes_back_is_waited_for_no_longer_than_it_is_listed(uri: str) -> None:
+    """Then the listen ends in order, and the next one is told that nobody has the resource."""
+    joined, answer = restarted(uri)
+    assert honoured(answer)["resourceSubscriptions"] == [uri]
+    joined.wait_s(59)
+    assert not answer.is_over
+    joined.wait_s(2)
+    assert answer.value == {"resultType": "complete"}
+    again = listen(joined, uri, toolsListChanged=True)
+    assert honoured(again) == {"toolsListChanged": True}
+    joined.wait_s(200)
+    assert not again.is_over
+    again.cancel()
+    assert not joined.hub._listening._users
+
+
+def test_what_turns_out_to_be_nowhere_ends_the_listen() -> None:
+    """The device is back, and does not have it; a listen for what it has goes on."""
+    joined, answer = restarted("other:b")
+    right = listen(joined, "file:///a")
+    shelf, two = with_resources("shelf", "file:///a"), with_resources("two", "file:///c")
+    joined.agent(shelf, two, installation_id="installation-1000")
+    joined.wait_s(3)
+    assert answer.value == {"resultType": "complete"}
+    assert honoured(listen(joined, "other:b")) == {}
+    joined.wait_s(100)
+    assert not right.is_over
+    shelf.tell(UPDATED, uri="file:///a")
+    joined.settle()
+    assert updates(right) == ["file:///a"]
 
 
 @pytest.mark.parametrize("notifications", [None, 1, {"resourceSubscriptions": 1}])
