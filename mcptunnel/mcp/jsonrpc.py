@@ -4,17 +4,19 @@ Only the envelope is read. Everything inside `params` and `result` stays the tex
 `msgspec.Raw`, until somebody asks for one member: what we do not understand passes unchanged, and a
 large result costs no objects. `encode` always gives one line.
 
+Messages are `msgspec.Struct`: to make one costs a seventh of what a frozen dataclass does, and every call
+makes a dozen.
+
 Duplicate members: the last one wins, and only that one is passed on, so that nobody further on can
 read another.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from mcptunnel.errors import McpTunnelError
 
@@ -88,25 +90,22 @@ class JsonRpcError(McpTunnelError):
         return Response(id=answered, error=raw(error))
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """A request: answered by exactly one `Response` with the same id."""
 
     id: RequestId
     method: str
-    params: Members = field(default_factory=dict)
+    params: Members = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(Struct, frozen=True):
     """A message that is never answered."""
 
     method: str
-    params: Members = field(default_factory=dict)
+    params: Members = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """An answer: either `result` or `error` is set. The id is None only if it could not be read."""
 
     id: RequestId | None
@@ -114,8 +113,7 @@ class Response:
     error: Raw | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """An array of messages, still encoded; only 2025-03-26 has them."""
 
     items: tuple[Raw, ...]
