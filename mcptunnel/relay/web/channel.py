@@ -54,6 +54,8 @@ class RelayChannel(HTTPChannel):
     site: Any
     _is_leaving = False
     _is_lost = False
+    _peer: Any = None
+    _host: Any = None
     _deadline_s: float | None = None
     _deadline_call: IDelayedCall | None = None
 
@@ -75,6 +77,18 @@ class RelayChannel(HTTPChannel):
     def connectionMade(self) -> None:
         super().connectionMade()
         self.site.channels.add(self)
+
+    def getPeer(self) -> Any:
+        """Return the client's address: each request asks for both, and they stay what they are."""
+        if self._peer is None:
+            self._peer = super().getPeer()
+        return self._peer
+
+    def getHost(self) -> Any:
+        """Return our own address."""
+        if self._host is None:
+            self._host = super().getHost()
+        return self._host
 
     def checkPersistence(self, request: Request, version: bytes) -> bool:
         if self.site.draining.is_on:
