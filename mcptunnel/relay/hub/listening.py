@@ -38,7 +38,7 @@ MAX_USER_URIS: Final = 10_000
 MAX_USER_CHARS: Final = 1024 * 1024
 """URIs of all listens of one user, and their characters together."""
 
-STEPS_PER_TURN: Final = 1000
+STEPS_PER_TURN: Final = 500
 """How much is looked up in one turn of the reactor (`owners.Owners.steps`): about a millisecond."""
 
 _STEPS_WITHOUT_LISTS: Final = 20
