@@ -96,6 +96,17 @@ class RelayChannel(HTTPChannel):
             return False
         return bool(super().checkPersistence(request, version))
 
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
+        """Write a head in one piece: transports look at each of the forty that twisted.web gives them."""
+        lines = [b"%b %b %b" % (version, code, reason)]
+        lines += [
+            b"%b: %b" % (name, value)
+            for name, values in headers.getAllRawHeaders()
+            for value in values
+        ]
+        transport: Any = self.transport
+        transport.write(b"\r\n".join((*lines, b"", b"")))
+
     def loseConnection(self) -> None:
         self._is_leaving = True
         super().loseConnection()
