@@ -5,9 +5,10 @@ opens a legacy session. Only for the rest do the headers speak. Whoever calls ha
 Host, Origin and token, so that a refusal of those is never taken for a sign of an era.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from mcptunnel.mcp import headers as fields
 from mcptunnel.mcp import meta as request_meta
@@ -36,8 +37,7 @@ BAD_REQUEST: Final = 400
 NOT_FOUND: Final = 404
 
 
-@dataclass(frozen=True, slots=True)
-class Modern:
+class Modern(Struct, frozen=True):
     """A message complete in itself; `meta` of a request has version and client capabilities.
 
     A notification here belongs to no session, whatever version its header names: the core protocol
@@ -48,15 +48,13 @@ class Modern:
     meta: RequestMeta
 
 
-@dataclass(frozen=True, slots=True)
-class Initialize:
+class Initialize(Struct, frozen=True):
     """The first request of a legacy client: it opens a new session."""
 
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class InSession:
+class InSession(Struct, frozen=True):
     """A message of a legacy session; whether there is such a session, and whose, is yet to see.
 
     Whether it may send batches depends on the version that it agreed on.
@@ -66,8 +64,7 @@ class InSession:
     message: Message | Batch
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """The answer is this HTTP status with this error."""
 
     status: int

@@ -1,10 +1,10 @@
 """Exchanges of the hub, over a local server that does what the test says."""
 
 import json
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from mcptunnel.agent.endpoint import MAX_HELD, MAX_UNSENT_BYTES, PIECE_BYTES, HubCall, RequestRoom
 from mcptunnel.agent.servers.interfaces import LocalCall, LocalServer

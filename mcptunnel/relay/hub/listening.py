@@ -4,7 +4,7 @@ A listen outlives devices and their tunnels: their coming and going is a change 
 listens of one user want of one server is asked for once (`server_listen`).
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -24,8 +24,8 @@ from mcptunnel.relay.draining import REFUSAL
 from mcptunnel.relay.hub.expected import Expected, is_strange
 from mcptunnel.relay.hub.list_changes import ListChanges
 from mcptunnel.relay.hub.listen import Listen
+from mcptunnel.relay.hub.owners import Owners
 from mcptunnel.relay.hub.parts import Parts
-from mcptunnel.relay.hub.resource_call import owner
 from mcptunnel.relay.hub.server_listen import ServerListen
 from mcptunnel.relay.remote_server import RemoteServer
 
@@ -39,6 +39,12 @@ MAX_USER_URIS: Final = 10_000
 MAX_USER_CHARS: Final = 1024 * 1024
 """URIs of all listens of one user, and their characters together."""
 
+STEPS_PER_TURN: Final = 500
+"""How much is looked up in one turn of the reactor (`owners.Owners.steps`): about a millisecond."""
+
+_STEPS_WITHOUT_LISTS: Final = 20
+"""What it takes to see which of a user's servers have resources."""
+
 PAUSE_S: Final = 0.1
 """Servers are asked anew no sooner after the last time, for all that changed till then."""
 
@@ -50,7 +56,10 @@ _ServerChanged: TypeAlias = Callable[[Device, RemoteServer, Kind], None]
 
 @dataclass(slots=True)
 class _User:
-    """What one user listens to: `heard` are the URIs of each place, and who calls them how."""
+    """What one user listens to: `heard` are the URIs of each place, and who calls them how.
+
+    `finding` makes it anew, a part in each turn; `again` says that meanwhile something changed.
+    """
 
     listens: dict[Listen, None] = field(default_factory=dict)
     servers: dict[_Place, ServerListen] = field(default_factory=dict)
@@ -60,6 +69,8 @@ class _User:
     soon: IDelayedCall | None = None
     doubt: IDelayedCall | None = None  # when a device is expected no longer
     refreshed_s: float = float("-inf")
+    finding: Iterator[int] | None = None
+    again: bool = False
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -138,25 +149,31 @@ class Listening:
     def _honoured(
         self, principal: Principal, user: _User, uris: Iterable[str]
     ) -> Iterable[tuple[str, Target | None]]:
-        """Return the URIs that can be heard of, as far as can be known now, and their places."""
+        """Return the URIs that can be heard of, as far as can be known now, and their places.
+
+        What cannot be looked up in this turn is honoured like what is not known yet.
+        """
         count, chars = user.uri_count, user.char_count
+        is_known = self._expected.knows_all(principal)
+        owners = self._parts.owners.now(principal, self._parts.epoch_s())
         for uri in tuple(uris)[:MAX_URIS]:
             count, chars = count + 1, chars + len(uri)
             if count > MAX_USER_URIS or chars > MAX_USER_CHARS:
                 return
-            target = self._place(principal, uri)
+            may_look = is_known and owners.steps < STEPS_PER_TURN
+            target = self._place(principal, uri, owners if may_look else None)
             if target is None:
-                if not self._expected.knows_all(principal):
+                if not may_look:
                     yield uri, None
             elif self._can_tell(principal, target):
                 yield uri, target
 
-    def _place(self, principal: Principal, uri: str) -> Target | None:
+    def _place(self, principal: Principal, uri: str, owners: Owners | None) -> Target | None:
         """Return the place that a URI is read from; None if that is nowhere, or not known yet."""
-        if not self._expected.knows_all(principal):
+        if owners is None:
             return self._parts.tables.of(principal).uris.resolve(uri)
         try:
-            return owner(self._parts, principal, uri)
+            return owners.of(uri)
         except JsonRpcError:
             return None
 
@@ -202,17 +219,39 @@ class Listening:
             server_listen.stop()
 
     def _refresh_soon(self, principal: Principal, user: _User) -> None:
-        if user.soon is None:
+        if user.finding is not None:
+            user.again = True
+        elif user.soon is None:
             wait_s = max(0.0, user.refreshed_s + PAUSE_S - self._reactor.seconds())
             user.soon = self._reactor.callLater(wait_s, self._refresh, principal, user)
 
     def _refresh(self, principal: Principal, user: _User) -> None:
+        """Find out what is wanted of each server, in as many turns as it takes, and listen to it."""
+        user.refreshed_s = self._reactor.seconds()
+        user.finding = self._find(principal, user)
+        self._go_on(principal, user)
+
+    def _go_on(self, principal: Principal, user: _User) -> None:
+        user.soon = None
+        finding, user.finding = user.finding or iter(()), None
+        steps = 0
+        for taken in finding:
+            steps += taken
+            if steps >= STEPS_PER_TURN:
+                user.finding = finding
+                user.soon = self._reactor.callLater(0, self._go_on, principal, user)
+                return
+        self._listen_to_servers(principal, user)
+        if user.again:
+            user.again = False
+            self._refresh_soon(principal, user)
+
+    def _listen_to_servers(self, principal: Principal, user: _User) -> None:
         """Listen to each server for what is wanted of it."""
-        user.soon, user.refreshed_s = None, self._reactor.seconds()
-        user.heard = self._find(principal, user)
-        self._clear_doubts(principal, user)
-        if not user.listens:
-            return
+        if not user.again:  # else there may be some that were not looked up yet
+            self._clear_doubts(principal, user)
+            if not user.listens:
+                return
         kinds, there = user.kinds, set()
         for device in self._parts.devices.of(principal):
             for name, server in device.servers.items():
@@ -260,19 +299,28 @@ class Listening:
         device = self._parts.devices.get(principal, place[0])
         return device is not None and not device.is_connected and place[1] in device.servers
 
-    def _find(
-        self, principal: Principal, user: _User
-    ) -> dict[_Place, dict[str, list[tuple[Listen, str]]]]:
-        """Return who wants to hear of which URIs of each server."""
+    def _find(self, principal: Principal, user: _User) -> Iterator[int]:
+        """Find who wants to hear of which URIs of each server; yield how many steps each URI took."""
         heard: dict[_Place, dict[str, list[tuple[Listen, str]]]] = {}
-        for listen in user.listens:
-            for uri, target in listen.places.items():
-                known = target or self._place(principal, uri)
+        for listen in tuple(user.listens):
+            for uri in tuple(listen.places):
+                steps, known = 1, listen.places[uri]
+                if known is None:
+                    steps, known = self._look_up(principal, uri)
                 if known is not None:
                     listen.places[uri] = known
                     of_place = heard.setdefault((known.device_key, known.server), {})
                     of_place.setdefault(known.item, []).append((listen, uri))
-        return heard
+                yield steps
+        user.heard = heard
+
+    def _look_up(self, principal: Principal, uri: str) -> tuple[int, Target | None]:
+        """Return how many steps it took, and the place of a URI, as `_place` does."""
+        if not self._expected.knows_all(principal):
+            return _STEPS_WITHOUT_LISTS, self._place(principal, uri, None)
+        owners = self._parts.owners.now(principal, self._parts.epoch_s())
+        place = self._place(principal, uri, owners)
+        return _STEPS_WITHOUT_LISTS + owners.steps, place
 
     # What servers tell.
 

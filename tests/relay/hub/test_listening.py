@@ -341,3 +341,51 @@ def test_listens_and_their_uris_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     first.cancel()
     assert subscribed("x:" + "l" * 99, "x:1")[1] == 0
     assert joined.hub._listening._users[Principal("local", "alice")].uri_count == 2
+
+
+def test_no_turn_looks_up_more_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listen of many URIs against many templates that all begin alike: spread, and none is lost."""
+    joined = Joined()
+    templates = tuple(f"x:{{a}}/{number}" for number in range(300))
+    server = with_resources("files", templates=templates)
+    joined.agent(server)
+    known(joined)
+    turns: list[int] = []
+    find = listening.Listening._look_up
+
+    def noted(self: listening.Listening, principal: Principal, uri: str) -> Any:
+        steps, place = find(self, principal, uri)
+        turns[-1] += steps
+        return steps, place
+
+    go_on = listening.Listening._go_on
+
+    def turn(self: listening.Listening, *args: Any) -> None:
+        turns.append(0)
+        go_on(self, *args)
+
+    monkeypatch.setattr(listening.Listening, "_look_up", noted)
+    monkeypatch.setattr(listening.Listening, "_go_on", turn)
+    uris = [f"x:{number}/7" for number in range(100)]
+    answer = listen(joined, *uris)
+    assert sorted(honoured(answer)["resourceSubscriptions"]) == sorted(uris)
+    joined.settle()
+    assert sum(turns) > 10 * listening.STEPS_PER_TURN
+    assert max(turns) < 2 * listening.STEPS_PER_TURN
+    assert sorted(wanted(server)) == sorted(uris)
+
+
+def test_what_changes_while_it_is_found_out_is_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each URI takes a turn of its own: a second listen begins in between."""
+    monkeypatch.setattr(listening, "STEPS_PER_TURN", 1)
+    joined = Joined()
+    server = with_resources("files", *(f"x:{number}" for number in range(20)))
+    joined.agent(server)
+    known(joined)
+    first = joined.client().request(
+        LISTEN, {"notifications": {"resourceSubscriptions": ["x:1", "x:2", "x:3"]}}, request_id="l"
+    )
+    assert first.notifications
+    listen(joined, "x:9")
+    joined.wait_s(2 * listening.PAUSE_S)
+    assert sorted(wanted(server)) == ["x:1", "x:2", "x:3", "x:9"]
