@@ -22,15 +22,20 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from mcptunnel.model import Headers
+from mcptunnel.relay.access import Access
 from mcptunnel.relay.draining import Draining
+from mcptunnel.relay.in_use import InUse
 from mcptunnel.relay.web.answers import error_body, send_body
 from mcptunnel.relay.web.bodies import HeldBodies
 from mcptunnel.relay.web.body import IncomingBody
 from mcptunnel.relay.web.channel import DEADLINE_S, RelayChannel
 
 BAD_REQUEST: Final = 400
+UNAUTHORIZED: Final = 401
 CONTENT_TOO_LARGE: Final = 413
 UNAVAILABLE: Final = 503
+
+INVALID_TOKEN: Final = b'Bearer error="invalid_token"'
 
 DISCARD_FACTOR: Final = 16
 """A body that nobody wants is read on, so that the client gets to hear the answer, but only up to so
@@ -52,14 +57,19 @@ class RelayRequest(Request):
     """A request whose body is `body_in`.
 
     `when_gone`, if set, is called once when the client closes the connection before the answer is
-    complete.
+    complete. `when_access_ended`, if set, is called when its access ends, with whether it was revoked
+    (`in_use.Work`); if so, an answer that is not complete after that is broken off.
     """
 
     when_gone: Callable[[], None] | None = None
+    when_access_ended: Callable[[bool], None] | None = None
     body_in: IncomingBody
     held_bytes = 0
     _then: Callable[[bytes], object] | None = None
+    _in_use: InUse | None = None
     _writing_soon: IDelayedCall | None = None
+
+    __hash__ = object.__hash__  # what twisted.web's says, and much faster
 
     def __init__(
         self, channel: Any, *args: Any, max_body_bytes: int, bodies: HeldBodies, **kwargs: Any
@@ -68,6 +78,31 @@ class RelayRequest(Request):
         self.max_body_bytes = max_body_bytes
         self._bodies = bodies
         self._soon: list[bytes] = []
+
+    # Whose it is.
+
+    def let_in(self, access: Access, in_use: InUse) -> None:
+        """Note that it is answered on the strength of an access, up to the end of the answer."""
+        in_use.begin(access, self)
+        self._in_use = in_use
+
+    def let_go(self) -> None:
+        """Note that what becomes of the connection is no longer this request."""
+        in_use, self._in_use = self._in_use, None
+        if in_use is not None:
+            in_use.over(self)
+
+    def access_ended(self, *, is_revoked: bool) -> None:
+        """Break off, unless who answers ends it in order."""
+        if self.when_access_ended is not None:
+            self.when_access_ended(is_revoked)
+        if not is_revoked or self._in_use is None:
+            return
+        if self.startedWriting or self._soon:
+            self.abort()
+        else:
+            challenge = {b"www-authenticate": INVALID_TOKEN, b"cache-control": b"no-store"}
+            self._refuse(UNAUTHORIZED, "The access was revoked", challenge)
 
     # For the endpoints.
 
@@ -179,7 +214,8 @@ class RelayRequest(Request):
 
     def connectionLost(self, reason: Failure) -> None:
         when_gone, self.when_gone = self.when_gone, None
-        self._then = None
+        self._then = self.when_access_ended = None
+        self.let_go()
         self._bodies.released(self)
         self._take_soon()
         super().connectionLost(reason)
@@ -200,6 +236,8 @@ class RelayRequest(Request):
     def finish(self) -> None:
         if self._soon:
             self.write(b"")
+        self.when_access_ended = None
+        self.let_go()
         super().finish()
         if self.queued:
             self._then = None
