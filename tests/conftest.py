@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -174,12 +174,19 @@ class Log:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self._levels: list[LogLevel | None] = []
 
     def __call__(self, event: LogEvent) -> None:
         self.lines.append(formatEvent(event))
+        self._levels.append(event.get("log_level"))
 
     def __contains__(self, text: str) -> bool:
         return any(text in line for line in self.lines)
+
+    def levels(self, text: str) -> list[LogLevel | None]:
+        """Return the levels of the lines with this text."""
+        found = zip(self.lines, self._levels, strict=True)
+        return [level for line, level in found if text in line]
 
     def count(self, text: str) -> int:
         return sum(text in line for line in self.lines)

@@ -6,7 +6,7 @@ our place: then a person must do something, and `run` says what.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from mcptunnel.config.agent_key import make_key_command
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.net.backoff import Backoff
+from mcptunnel.net.dial import CONNECT_TIMEOUT_S
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused, printable
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.link import Link, LinkLost, LinkReceiver
@@ -27,6 +28,12 @@ from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Settings
 
 TUNNEL_PATH: Final = "/tunnel"
+
+REDIAL_TIMEOUT_S: Final = 5.0
+"""For a dial while the session waits. A relay may hold it for 10 s only (`closed_link_window_s`): after
+a dial into nothing there must be time for another."""
+
+Dial: TypeAlias = Callable[[LinkReceiver, float], Awaitable[Link]]
 
 _NEW_KEY = f"Make a new one with `{make_key_command('agent.key')}`, and give it in {{key_place}}."
 _FINAL = {
@@ -67,7 +74,7 @@ class ConnectorOwner(Protocol):
 class Connector:
     """One link after the other (`net.owners.LinkOwner`, `net.owners.TunnelOwner`).
 
-    `dial(receiver)` makes a link, as `net.dial.connect` does. `relay` is its origin, for people, and
+    `dial(receiver, timeout_s)` makes a link, as `net.dial.connect` does. `relay` is its origin, for people, and
     `key_place` where the key is configured. `tunnel` is the one that is up, or that waits for its
     next link.
     """
@@ -79,7 +86,7 @@ class Connector:
         reactor: Any,
         owner: ConnectorOwner,
         *,
-        dial: Callable[[LinkReceiver], Awaitable[Link]],
+        dial: Dial,
         backoff: Backoff,
         settings: Settings,
         relay: str,
@@ -153,7 +160,7 @@ class Connector:
         self._link_over = over
         end = LinkEnd(self._reactor, Role.AGENT, self._settings, self)
         try:
-            await self._dial(end)
+            await self._dial(end, CONNECT_TIMEOUT_S if self.tunnel is None else REDIAL_TIMEOUT_S)
             reason = await over  # perhaps it came before `dial` returned
         finally:
             if end.tunnel is None:

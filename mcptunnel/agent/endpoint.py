@@ -8,9 +8,11 @@ from mcptunnel.agent.held_news import HeldNews
 from mcptunnel.agent.servers.interfaces import LocalCall, LocalServer
 from mcptunnel.mcp import jsonrpc, sse
 from mcptunnel.mcp.calls import CallFailure
+from mcptunnel.mcp.headers import LEGACY_CLIENT
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, Response
 from mcptunnel.mcp.server_half.listens import LISTEN
 from mcptunnel.mcp.service import Asker
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome, ResponseHead
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.wire.constants import ErrorCode
@@ -101,7 +103,8 @@ class HubCall(ExchangeReceiver):
         head = self._exchange.request
         if message.method == LISTEN:
             self._held = HeldNews()
-        self._call = self._server.call(message, self, Asker(head.principal, head.client))
+        era = Era.LEGACY if LEGACY_CLIENT in head.headers else Era.MODERN
+        self._call = self._server.call(message, self, Asker(head.principal, head.client, era))
 
     def failed(self, failure: ExchangeFailure) -> None:
         self._over()

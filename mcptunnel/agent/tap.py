@@ -44,12 +44,13 @@ def makeService(options: Options) -> IService:
     config: AgentConfig = options.config
     spare_what_is_here(reactor)
 
-    async def dial(receiver: LinkReceiver) -> Link:
+    async def dial(receiver: LinkReceiver, timeout_s: float) -> Link:
         return await connect(
             config.relay + TUNNEL_PATH,
             receiver=receiver,
             reactor=reactor,
             headers={"Authorization": f"Bearer {config.key.reveal()}"},
+            timeout_s=timeout_s,
         )
 
     order = StopOrder()

@@ -94,7 +94,8 @@ class ServerConfig:
     idle_s: Annotated[
         float,
         Option(
-            "Seconds without a call after which one of these is ended.",
+            "Seconds without a call after which one of these is ended, or what a server of both"
+            " eras has for legacy clients.",
             Bounds(least=1, most=7 * 86_400),
         ),
     ] = 600.0

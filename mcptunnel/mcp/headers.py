@@ -9,9 +9,10 @@ Header values arrive without surrounding white space, as the HTTP reader leaves 
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import (
@@ -22,6 +23,7 @@ from mcptunnel.mcp.jsonrpc import (
     Request,
 )
 from mcptunnel.mcp.meta import RequestMeta
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers
 
 JSON: Final = "application/json"
@@ -32,6 +34,9 @@ METHOD_HEADER: Final = "mcp-method"
 NAME_HEADER: Final = "mcp-name"
 SESSION_HEADER: Final = "mcp-session-id"
 LAST_EVENT_ID_HEADER: Final = "last-event-id"
+
+LEGACY_CLIENT: Final = ("mcptunnel-client-era", Era.LEGACY.value)
+"""The field of an exchange of the hub that a legacy client's call has; a modern one's has none."""
 
 _NAMED: Final = {
     "tools/call": "name",
@@ -71,8 +76,7 @@ def decode_value(value: str) -> str | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(Struct, frozen=True):
     """The header fields that decide where a message goes; None is a field that is not there."""
 
     version: str | None

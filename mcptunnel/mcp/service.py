@@ -17,6 +17,7 @@ from mcptunnel.mcp.versions import Era
 class Asker:
     """Who asks: a principal and a client of theirs, as text. Nothing of one asker reaches another.
 
+    A legacy client's every session is a client of its own (`client_of_session`).
     `era` is that of the client where it is known: a server of both eras is spoken to in theirs.
     """
 
@@ -29,8 +30,19 @@ NOBODY: Final = Asker("", "")
 """Who asks when nobody does: the programs themselves, for lists and the like."""
 
 
+def client_of_session(client: str, session: str) -> str:
+    """Return what a legacy session of a client is called, as a client of its own."""
+    return f"{client} session:{session}"
+
+
 class Caller(Protocol):
-    """Whoever asked: exactly one of `result` and `error` is called, notifications come before."""
+    """Whoever asked: exactly one of `result` and `error` is called, notifications come before.
+
+    `era` is that of the client whose request it is.
+    """
+
+    @property
+    def era(self) -> Era: ...
 
     def result(self, result: Raw) -> None: ...
 
@@ -57,3 +69,9 @@ class Service(Protocol):
 
     def request(self, request: Request, caller: Caller) -> Running | None:
         """Answer, now or later. The caller may hear before this returns; None if it is over then."""
+
+    def of_session(self, session: str) -> "Service":
+        """Return the service as one legacy session has it: a client of its own among this client's.
+
+        `session` stands for it for as long as it lasts, and is not its id.
+        """

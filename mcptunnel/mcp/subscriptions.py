@@ -28,6 +28,9 @@ ALIKE: Final = {
 }
 """Which lists may be others after such a notification."""
 
+MAX_PREFIXES: Final = 64
+"""How many forms of a URI's parents are looked at, the nearest first."""
+
 _MEMBERS: Final = {
     Kind.TOOL: "toolsListChanged",
     Kind.PROMPT: "promptsListChanged",
@@ -81,3 +84,18 @@ def wishes(kinds: Iterable[Kind], uris: Iterable[str]) -> Raw:
     if listed:
         members["resourceSubscriptions"] = listed
     return jsonrpc.raw(members)
+
+
+def with_parents(uri: str) -> list[str]:
+    """Return a URI and those above it, the nearest first.
+
+    An update may be of a part of what was subscribed to (2025-11-25 and later, server/resources).
+    """
+    found = {uri: None}
+    end = len(uri)
+    while len(found) < MAX_PREFIXES:
+        end = uri.rfind("/", 0, end)
+        if end < 0:
+            break
+        found[uri[: end + 1]] = found[uri[:end]] = None
+    return list(found)

@@ -1,8 +1,9 @@
 """Who a request comes from, and what ends when that access is taken away."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from mcptunnel.mcp.service import client_of_session
 from mcptunnel.model import Principal
 
 _OF_KEYS = "key:"
@@ -18,6 +19,7 @@ class Access:
     itself; `credential_id` is the one token or key that was shown. `client_id` is the OAuth client's,
     "" for keys; `device_id` an agent's installation, once it is known. `expires_s` is a time of day.
     `audience` is the one resource that a token opens (`auth.resources`), None for keys.
+    `session` names the legacy session that asks, where it is one (`client_half.session.name_of`).
     """
 
     principal: Principal
@@ -29,6 +31,16 @@ class Access:
     device_id: str = ""
     expires_s: float | None = None
     audience: str | None = None
+    session: str = ""
+
+    @property
+    def asker(self) -> str:
+        """What servers tell clients apart by: each legacy session, else the credential's holder."""
+        return client_of_session(self.client, self.session) if self.session else self.client
+
+    def of_session(self, session: str) -> "Access":
+        """Return what one legacy session has of it."""
+        return replace(self, session=session)
 
 
 @dataclass(frozen=True, slots=True)

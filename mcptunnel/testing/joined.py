@@ -34,6 +34,7 @@ from mcptunnel.mcp.kinds import LISTED, Kind
 from mcptunnel.mcp.meta import LogLevel, ProgressToken
 from mcptunnel.mcp.names import Row
 from mcptunnel.mcp.service import Running
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.link import LinkLost
@@ -58,10 +59,11 @@ START_S = 1_800_000_000.0
 
 
 class Answer:
-    """What a client hears of one request (`mcp.service.Caller`)."""
+    """What a client of an era hears of one request (`mcp.service.Caller`)."""
 
-    def __init__(self, joined: "Joined") -> None:
+    def __init__(self, joined: "Joined", era: Era = Era.MODERN) -> None:
         self._joined = joined
+        self.era = era
         self.notifications: list[Notification] = []
         self.failure: JsonRpcError | None = None
         self.running: Running | None = None
@@ -113,11 +115,15 @@ class Answer:
 
 
 class MemoryClient:
-    """A client of the hub that speaks the modern dialect; `capabilities` is what it declares."""
+    """A client of the hub that speaks the modern dialect; `capabilities` is what it declares.
+
+    With `era` it is one that the front speaks for.
+    """
 
     def __init__(self, joined: "Joined", access: Access) -> None:
         self._joined = joined
         self.access = access
+        self.era = Era.MODERN
         self.capabilities: dict[str, Any] = {}
 
     def request(
@@ -138,7 +144,7 @@ class MemoryClient:
                 progress_token=progress_token,
             )
         )
-        answer = Answer(self._joined)
+        answer = Answer(self._joined, self.era)
         request = Request(request_id, method, members)
         answer.running = self._joined.hub.request(self.access, request, answer)
         self._joined.settle()

@@ -4,6 +4,7 @@ import json
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
 from mcptunnel.agent.endpoint import MAX_UNSENT_BYTES, PIECE_BYTES, HubCall, RequestRoom
 from mcptunnel.agent.held_news import MAX_HELD
@@ -12,6 +13,7 @@ from mcptunnel.mcp import sse
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response, raw
 from mcptunnel.mcp.service import NOBODY, Asker
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome, RequestHead, ResponseHead, header
 from mcptunnel.net.exchange import Exchange, ExchangeFailure
 from mcptunnel.wire.constants import ErrorCode
@@ -112,6 +114,12 @@ def test_an_answer_that_comes_alone_is_json(bench: Bench) -> None:
     assert json.loads(bench.exchange.body)["result"] == {"content": []}
     assert bench.exchange.is_whole
     assert bench.exchange.consumed_bytes == len(CALL)
+
+
+def test_the_server_is_told_which_era_the_client_speaks(bench: Bench) -> None:
+    head = bench.exchange.request
+    bench.exchange.request = replace(head, headers=(("a", "b"), ("mcptunnel-client-era", "legacy")))
+    assert bench.ask().askers == [Asker("local|ken", "key-1", Era.LEGACY)]
 
 
 def test_an_answer_after_notifications_is_an_event_stream(bench: Bench) -> None:

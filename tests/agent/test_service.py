@@ -9,11 +9,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mcptunnel.agent import service
-from mcptunnel.agent.connector import Refused
+from mcptunnel.agent.connector import Dial, Refused
 from mcptunnel.agent.servers import stdio
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, URGENT_GRACE_S, LocalServer
-from mcptunnel.agent.service import ANNOUNCE_BURST, AgentService, Dial
+from mcptunnel.agent.service import ANNOUNCE_BURST, AgentService
 from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.secret import Secret
 from mcptunnel.config.tunnel import TunnelConfig
@@ -92,8 +92,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(tmp_path / "state", workshop)
 
 
-def failing(error: Exception) -> Callable[[LinkReceiver], Any]:
-    async def dial(_receiver: LinkReceiver) -> Link:
+def failing(error: Exception) -> Callable[[LinkReceiver, float], Any]:
+    async def dial(_receiver: LinkReceiver, _timeout_s: float) -> Link:
         raise error
 
     return dial
@@ -256,7 +256,7 @@ def test_a_stop_between_attempts(bench: Bench) -> None:
 
 
 def test_a_stop_before_the_link_is_there(bench: Bench) -> None:
-    async def dial(_receiver: LinkReceiver) -> Link:
+    async def dial(_receiver: LinkReceiver, _timeout_s: float) -> Link:
         return await Deferred[Link]()
 
     bench.start(dial=dial)
@@ -312,7 +312,7 @@ def test_a_defect_of_ours_is_told_and_logged(bench: Bench, logged_failures: Any)
 
 def test_a_server_with_a_url_is_spoken_to_over_http(bench: Bench) -> None:
     web = ServerConfig(name="web", kind="http", url="http://127.0.0.1:9/mcp")
-    assert isinstance(bench.made(servers=(web,)).servers["web"], HttpServer)
+    assert isinstance(bench.made(servers=(web,)).servers["web"]._first, HttpServer)  # type: ignore[attr-defined]
 
 
 DRAINING = TunnelConfig(resume_window_s=60, closed_link_window_s=10, drain_s=30)

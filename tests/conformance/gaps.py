@@ -50,8 +50,7 @@ QUESTIONS: Final[Gaps] = {
     "elicitation-sep1034-defaults": ASKS_IN_OLDER_ERA_ONLY,
     "elicitation-sep1330-enums": ASKS_IN_OLDER_ERA_ONLY,
 }
-"""At the hub a server is spoken to in the newer era whenever it has that. At its own endpoint a program
-of both eras has a process for each."""
+"""Of a server that has not got the older era: what asks in that era cannot ask at all."""
 
 _HUB: Final[Gaps] = {"http-custom-header-server-validation": NO_HEADERS}
 
@@ -85,9 +84,7 @@ _OLD_SERVER_NEW_CLIENT: Final[Gaps] = {
 }
 
 GAPS: Final[Mapping[tuple[str, str, str], Gaps]] = {
-    ("http", "hub", "2025-11-25"): QUESTIONS,
     ("http", "hub", "2026-07-28"): _HUB,
-    ("stdio", "hub", "2025-11-25"): QUESTIONS,
     ("stdio", "hub", "2026-07-28"): _HUB,
     ("modern-http", "transparent", "2025-11-25"): QUESTIONS,
     ("modern-http", "hub", "2025-11-25"): QUESTIONS,

@@ -66,7 +66,7 @@ class ServerCase:
         found |= {"large"} if self.large is not None else set()
         return frozenset(found | ({"cancel"} if self.counts_cancelled else set()))
 
-    def steps(self, driver: Driver, route: str) -> dict[str, tuple[Step, ...]]:
+    def steps(self, driver: Driver) -> dict[str, tuple[Step, ...]]:
         """Return the steps of one run by feature, in their order; those of no feature left out."""
         one: dict[str, Step | None] = {
             "tools": list_tools(),
@@ -77,9 +77,9 @@ class ServerCase:
         steps: dict[str, tuple[Step, ...]] = {
             feature: (step,) for feature, step in one.items() if step is not None
         }
-        is_older = route == "direct" and driver.era == "legacy"
         for show in self.shows:
-            steps[show.feature] = show.older if is_older and show.older else show.steps
+            is_older = show.older and driver.era == "legacy"
+            steps[show.feature] = show.older if is_older else show.steps
         return steps
 
     def entry(self, urls: Mapping[str, str]) -> ServerEntry:

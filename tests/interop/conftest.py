@@ -58,7 +58,7 @@ class Runs:
     def _run(self, driver: Driver, route: str, case: ServerCase) -> Run | AssertionError:
         steps: list[Step] = []
         first_steps: dict[str, int] = {}
-        for feature, wanted in case.steps(driver, route).items():
+        for feature, wanted in case.steps(driver).items():
             first_steps[feature] = len(steps)
             steps += wanted
         endpoint = self.endpoint(route, case)

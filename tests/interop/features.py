@@ -14,8 +14,8 @@ class Show:
     """A feature of a server, the steps that show it, and a text that must then be seen.
 
     `text` is the name or URI of something that is listed, a part of a result, or, for `subscribe`,
-    the resource. `older` are the steps of a client that speaks the older era to the server itself,
-    where they differ.
+    the resource. `older` are the steps of a client that speaks the older era, where they differ:
+    with the tunnel or without it the server is spoken to in the client's.
     """
 
     feature: str

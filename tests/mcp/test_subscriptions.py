@@ -58,3 +58,10 @@ def test_every_list_has_a_notification() -> None:
     """Templates that of resources."""
     assert {kind for kinds in ALIKE.values() for kind in kinds} == set(Kind)
     assert all(kind in ALIKE[CHANGED[kind]] for kind in CHANGED)
+
+
+def test_what_a_uri_is_part_of_the_nearest_first() -> None:
+    assert subscriptions.with_parents("x:/a/b") == ["x:/a/b", "x:/a/", "x:/a", "x:/", "x:"]
+    assert subscriptions.with_parents("x") == ["x"]
+    assert subscriptions.with_parents("") == [""]
+    assert len(subscriptions.with_parents("/" * 500)) <= subscriptions.MAX_PREFIXES + 1

@@ -80,6 +80,19 @@ def test_a_link_belongs_to_the_server_that_mentioned_it() -> None:
     assert table.resolve(other) == Target("d1", "b", "x:1")
 
 
+def test_what_was_mentioned_first_stays_what_it_was_when_another_lists_it() -> None:
+    """The list has it by a name of its own, which finds the server that lists it."""
+    table = UriTable()
+    assert table.mention("d1", "a", "x:1") == "x:1"
+    listed = table.expose("d1", "b", "x:1")
+    assert listed is not None
+    assert listed != "x:1"
+    assert table.resolve(listed) == Target("d1", "b", "x:1")
+    assert table.resolve("x:1") == Target("d1", "a", "x:1")
+    again = UriTable.from_rows(table.take_bound())
+    assert again.resolve("x:1") == Target("d1", "a", "x:1")
+
+
 def test_links_are_not_remembered_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_SEEN", 3)
     table = UriTable()

@@ -71,8 +71,13 @@ class Relay:
             assert not [secret for secret in secrets if secret.encode() in place]
 
 
-def servers_toml(servers: Mapping[str, Sequence[str] | str]) -> str:
-    """Return the sections of local servers; a text is a URL. JSON strings are TOML strings."""
+def servers_toml(
+    servers: Mapping[str, Sequence[str] | str], settings: Mapping[str, str] | None = None
+) -> str:
+    """Return the sections of local servers; a text is a URL. JSON strings are TOML strings.
+
+    `settings` are more lines of some of them.
+    """
     lines: list[str] = []
     for name, server in servers.items():
         key = "url" if isinstance(server, str) else "command"
@@ -80,6 +85,8 @@ def servers_toml(servers: Mapping[str, Sequence[str] | str]) -> str:
         lines += [f"[servers.{name}]", f"{key} = {json.dumps(value)}"]
         if key == "command":
             lines.append(f"env = {{ PYTHONPATH = {json.dumps(str(CHECKOUT))} }}")
+        if settings is not None and name in settings:
+            lines.append(settings[name])
     return "\n".join([*lines, ""])
 
 
@@ -94,6 +101,7 @@ class Agent:
         *,
         name: str = "laptop",
         servers: Mapping[str, Sequence[str] | str] | None = None,
+        settings: Mapping[str, str] | None = None,
         extra: str = "",
         origin: str = "",
     ) -> None:
@@ -106,7 +114,7 @@ class Agent:
         (folder / "agent.toml").write_text(
             f'relay = "{origin or relay.origin}"\nname = "{name}"\nstate_dir = "./state"\n'
             f'key_file = "./agent.key"\n{extra}\n'
-            + servers_toml(servers if servers is not None else {"demo": DEMO_SERVER})
+            + servers_toml(servers if servers is not None else {"demo": DEMO_SERVER}, settings)
         )
 
     @property

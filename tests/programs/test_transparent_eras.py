@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.programs.client import LEGACY, MODERN, VERSIONS, Answer, Client, Json
+from tests.programs.client import LEGACY, MODERN, VERSIONS, Answer, Client, Json, Outcome
 from tests.programs.conftest import Stage
 from tests.programs.process import eventually
 from tests.programs.raw import fetch, request
@@ -49,8 +49,8 @@ def test_progress_arrives_while_the_call_runs(stage: Stage, version: str, server
     assert called.at_s - called.progress[0].at_s > 0.05
 
 
-def cancelled_count(client: Client) -> int:
-    count: int = client.call("cancelled").result["structuredContent"]["count"]
+def cancelled_count(client: Client, prefix: str = "") -> int:
+    count: int = client.call(f"{prefix}cancelled").result["structuredContent"]["count"]
     return count
 
 
@@ -107,7 +107,7 @@ def test_a_get_without_a_session_is_not_offered(stage: Stage) -> None:
 def asking(stage: Stage) -> Stage:
     """A user whose servers ask, in either era, and one that does not start."""
     key = stage.relay.key("ken", "agent")
-    servers = {era: (sys.executable, str(ASKING), era) for era in ("legacy", "modern")}
+    servers = {era: (sys.executable, str(ASKING), era) for era in ("legacy", "modern", "both")}
     broken = {"broken": (sys.executable, "-c", "raise SystemExit(3)")}
     agent = stage.estate.agent(stage.relay, key, name="desk", servers={**servers, **broken})
     agent.start()
@@ -122,20 +122,45 @@ def asked(answer: Answer) -> Json:
     raise AssertionError("no question")
 
 
-@pytest.mark.parametrize("era", ["legacy", "modern"])
+def failure(told: Outcome) -> str:
+    """Return what is said of a call that failed: as an error, or at the hub as a result."""
+    return str(told.error["message"]) if told.error else told.text
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern", "both"])
+@pytest.mark.parametrize("at_hub", [False, True])
 @pytest.mark.parametrize("version", LEGACY[1:])
 def test_a_legacy_client_is_asked_on_the_stream_of_its_call(
-    asking: Stage, version: str, era: str
+    asking: Stage, version: str, era: str, at_hub: bool
 ) -> None:
-    path = f"/servers/{era}/mcp"
+    path, tool = ("/mcp", f"{era}__ask") if at_hub else (f"/servers/{era}/mcp", "ask")
     port, key = asking.relay.port, asking.key
     client = Client(port, key, version, path=path, capabilities={"elicitation": {}}).connect()
-    request_id, answer = client.start_call("ask", {})
+    request_id, answer = client.start_call(tool, {})
     question = asked(answer)
     assert question["method"] == "elicitation/create"
-    assert question["params"]["message"] == "Your name?"
+    assert question["params"]["message"].endswith("Your name?")
     assert client.reply(question["id"], ANSWER) == 202
     assert "Ada" in client.outcome(request_id, answer).text
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/servers/both/mcp"])
+def test_answers_to_a_process_that_is_gone_go_to_no_other(asking: Stage, path: str) -> None:
+    """The program's other process, which serves modern clients, has never heard of the call."""
+    port, key, prefix = asking.relay.port, asking.key, "both__" if path == "/mcp" else ""
+    form: Json = {"elicitation": {}}
+    client = Client(port, key, LEGACY[-1], path=path, capabilities=form).connect()
+    modern = Client(port, key, path=path)
+    before = modern.call(f"{prefix}state").text
+    request_id, answer = client.start_call(f"{prefix}ask", {})
+    question = asked(answer)
+    other = Client(port, key, LEGACY[-1], path=path).connect()
+    assert "exited (exit code 3)" in failure(other.call(f"{prefix}crash"))
+    assert client.reply(question["id"], ANSWER) == 202
+    told = failure(client.outcome(request_id, answer))
+    assert "'both' ended while the call waited for answers of its client" in told
+    assert modern.call(f"{prefix}state").text == before
+    eventually(lambda: "pid" in client.call(f"{prefix}state").text, 5, "a new process")
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
@@ -172,19 +197,25 @@ def test_a_server_that_does_not_start_was_not_asked(asking: Stage) -> None:
     eventually(refused, 5, "the server to be given up for now")
 
 
-def test_a_program_of_both_eras_has_a_process_for_each(stage: Stage) -> None:
-    """Clients of both at once, and nobody's conversation is the other's."""
-    old, new = connected(stage, LEGACY[-1], "paged"), connected(stage, MODERN, "paged")
+@pytest.mark.parametrize(
+    ("path", "prefix"), [("/servers/paged/mcp", ""), ("/mcp", "paged__")], ids=["own", "hub"]
+)
+def test_a_program_of_both_eras_has_a_process_for_each(
+    stage: Stage, path: str, prefix: str
+) -> None:
+    """Clients of both at once, and nobody's conversation is the other's; also at the hub."""
+    port, key, name = stage.relay.port, stage.key, f"{prefix}countdown"
+    old, new = (Client(port, key, version, path=path).connect() for version in (LEGACY[-1], MODERN))
     arguments = {"n": 3, "interval": 0.05}
-    calls = [client.start_call("countdown", arguments, "same") for client in (old, new)]
+    calls = [client.start_call(name, arguments, "same") for client in (old, new)]
     for client, call in zip((old, new), calls, strict=True):
         assert client.outcome(*call).result["structuredContent"] == {"steps": 3}
-    before = cancelled_count(new)
-    request_id, answer = old.start_call("countdown", {"n": 1000, "interval": 0.02}, "t")
+    before, gone = cancelled_count(new, prefix), cancelled_count(old, prefix)
+    request_id, answer = old.start_call(name, {"n": 1000, "interval": 0.02}, "t")
     answer.wait_for_progress()
     old.notify("notifications/cancelled", {"requestId": request_id})
-    eventually(lambda: cancelled_count(old) > 0, 5, "the old process to hear of it")
-    assert cancelled_count(new) == before
+    eventually(lambda: cancelled_count(old, prefix) > gone, 5, "the old process to hear of it")
+    assert cancelled_count(new, prefix) == before
     answer.close()
 
 

@@ -57,3 +57,15 @@ def test_to_revoke_nothing_in_particular_is_refused(nothing: dict[str, str]) -> 
     """It would be everything."""
     with pytest.raises(ValueError, match="Nothing is named"):
         Revoked(**nothing)  # type: ignore[arg-type]  # texts, of whatever name
+
+
+def test_each_session_of_a_client_is_an_asker_of_its_own() -> None:
+    """The credential is the same: who may do what depends on that alone."""
+    one, other = KEY.of_session("1"), KEY.of_session("2")
+    assert (KEY.asker, one.asker, other.asker) == (
+        "key:k1",
+        "key:k1 session:1",
+        "key:k1 session:2",
+    )
+    assert one.client == other.client == KEY.client
+    assert asker_of(one) == asker_of(KEY)

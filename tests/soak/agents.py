@@ -26,12 +26,13 @@ from mcptunnel.net.link import Link, LinkReceiver
 def agent(reactor: Any, config: AgentConfig) -> AgentService:
     """Return an agent as `agent.tap.makeService` makes it."""
 
-    async def dial(receiver: LinkReceiver) -> Link:
+    async def dial(receiver: LinkReceiver, timeout_s: float) -> Link:
         return await connect(
             config.relay + TUNNEL_PATH,
             receiver=receiver,
             reactor=reactor,
             headers={"Authorization": f"Bearer {config.key.reveal()}"},
+            timeout_s=timeout_s,
         )
 
     def refused(error: object) -> None:

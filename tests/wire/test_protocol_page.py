@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mcptunnel.mcp.headers import LEGACY_CLIENT
 from mcptunnel.wire import constants
 from mcptunnel.wire.constants import (
     OPTIONAL_FRAME_TYPES,
@@ -50,6 +51,12 @@ def test_error_codes() -> None:
     """Every code with its number and its sentence."""
     shown = [(int(row[0]), row[1], row[2]) for row in table_after("## Error codes")]
     assert shown == [(code.value, code.name, code.sentence) for code in ErrorCode]
+
+
+def test_the_field_of_a_legacy_clients_calls() -> None:
+    """Its name and its value, among the exchanges of the hub."""
+    _, _, hub = PAGE.partition("## Exchanges of the hub")
+    assert f"`{': '.join(LEGACY_CLIENT)}`" in hub
 
 
 def test_floods() -> None:

@@ -27,8 +27,10 @@ class OpenCalls:
         self._listens: dict[int, _OpenCall] = {}
         self._next_key = 1
 
-    def __len__(self) -> int:
-        return len(self._calls) + len(self._listens)
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is no call, and no listen but such as are nobody's."""
+        return not self._calls and all(one.asker == NOBODY for one in self._listens.values())
 
     def __contains__(self, key: int) -> bool:
         return key in self._calls or key in self._listens

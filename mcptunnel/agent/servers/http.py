@@ -10,7 +10,13 @@ from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.python.failure import Failure
 
 from mcptunnel.agent.servers.http_call import Calls
-from mcptunnel.agent.servers.http_handshake import Agreed, Unusable, agree, say_goodbye
+from mcptunnel.agent.servers.http_handshake import (
+    Agreed,
+    Unusable,
+    agree,
+    begin_session,
+    say_goodbye,
+)
 from mcptunnel.agent.servers.http_one_way import MAX_ONE_WAY
 from mcptunnel.agent.servers.http_passages import Passages
 from mcptunnel.agent.servers.http_talk import Ended, Talk, Told
@@ -26,7 +32,7 @@ from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Request, Response
 from mcptunnel.mcp.server_half import http as rules
 from mcptunnel.mcp.server_half.actions import Deliver
-from mcptunnel.mcp.server_half.listens import MAX_LISTENS
+from mcptunnel.mcp.server_half.listens import MAX_LISTENS, MAX_LISTENS_OF_ASKER
 from mcptunnel.mcp.server_half.request_state import RequestStates
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers, Outcome
@@ -39,7 +45,7 @@ JUST_NOW_S: Final = 1.0
 """So long a failed handshake stands: what comes is passed on to a server that we do not understand."""
 MAX_IDLE: Final = 256
 """As many connections as streams: with fewer, a busy server is connected to anew for every call."""
-MAX_CONNECTIONS: Final = MAX_IDLE + 2 * MAX_ONE_WAY + MAX_LISTENS + 1
+MAX_CONNECTIONS: Final = MAX_IDLE + 2 * MAX_ONE_WAY + MAX_LISTENS + MAX_LISTENS_OF_ASKER + 1
 """Calls, what has no answer, listens, the stream of notifications. Further calls wait for one."""
 
 
@@ -49,6 +55,8 @@ class HttpServer(KeptServer):
     It is asked which era it speaks at the start, and again when an answer shows that this may have
     changed: it could not be reached, or did not answer as MCP. A restart begins afresh, with new
     connections and a new session: the server itself is not ours to restart.
+
+    Without `probe` it is not asked which era it speaks, but greeted as a legacy server.
     """
 
     def __init__(
@@ -59,11 +67,14 @@ class HttpServer(KeptServer):
         client_info: Raw,
         states: RequestStates,
         changed: Callable[[], None],
+        probe: bool = True,
     ) -> None:
         super().__init__(reactor, config, client_info=client_info, states=states, changed=changed)
         self._headers: Headers = tuple(
             (name.lower(), value) for name, value in config.headers.items()
         )
+        self._probe = probe
+        self._is_tried = not probe
         self._client: Client | None = None
         self._closing: Client | None = None
         self._calls: Talk | None = None
@@ -152,8 +163,8 @@ class HttpServer(KeptServer):
         self._restarts = RestartPolicy()
         self._calls = calls = self._talk(client, agreed, channel)
         calls.begin()
-        self._is_ready(agreed.info)
         self._passages.agreed(client, agreed, self._passage(client))
+        self._is_ready(agreed.info)
         waiting, self._waiting = self._waiting, {}
         for key, request in waiting.items():
             self._ask(key, request)
@@ -172,6 +183,8 @@ class HttpServer(KeptServer):
 
     async def _agreement(self, client: Client) -> tuple[Agreed, OldChannel | None]:
         info = self._context.client_info
+        if not self._probe:
+            return await begin_session(client, self._headers, info), None
         try:
             return await agree(client, self._headers, info), None
         except Unusable as error:

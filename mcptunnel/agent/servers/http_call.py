@@ -106,6 +106,7 @@ class Calls:
     def retire(self) -> None:
         """Listen no more: another conversation with the server does."""
         self._is_retired = True
+        self._conversation.retire()
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -291,7 +292,7 @@ class Calls:
         if asked.request is None:
             self._listen_again(own, failure)
             return
-        key = self._conversation.lost(own)
+        key = self._conversation.lost(own, may_run=_may_run(status, failure))
         if key is not None:
             ended = _ended(key, asked.request, status, answer, failure)
             if session_lost:
@@ -341,6 +342,13 @@ def _ended(
     detail = f"answered with HTTP {status} and no result{said}"
     ask_again = status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
     return Ended(key, request, detail, Outcome.UNKNOWN, ask_again)
+
+
+def _may_run(status: int, failure: RequestFailed | None) -> bool:
+    """Say whether the server may work on a request that it gave no result for."""
+    if failure is not None:
+        return failure.may_have_run
+    return not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _listen(line: bytes) -> Request:

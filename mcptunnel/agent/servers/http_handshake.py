@@ -64,10 +64,11 @@ async def agree(client: Client, headers: Headers, client_info: Raw) -> Agreed:
             return Agreed(info, None)
         case rules.Unusable(reason=reason):
             raise Unusable(f"cannot be used: {reason}")
-    return await _begin_session(client, headers, client_info)
+    return await begin_session(client, headers, client_info)
 
 
-async def _begin_session(client: Client, headers: Headers, client_info: Raw) -> Agreed:
+async def begin_session(client: Client, headers: Headers, client_info: Raw) -> Agreed:
+    """Begin a session with a server, as a legacy client does. Raises Unusable."""
     offer: Offer | None = Offer.FULL
     while offer is not None:
         fields, body = rules.initialize_request(client_info, offer)

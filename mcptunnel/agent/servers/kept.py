@@ -67,6 +67,7 @@ class KeptServer(ABC):
         self._again_is_soon = False
         self._waiting: dict[int, Request] = {}
         self._told = ""
+        self._is_tried = False
         self.status = ServerStatus(
             config.name, config.kind, ServerState.STOPPED, 0, config.prefix, "is stopped"
         )
@@ -123,8 +124,8 @@ class KeptServer(ABC):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no call is open, no listen, and none parked."""
-        return not len(self._open) and not self._parked_count()
+        """Whether no call is open, no listen of anybody, and none parked."""
+        return self._open.is_idle and not self._parked_count()
 
     def find_passage(self, era: Era, found: PassageFound) -> None:
         found(None)
@@ -221,11 +222,15 @@ class KeptServer(ABC):
         self._again_is_soon = False
 
     def _troubled(self, detail: str, remedy: str = "") -> None:
-        """Note what is wrong, and log it: once, for as long as nothing else goes wrong."""
+        """Note what is wrong, and log it: once, for as long as nothing else goes wrong.
+
+        A server that is only tried may fail, and people need not hear of it.
+        """
         self._set(state=ServerState.FAILED, detail=detail)
         if detail != self._told:
             self._told = detail
-            self._log.warn(
+            log = self._log.debug if self._is_tried else self._log.warn
+            log(
                 "server {server}: {detail}. {remedy}Trying again, less and less often.",
                 server=self._config.name,
                 detail=detail,
@@ -237,6 +242,7 @@ class KeptServer(ABC):
 
     def _is_ready(self, info: ServerInfo) -> None:
         self._told = ""
+        self._is_tried = False
         self._log.info(
             "server {server} is ready: {era} {version}",
             server=self._config.name,

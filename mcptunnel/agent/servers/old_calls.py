@@ -111,7 +111,7 @@ class OldCalls:
 
     def _not_taken(self, own: int | None, problem: str, may_have_run: bool) -> None:
         """Fail the call whose request the server did not take."""
-        key = None if own is None else self._conversation.lost(own)
+        key = None if own is None else self._conversation.lost(own, may_run=may_have_run)
         request = None if key is None else self._requests.pop(key, None)
         if key is not None and request is not None:
             outcome = Outcome.UNKNOWN if may_have_run else Outcome.NOT_DELIVERED

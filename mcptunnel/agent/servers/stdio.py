@@ -49,6 +49,7 @@ class StdioServer(KeptServer):
         self._process: ChildProcess | None = None
         self._child: Child | None = None
         self._may_probe = self._probe = probe
+        self._is_tried = not probe
         self._verdict_s = 0.0
         self._offer = Offer.FULL
         self._probe_killed_it = False

@@ -5,11 +5,13 @@ For any other client the agent speaks: it is the server towards the client, and 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from mcptunnel.agent.endpoint import RequestRoom
 from mcptunnel.agent.servers.interfaces import LocalServer, Passage
 from mcptunnel.agent.transparent.local_service import LocalService
+from mcptunnel.agent.transparent.passed_sessions import PassedSessions
 from mcptunnel.agent.transparent.passing import PassedRequest
 from mcptunnel.agent.transparent.spoken import SpokenRequest
 from mcptunnel.agent.transparent.tool_headers import ToolHeaders
@@ -54,6 +56,7 @@ class ServerEndpoint:
         self._room = room
         self._max_bytes = max_bytes
         self._sessions = McpSessions(random, MAX_SESSIONS)
+        self._passed = PassedSessions()
         timers = ReactorTimers(reactor)
         self._tools = ToolHeaders(server, timers, self._now_s)
         self._front = Endpoint(self._sessions, timers, random, keep_alive, draining)
@@ -70,9 +73,10 @@ class ServerEndpoint:
         self._server.find_passage(era or Era.LEGACY, undecided.found)
 
     def end_sessions(self, asker: Asker) -> None:
-        """End the sessions with us of a client that may come no more, and the calls in them."""
+        """End the sessions of a client that may come no more, and the calls in them."""
         lost = (asker.principal, asker.client)
         self._front.end_sessions(lambda whose: (whose.principal, whose.client) == lost)
+        self._passed.end(asker)
 
     def end_streams(self) -> None:
         """End all streams of ours that last for as long as their clients like."""
@@ -86,7 +90,7 @@ class ServerEndpoint:
     def pass_on(self, exchange: Exchange, passage: Passage) -> None:
         name = self._server.status.name
         try:
-            exchange.receiver = PassedRequest(exchange, passage, name)
+            exchange.receiver = PassedRequest(exchange, passage, name, self._passed)
         except (ValueError, RequestError) as error:
             text = f"The request cannot be passed on: {error}."
             exchange.reset(ErrorCode.REFUSED_STREAM, text)
@@ -99,12 +103,6 @@ class ServerEndpoint:
         if stated_era(client.method, client.headers) is Era.MODERN:
             checked = client.headers
         else:
-            asker = _of_session(asker, header(client.headers, SESSION_HEADER))
+            asker = replace(asker, era=Era.LEGACY)
         service = LocalService(self._server, self._tools, asker, checked)
         self._front.answer(client, client.asker, service, body, self._now_s())
-
-
-def _of_session(asker: Asker, session_id: str | None) -> Asker:
-    """Return whom the server takes a legacy client for: each of its sessions for another one."""
-    client = asker.client if session_id is None else f"{asker.client} {session_id}"
-    return Asker(asker.principal, client, Era.LEGACY)

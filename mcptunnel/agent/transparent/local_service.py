@@ -18,7 +18,8 @@ from mcptunnel.mcp.jsonrpc import (
     Response,
 )
 from mcptunnel.mcp.listens import LISTEN
-from mcptunnel.mcp.service import Asker, Caller, Running
+from mcptunnel.mcp.service import Asker, Caller, Running, client_of_session
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers, Outcome
 
 _EMPTY: Final = Raw(b"{}")
@@ -59,6 +60,13 @@ class LocalService:
 
             self._tools.check(self._checked, request, checked)
         return None if call.is_over else call
+
+    def of_session(self, session: str) -> "LocalService":
+        asker = self._asker
+        client = client_of_session(asker.client, session)
+        return LocalService(
+            self._server, self._tools, Asker(asker.principal, client, Era.LEGACY), None
+        )
 
 
 class ServiceCall:

@@ -19,6 +19,8 @@ class Call:
 
     __slots__ = ("_id", "_is_over", "_out", "_running")
 
+    era = Era.MODERN
+
     def __init__(self, request_id: RequestId, out: Outlet) -> None:
         self._id = request_id
         self._out: Outlet | None = out  # None: nobody listens any more

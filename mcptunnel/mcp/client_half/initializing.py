@@ -22,6 +22,8 @@ class Initializing(Call):
 
     __slots__ = ("_now_s", "_session", "_sessions")
 
+    era = Era.LEGACY
+
     def __init__(
         self,
         request_id: RequestId,

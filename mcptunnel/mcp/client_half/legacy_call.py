@@ -38,6 +38,8 @@ class LegacyCall(Call):
 
     __slots__ = ("_dialogue", "_kept_bytes", "_live", "_method", "_request", "_service")
 
+    era = Era.LEGACY
+
     def __init__(self, live: Live, request: Request, out: Outlet) -> None:
         super().__init__(request.id, out)
         self._live = live

@@ -11,6 +11,7 @@ from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
 from mcptunnel.mcp.listens import ACKNOWLEDGED, LISTEN
 from mcptunnel.mcp.meta import META, SUBSCRIPTION_ID, modern_meta
 from mcptunnel.mcp.service import Running, Service
+from mcptunnel.mcp.versions import Era
 
 _LISTS: Final = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
 _TOLD: Final = frozenset(
@@ -48,6 +49,8 @@ class Listen:
     """A listen from its request to its end (`service.Caller`)."""
 
     __slots__ = ("_id", "_is_acknowledged", "_owner", "_running")
+
+    era = Era.LEGACY
 
     def __init__(self, owner: ListenOwner, listen_id: str) -> None:
         self._owner: ListenOwner | None = owner  # None: it is over

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.kept import Kept
 from mcptunnel.mcp.client_half.listening import Listening
-from mcptunnel.mcp.client_half.session import McpSession, Sessions
+from mcptunnel.mcp.client_half.session import McpSession, Sessions, name_of
 from mcptunnel.mcp.client_half.streams import Streams
 from mcptunnel.mcp.client_half.timers import Timers
 from mcptunnel.mcp.jsonrpc import RequestId, Response
@@ -57,6 +57,7 @@ class Live:
 
     __slots__ = (
         "_listening",
+        "_name",
         "_numbers",
         "_prefix",
         "calls",
@@ -68,13 +69,18 @@ class Live:
 
     def __init__(self, session: McpSession, service: Service, shared: Shared) -> None:
         self.session = session
-        self.service = service
+        self._name = name_of(session.id)
+        self.service = service.of_session(self._name)
         self.shared = shared
         self.calls: dict[RequestId, InFlight] = {}
         self.questions: dict[str, Asking] = {}
         self._listening: Listening | None = None
         self._prefix = ""
         self._numbers = 0
+
+    def serve(self, service: Service) -> None:
+        """Ask this service from now on: that of the client's latest request."""
+        self.service = service.of_session(self._name)
 
     @property
     def timers(self) -> Timers:

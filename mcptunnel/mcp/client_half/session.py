@@ -1,5 +1,6 @@
 """A legacy client's session with us (2025-11-25, basic/transports, "Session Management")."""
 
+import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from mcptunnel.mcp.meta import LogLevel
 from mcptunnel.mcp.service import Asker
 
 _LEAST_BYTES: Final = 16
+_NAME_BYTES: Final = 12
+_NAME_PERSON: Final = b"mcp session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,12 @@ class Sessions(Protocol):
 
     def end_those(self, whose: Callable[[Asker], bool]) -> None:
         """Forget all sessions of some askers."""
+
+
+def name_of(session_id: str) -> str:
+    """Return what a session is called towards servers, always the same; its id cannot be told from it."""
+    encoded = session_id.encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(encoded, digest_size=_NAME_BYTES, person=_NAME_PERSON).hexdigest()
 
 
 def new_session_id(random_bytes: bytes) -> str:

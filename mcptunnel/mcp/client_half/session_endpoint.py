@@ -123,7 +123,8 @@ class SessionEndpoint:
         if live is None:
             live = self._live[session_id] = Live(session, visit.service, self._shared)
             live.resume()
-        live.service = visit.service
+        else:
+            live.serve(visit.service)
         return live
 
     def _is_open(self, session_id: str) -> bool:

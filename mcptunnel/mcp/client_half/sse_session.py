@@ -28,6 +28,7 @@ from mcptunnel.mcp.jsonrpc import (
     Response,
 )
 from mcptunnel.mcp.service import Asker, Service
+from mcptunnel.mcp.versions import Era
 
 VERSION: Final = "2024-11-05"
 """What is agreed on, whatever the client asks for: later versions have no such transport."""
@@ -71,7 +72,7 @@ class SseSession:
         """Take what the client posted; `size_bytes` is what it holds in memory."""
         live = self._live
         if live is not None:
-            live.service = service
+            live.serve(service)
         if not isinstance(message, Request):
             if live is not None:
                 legacy.take(live, message)
@@ -219,6 +220,8 @@ class _Initializing(Call):
     """Asks the service who it is; the session begins with the answer."""
 
     __slots__ = ("_initialized", "_session")
+
+    era = Era.LEGACY
 
     def __init__(
         self,

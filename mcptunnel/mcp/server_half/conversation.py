@@ -93,9 +93,10 @@ class Conversation:
         """Drop a call; the server is told. A call that is over is ignored."""
         listen = self._all_listens.pop(key)
         if listen is None:
-            own = self._calls.forget(key)
-            if own is not None:
-                self._cancelled(own, reason)
+            call = self._calls.of_key(key)
+            if call is not None:
+                self._give_up(call, key)
+                self._cancelled(call.own, reason)
         elif self._emulated is not None:
             self._emulated.closed(listen)
         elif self._passed is not None:
@@ -103,16 +104,19 @@ class Conversation:
             if own is not None:
                 self._cancelled(own, reason)
 
-    def lost(self, own: int) -> int | None:
+    def lost(self, own: int, *, may_run: bool = False) -> int | None:
         """Forget the request whose stream ended without an answer, and return its caller's key.
 
-        None if nobody waits for it; a listen is asked for again.
+        None if nobody waits for it; a listen is asked for again. `may_run` says that the server may
+        work on it all the same.
         """
         if self._passed is not None and self._passed.broken(own):
             return None
         call = self._calls.get(own)
         if call is None:
             return None
+        if may_run and self._is_legacy:
+            self._questions.gave_up(call)
         if call.key is None:
             self._calls.drop(call)
             return None
@@ -123,6 +127,13 @@ class Conversation:
         """Let time pass; about once a second."""
         for call in self._questions.tick(now_s):
             self._drop(call.own)
+        if self._passed is not None:
+            self._passed.tick(now_s)
+
+    def retire(self) -> None:
+        """Listen no more: another conversation with the server does."""
+        if self._passed is not None:
+            self._passed.retire()
 
     def end(self) -> list[int]:
         """Forget all calls; return the keys of those that somebody waits for. Listens stay."""
@@ -141,6 +152,12 @@ class Conversation:
         if self._is_legacy and self._logs and call.level is not None:
             self._set_level()
         self._emit(Write(line, call.own))
+
+    def _give_up(self, call: Call, key: int) -> None:
+        """Let nobody wait for a call; a legacy server may still ask for it."""
+        self._calls.forget(key)
+        if self._is_legacy:
+            self._questions.gave_up(call)
 
     def _set_level(self) -> None:
         """Let the server log what the most curious of all calls under way wants."""
@@ -196,6 +213,7 @@ class Conversation:
             return True
         if self._passed is not None and self._passed.answered(response):
             return True
+        self._questions.answered(response.id)
         return self._calls.issued(response.id)
 
     def _notified(self, notification: Notification, origin: int | None) -> None:
@@ -241,7 +259,9 @@ class Conversation:
     def _only_call(self) -> Call | None:
         found = iter(self._calls)
         first = next(found, None)
-        return first if next(found, None) is None else None
+        if first is None or next(found, None) is not None:
+            return None
+        return first if self._questions.is_only(first.asker) else None
 
     def _write(self, message: Message) -> None:
         self._emit(Write(jsonrpc.encode(message)))

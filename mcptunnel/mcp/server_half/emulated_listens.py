@@ -6,17 +6,15 @@ want a resource (2025-11-25, server/resources, "Subscriptions").
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
 
 import msgspec
 
 from mcptunnel.mcp import jsonrpc
-from mcptunnel.mcp.jsonrpc import Notification, Request
+from mcptunnel.mcp.jsonrpc import Members, Notification, Request
 from mcptunnel.mcp.server_half.actions import Action, Write
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.server_half.listens import ACKNOWLEDGED, KIND_OF, UPDATED, Kind, Listen, Listens
-
-_MAX_PREFIXES: Final = 64
+from mcptunnel.mcp.subscriptions import with_parents
 
 
 class _Feature(msgspec.Struct, frozen=True):
@@ -86,10 +84,23 @@ class EmulatedListens:
                 if kind in listen.kinds and kind in self._kinds:
                     self._emit(listen.tagged(notification.method, notification.params))
         elif notification.method == UPDATED and self._wanted:
-            uris = _with_parents(jsonrpc.text(notification.params.get("uri")) or "")
-            for listen in self._listens:
-                if not listen.uris.isdisjoint(uris):
-                    self._emit(listen.tagged(UPDATED, notification.params))
+            self._updated(notification.params)
+
+    def _updated(self, params: Members) -> None:
+        """Tell of a resource; who asked for what it is part of hears its URI unless another asked for it.
+
+        The server may tell of it for that other's sake alone.
+        """
+        uri, *parents = with_parents(jsonrpc.text(params.get("uri")) or "")
+        is_asked_for = uri in self._wanted
+        for listen in self._listens:
+            if uri in listen.uris:
+                self._emit(listen.tagged(UPDATED, params))
+                continue
+            asked = next((parent for parent in parents if parent in listen.uris), None)
+            if asked is not None:
+                own = {"uri": jsonrpc.raw(asked)} if is_asked_for else params
+                self._emit(listen.tagged(UPDATED, own))
 
     def _acknowledge(self, listen: Listen) -> None:
         taken: dict[str, object] = {
@@ -116,15 +127,3 @@ def honoured(info: ServerInfo) -> tuple[frozenset[Kind], bool]:
     features = zip(Kind, (found.tools, found.prompts, found.resources), strict=True)
     kinds = frozenset(kind for kind, one in features if one is not None and one.list_changed)
     return kinds, found.resources is not None
-
-
-def _with_parents(uri: str) -> set[str]:
-    """Return a URI and those above it: an update may be of a part of what was subscribed to."""
-    found = {uri}
-    end = len(uri)
-    while len(found) < _MAX_PREFIXES:
-        end = uri.rfind("/", 0, end)
-        if end < 0:
-            break
-        found.update((uri[:end], uri[: end + 1]))
-    return found

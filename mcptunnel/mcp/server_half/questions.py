@@ -4,7 +4,8 @@ The client's request is finished with `input_required`, the call on the server i
 client's retry brings the answers (2026-07-28, basic/patterns/mrtr). Whose question it is follows from
 the stream that it came on. Over stdio there is one stream for all, and over HTTP some servers ask on the
 one that belongs to no call, as those of the Python SDK 1.x do for samples and roots; then only a server
-that works for one asker may ask.
+that works for one asker may ask. It works for all whose calls it has not answered, of whatever method,
+and whether they were given up or not.
 """
 
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from mcptunnel.mcp.server_half import capabilities, results
 from mcptunnel.mcp.server_half.actions import Action, Deliver, Lost, LostCause, Write
 from mcptunnel.mcp.server_half.calls import ASKABLE, Call, OpenCalls
 from mcptunnel.mcp.server_half.context import ServerContext
+from mcptunnel.mcp.server_half.given_up import GivenUp
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.server_half.request_state import (
     RESPONSES,
@@ -39,14 +41,17 @@ from mcptunnel.model import Outcome
 MAX_PARKED: Final = 64
 """Parked calls of one server."""
 MAX_PARKED_OF_ASKER: Final = 16
+MAX_PARKED_OF_PRINCIPAL: Final = 48
+"""A principal may have many sessions, each an asker; some room is left for others."""
 MAX_QUESTIONS: Final = 16
 """Questions of one call that are not answered yet."""
 
 METHODS: Final = frozenset({capabilities.ELICIT, capabilities.SAMPLE, capabilities.ROOTS})
 
 SHARED_TEXT: Final = (
-    "Several clients have calls under way on this server, so it is not known whom this question is"
-    ' for. Set isolation = "session" for the server, then each client has a process of its own.'
+    "Several clients have calls under way on this server, or gave them up without an answer, so it is"
+    ' not known whom this question is for. Set isolation = "session" for the server, then each client'
+    " has a process of its own."
 )
 _GONE_TEXT: Final = "The client did not answer in time"
 
@@ -67,6 +72,7 @@ class Questions:
         self._emit = emit
         self._shared = context.shared
         self._name = context.states.new_name()
+        self._given_up = GivenUp()
 
     # What the server does.
 
@@ -82,6 +88,25 @@ class Questions:
         call.questions[str(call.asked_count)] = request
         if call.key is not None:
             self._ask_client(call, call.key, now_s)
+
+    def gave_up(self, call: Call) -> None:
+        """Note that nobody waits for a call any more that the server may still work on.
+
+        Calls of no client are ours, and nobody's question.
+        """
+        if call.asker.client and call.held is None:
+            self._given_up.add(call.own, call.asker)
+
+    def answered(self, own: RequestId | None) -> None:
+        """Note that the server has answered a request that nobody waits for."""
+        self._given_up.answered(own)
+
+    def is_only(self, asker: Asker) -> bool:
+        """Whether the server works for this client and for no other."""
+        return not self._given_up.others_than(asker) and all(
+            call.asker == asker or call.held is not None or not call.asker.client
+            for call in self._calls
+        )
 
     def withdrawn(self, question_id: RequestId | None) -> None:
         """Forget a question that the server does not want answered any more."""
@@ -108,7 +133,7 @@ class Questions:
         ]
         if not found:
             raise capabilities.unknown(request.method)
-        if len({call.asker for call in found}) > 1:
+        if not self.is_only(found[0].asker):
             raise JsonRpcError(INVALID_REQUEST, SHARED_TEXT)
         return next((call for call in found if call.method == "tools/call"), found[0])
 
@@ -121,7 +146,9 @@ class Questions:
         if call.key is None:
             return
         parked = [other.asker for other in self._calls if other.key is None]
-        if len(parked) >= MAX_PARKED or parked.count(call.asker) >= MAX_PARKED_OF_ASKER:
+        of_principal = sum(other.principal == call.asker.principal for other in parked)
+        is_full = len(parked) >= MAX_PARKED or of_principal >= MAX_PARKED_OF_PRINCIPAL
+        if is_full or parked.count(call.asker) >= MAX_PARKED_OF_ASKER:
             raise JsonRpcError(INTERNAL_ERROR, "Too many calls wait for answers of their clients")
 
     def _ask_client(self, call: Call, key: int, now_s: float) -> None:
@@ -171,6 +198,7 @@ class Questions:
                 INVALID_PARAMS,
                 "The requestState was used already, or waited too long. Whether the call has run is not"
                 " known. If that does no harm, make it again, without requestState and inputResponses.",
+                {"outcome": Outcome.UNKNOWN.value},
             )
         self._calls.take_up(call, key, request)
         return call, answers
@@ -194,9 +222,11 @@ class Questions:
 
     def tick(self, now_s: float) -> list[Call]:
         """Give up the parked calls whose clients did not come back in time, and return them."""
+        self._given_up.tick(now_s)
         late = [call for call in self._calls if call.key is None and call.expires_s <= now_s]
         for call in late:
             self._calls.drop(call)
+            self.gave_up(call)
             if call.held is not None:
                 continue
             for question in call.questions.values():

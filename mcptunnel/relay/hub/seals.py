@@ -1,6 +1,7 @@
 """What the hub hands to clients and wants back: cursors, and the states of requests that wait for input.
 
-Both are sealed: nobody but who was given one can use it, and only for what it was given.
+Both are sealed: nobody but who was given one can use it, and only for what it was given. A cursor is
+good in all sessions of a client, a state in its own alone: what it leads to belongs to that.
 """
 
 from collections.abc import Callable
@@ -41,7 +42,7 @@ class Seals:
             b"%d" % start,
             nonce=self._random(NONCE_BYTES),
             expires_s=self._now_s() + CURSOR_S,
-            context=_context(access, kind.value),
+            context=_context(access, access.client, kind.value),
         )
 
     def open_cursor(self, access: Access, kind: Kind, cursor: str) -> int:
@@ -49,7 +50,7 @@ class Seals:
         try:
             return int(
                 self._cursors.open(
-                    cursor, now_s=self._now_s(), context=_context(access, kind.value)
+                    cursor, now_s=self._now_s(), context=_context(access, access.client, kind.value)
                 )
             )
         except SealBrokenError:
@@ -63,14 +64,14 @@ class Seals:
             input_required.pack(device_key, server, state),
             nonce=self._random(NONCE_BYTES),
             expires_s=self._now_s() + STATE_S,
-            context=_context(access, digest.hex()),
+            context=_context(access, access.asker, digest.hex()),
         )
 
     def open_state(self, access: Access, digest: bytes, state: str) -> tuple[str, str, str | None]:
         """Return (device key, server, the server's own state). Raises JsonRpcError (INVALID_PARAMS)."""
         try:
             packed = self._states.open(
-                state, now_s=self._now_s(), context=_context(access, digest.hex())
+                state, now_s=self._now_s(), context=_context(access, access.asker, digest.hex())
             )
         except SealBrokenError:
             raise JsonRpcError(
@@ -89,6 +90,6 @@ class Seals:
         return Sealer(self._secret(), "hub request state")
 
 
-def _context(access: Access, what: str) -> bytes:
+def _context(access: Access, client: str, what: str) -> bytes:
     principal = access.principal
-    return msgspec.json.encode([principal.issuer, principal.subject, access.client, what])
+    return msgspec.json.encode([principal.issuer, principal.subject, client, what])

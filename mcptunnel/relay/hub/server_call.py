@@ -4,8 +4,9 @@ from io import SEEK_END, BytesIO
 
 from mcptunnel.mcp import jsonrpc, sse
 from mcptunnel.mcp.calls import CallFailure, CallReceiver
-from mcptunnel.mcp.headers import is_json
+from mcptunnel.mcp.headers import LEGACY_CLIENT, is_json
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, Response
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import ExchangeKind, Outcome, RequestHead, ResponseHead, header
 from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
@@ -20,6 +21,7 @@ MAX_TOLD_CHARS = 1000
 """What a client is told of an agent's words about a failure."""
 
 _HEADERS = (("content-type", "application/json"),)
+_LEGACY_HEADERS = (*_HEADERS, LEGACY_CLIENT)
 
 
 class ServerCall(ExchangeReceiver):
@@ -65,11 +67,18 @@ class ServerCall(ExchangeReceiver):
         self.quiet_since_s = 0.0
         self.was_heard = True
 
-    def send(self, device: Device, request: Request, *, principal: str, client: str) -> None:
+    def send(
+        self,
+        device: Device,
+        request: Request,
+        *,
+        principal: str,
+        client: str,
+        era: Era = Era.MODERN,
+    ) -> None:
         """Open the exchange; the receiver hears at once if that cannot be done."""
-        head = RequestHead(
-            self._server, "POST", PATH, _HEADERS, principal, client, ExchangeKind.HUB
-        )
+        headers = _HEADERS if era is Era.MODERN else _LEGACY_HEADERS
+        head = RequestHead(self._server, "POST", PATH, headers, principal, client, ExchangeKind.HUB)
         self._device = device
         body = jsonrpc.encode(request)
         tunnel = device.tunnel

@@ -36,8 +36,25 @@ from mcptunnel.store.oauth.codes import AuthCodes
 from mcptunnel.store.oauth.consents import Consents
 from mcptunnel.store.oauth.requests import AuthRequest, AuthRequests
 
-_KEPT: Final = "parameters"
-_REPEATED: Final = "repeated"
+_MEANT: Final = frozenset(
+    {
+        "client_id",
+        "code_challenge",
+        "code_challenge_method",
+        "login_hint",
+        "max_age",
+        "prompt",
+        "redirect_uri",
+        "resource",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+    }
+)
+"""What is kept of a request that was found good; all else was ignored."""
+
+_MAX_SHOWN_CHARS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +104,11 @@ class Authorizing:
     async def keep(self, asked: Asked, session_id: str) -> str | None:
         """Keep a request for a browser session; return its id, or None when there is no room."""
         request_id = self._around.random(RANDOM_BYTES).hex()
-        parameters = asked.parameters
+        values = asked.parameters.values
         kept = AuthRequest(
             id_hash=hash_token(request_id),
             session_id=session_id,
-            parameters={_KEPT: dict(parameters.values), _REPEATED: sorted(parameters.repeated)},
+            parameters={name: values[name] for name in _MEANT & values.keys()},
             created_s=asked.started_s,
             expires_s=asked.started_s + REQUEST_LIFETIME_S,
         )
@@ -109,10 +126,7 @@ class Authorizing:
         )
         if kept is None:
             return None
-        parameters = kept.parameters
-        return Asked(
-            Parameters(parameters[_KEPT], frozenset(parameters[_REPEATED])), kept.created_s
-        )
+        return Asked(Parameters(kept.parameters), kept.created_s)
 
     async def agree(
         self, step: AskConsent | ConsentRemembered, kept: tuple[str, str] | None, address: str
@@ -198,7 +212,7 @@ class Authorizing:
             detail={
                 "resource": request.resource,
                 "scopes": " ".join(request.scopes),
-                "redirect_uri": request.redirect_uri.partition("?")[0],
+                "redirect_uri": request.redirect_uri.partition("?")[0][:_MAX_SHOWN_CHARS],
             },
         )
 

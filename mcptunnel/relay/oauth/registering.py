@@ -18,6 +18,10 @@ from mcptunnel.store.oauth.clients import Client, Clients
 EVICT_AFTER_S = 3600.0
 """When there is no room, a client that nobody used for so long makes some."""
 
+_MAX_SHOWN = 5
+_MAX_SHOWN_CHARS = 200
+"""Of redirects, in the audit log, which strangers must not fill."""
+
 
 class Registering:
     """Registers clients."""
@@ -44,6 +48,7 @@ class Registering:
         )
         new = kept_client(made, now_s=now_s, expires_s=now_s + UNUSED_EXPIRY_S)
         at_most = self._around.settings.max_clients
+        shown = [uri[:_MAX_SHOWN_CHARS] for uri in made.client.redirect_uris[:_MAX_SHOWN]]
 
         def change(connection: Transaction) -> Client | None:
             kept = Clients(connection).register(
@@ -56,7 +61,7 @@ class Registering:
                     at_s=now_s,
                     client=made.client,
                     address=address,
-                    detail={"redirect_uris": list(made.client.redirect_uris)},
+                    detail={"redirect_uris": shown},
                 )
             return kept
 

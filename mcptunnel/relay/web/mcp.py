@@ -32,6 +32,9 @@ class UserHub:
     def request(self, request: Request, caller: Caller) -> Running | None:
         return self._hub.request(self._access, request, caller)
 
+    def of_session(self, session: str) -> "UserHub":
+        return UserHub(self._hub, self._access.of_session(session))
+
 
 class McpEndpoint:
     """Answers authenticated requests to the hub."""

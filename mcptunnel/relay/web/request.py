@@ -6,15 +6,18 @@ what is left of it is thrown away as it arrives.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
+from math import inf
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 from weakref import WeakSet
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request as HTTPRequest
+from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
@@ -37,9 +40,16 @@ DISCARD_FACTOR: Final = 16
 """A body that nobody wants is read on, so that the client gets to hear the answer, but only up to so
 many times the largest one that is read into memory."""
 
+_NAMES_CACHED: Final = 256
+_DATE_S: Final = 1.0
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 _log = Logger()
+
+
+@lru_cache(_NAMES_CACHED)
+def _field_name(name: bytes) -> str:
+    return name.decode("ascii", "replace").lower()
 
 
 class RelayRequest(Request):
@@ -142,11 +152,12 @@ class RelayRequest(Request):
 
     def fields(self) -> Headers:
         """Return the header fields, names in lower case."""
-        return tuple(
-            (name.decode("ascii", "replace").lower(), value.decode("utf-8", "replace"))
+        found = [
+            (_field_name(name), value.decode("utf-8", "replace"))
             for name, values in self.requestHeaders.getAllRawHeaders()
             for value in values
-        )
+        ]
+        return tuple(found)
 
     # What the connection tells us.
 
@@ -166,6 +177,20 @@ class RelayRequest(Request):
         else:
             send_body(self, BAD_REQUEST, error_body(-32600, "A request names one Host"))
         body.wait_until_wanted()
+
+    def process(self) -> None:
+        """Let the resource at our path answer: what twisted.web does, without what no resource here wants."""
+        if self.path == b"*":
+            super().process()
+            return
+        channel: Any = self.channel
+        self.site = site = channel.site
+        self.responseHeaders.setRawHeaders(b"Date", [site.date()])
+        self.prepath, self.postpath = [], list(map(unquote_to_bytes, self.path[1:].split(b"/")))
+        try:
+            self.render(site.getResourceFor(self))
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
+            self.processingFailed(Failure())
 
     def handleContentChunk(self, data: bytes) -> None:
         body = self.body_in
@@ -316,6 +341,7 @@ class RelaySite(Site):
         self.bodies = HeldBodies()
         factory: Any = partial(RelayRequest, max_body_bytes=max_body_bytes, bodies=self.bodies)
         self.requestFactory = factory
+        self._date, self._date_s = b"", -inf
 
     def drain(self) -> None:
         """Close every connection after the answer that is being given on it."""
@@ -326,6 +352,13 @@ class RelaySite(Site):
     def answering_count(self) -> int:
         """On how many connections an answer is being given, up to its last byte."""
         return sum(channel.is_answering for channel in self.channels)
+
+    def date(self) -> bytes:
+        """Return the value of Date, made once a second."""
+        now_s = self.reactor.seconds()
+        if not 0 <= now_s - self._date_s < _DATE_S:
+            self._date, self._date_s = datetimeToString(), now_s
+        return self._date
 
     def logPrefix(self) -> str:
         return "relay"

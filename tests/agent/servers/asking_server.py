@@ -1,7 +1,8 @@
 """A server that asks its client things, logs, and tells of changes, in either era; run as a process.
 
-    python asking_server.py [legacy|modern] [--strict] [--mute]
+    python asking_server.py [legacy|modern|both] [--strict] [--mute]
 
+One of both eras speaks that of its first message.
 `--strict` cannot read capabilities it does not know, as servers of the Java SDK; `--mute` dies of them.
 """
 
@@ -22,6 +23,7 @@ QUESTIONS: dict[str, tuple[str, Json]] = {
     "sample": ("sampling/createMessage", {"messages": [], "maxTokens": 10}),
     "roots": ("roots/list", {}),
 }
+TOOLS = (*QUESTIONS, "change", "crash", "log", "state")
 CAPABILITIES = {
     "tools": {"listChanged": True},
     "prompts": {"listChanged": True},
@@ -38,6 +40,7 @@ class AskingServer:
     def __init__(self, send: Send, era: str = "legacy", *flags: str) -> None:
         self._send = send
         self._modern = era == "modern"
+        self._is_undecided = era == "both"
         self._flags = flags
         self._works: dict[str, tuple[Any, Work]] = {}
         self._asked = 0
@@ -48,6 +51,8 @@ class AskingServer:
         """Take one message."""
         method, request_id = message.get("method"), message.get("id")
         params = message.get("params", {})
+        if self._is_undecided:
+            self._is_undecided, self._modern = False, method != "initialize"
         if method is None:
             origin, work = self._works.pop(str(request_id))
             self._go_on(origin, work, message)
@@ -89,7 +94,7 @@ class AskingServer:
             case "server/discover":
                 return {"supportedVersions": ["2026-07-28"], "capabilities": CAPABILITIES}
             case "tools/list":
-                return {"tools": [{"name": name, "inputSchema": {}} for name in QUESTIONS]}
+                return {"tools": [{"name": name, "inputSchema": {}} for name in TOOLS]}
             case "resources/subscribe":
                 self.state["subscribed"].append(params["uri"])
             case "resources/unsubscribe":

@@ -14,14 +14,19 @@ from tests.agent.servers import FakeProcess, Workshop
 class Bench:
     """A server, its clock, its processes, and every status that it told."""
 
-    def __init__(self, workshop: Workshop, **options: Any) -> None:
+    def __init__(self, workshop: Workshop, *, probe: bool = True, **options: Any) -> None:
         self.clock = Clock()
         self.workshop = workshop
         self.states: list[str] = []
         settings = {"command": ("server", "--flag"), "timeout_s": 10.0, **options}
         config = ServerConfig(name="files", kind="stdio", **settings)
         self.server = StdioServer(
-            self.clock, config, client_info=CLIENT_INFO, states=STATES, changed=self._changed
+            self.clock,
+            config,
+            client_info=CLIENT_INFO,
+            states=STATES,
+            changed=self._changed,
+            probe=probe,
         )
 
     def _changed(self) -> None:

@@ -3,6 +3,7 @@ from hypothesis import strategies as st
 
 from mcptunnel.agent.servers.calls import OpenCalls
 from mcptunnel.mcp.calls import CallFailure
+from mcptunnel.mcp.service import Asker
 from mcptunnel.model import Outcome
 from tests.agent import Caller
 
@@ -63,3 +64,20 @@ def test_the_late_ones_are_those_that_a_plain_model_finds(steps: list[tuple[str,
         else:
             assert (calls.pop(number) is not None) == (model.pop(number, None) is not None)
         assert set(calls.late(now_s)) == {key for key, due_s in model.items() if due_s <= now_s}
+
+
+def test_a_listen_of_nobody_is_no_work() -> None:
+    calls = OpenCalls(10.0)
+    calls.add(Caller(), 0.0, is_listen=True)
+    assert calls.is_idle
+    listen = calls.add(Caller(), 0.0, Asker("local|ken", ""), is_listen=True)
+    assert not busy_without(calls, listen)
+    call = calls.add(Caller(), 0.0)
+    assert not busy_without(calls, call)
+
+
+def busy_without(calls: OpenCalls, key: int) -> bool:
+    """Say whether there is work left once a call, which was work, is over."""
+    assert not calls.is_idle
+    calls.pop(key)
+    return not calls.is_idle

@@ -1,6 +1,7 @@
 """Calls as POSTs, over a client that does what the test says."""
 
 import json
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -17,6 +18,7 @@ from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.mcp.server_half.context import ServerContext
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.server_half.http import LegacyHttpSession
+from mcptunnel.mcp.service import Asker
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers, Outcome, ResponseHead
 from mcptunnel.net.http1 import Client, RequestError, RequestFailed, ResponseReceiver
@@ -418,3 +420,25 @@ def test_a_call_whose_stream_ends_while_it_is_parked_is_over(legacy: Bench) -> N
     post.receiver.ended()
     assert legacy.calls.parked_count == 0
     assert not legacy.ended
+
+
+@pytest.mark.parametrize(
+    ("end", "may_ask"),
+    [
+        (lambda post: post.receiver.failed(RequestFailed("it broke", may_have_run=True)), True),
+        (lambda post: post.receiver.failed(RequestFailed("refused", may_have_run=False)), False),
+        (lambda post: post.respond(200, b"", EVENTS), True),
+        (lambda post: post.respond(504, b"gone"), True),
+        (lambda post: post.respond(400, b"no"), False),
+        (lambda post: post.respond(404, b"no session"), False),
+        (lambda post: post.answer(result={}), False),
+    ],
+)
+def test_a_call_without_an_answer_may_still_ask_if_it_may_run(
+    legacy: Bench, end: Callable[[Posted], None], may_ask: bool
+) -> None:
+    """On the stream of no call: then no other client's call is the only one."""
+    legacy.calls.call(7, tool_call("read"), Asker("local|eve", "key-2"))
+    end(legacy.client.posts[-1])
+    questions = legacy.calls._conversation._questions
+    assert questions.is_only(Asker("local|ken", "key-1")) is not may_ask

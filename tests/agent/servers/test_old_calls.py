@@ -15,6 +15,7 @@ from mcptunnel.mcp.jsonrpc import Notification, Response
 from mcptunnel.mcp.server_half.actions import Deliver
 from mcptunnel.mcp.server_half.context import ServerContext
 from mcptunnel.mcp.server_half.handshake import ServerInfo
+from mcptunnel.mcp.service import Asker
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Outcome
 from tests.agent import CLIENT_INFO, STATES, request, tool_call
@@ -91,6 +92,20 @@ def test_a_call_that_is_not_taken_ends(
     end(bench.asked())
     (ended,) = bench.ended
     assert (ended.key, ended.detail, ended.outcome, ended.ask_again) == (7, detail, outcome, True)
+
+
+@pytest.mark.parametrize(
+    ("end", "may_ask"),
+    [(lambda post: post.status(404), False), (lambda post: post.fail("broke"), True)],
+)
+def test_a_call_that_may_have_been_taken_may_still_ask(
+    bench: Bench, end: Any, may_ask: bool
+) -> None:
+    """For all that is known: so no other client is the only one that the server works for."""
+    bench.calls.call(7, tool_call("read"), Asker("local|eve", "key-2"))
+    end(bench.client.last)
+    questions = bench.calls._conversation._questions
+    assert questions.is_only(Asker("local|ken", "key-1")) is not may_ask
 
 
 def test_what_is_told_without_an_answer_may_get_lost(bench: Bench) -> None:

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel
 
 from mcptunnel.agent.servers.printed import MAX_LINES
 from mcptunnel.agent.servers.stdio import MAX_UNREAD_BYTES
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.announcement import ServerState
+from mcptunnel.mcp.service import Asker
 from mcptunnel.model import Outcome
 from tests.agent import Caller, done, request, tool_call
 from tests.agent.servers import LEGACY_RESULT, FakeProcess, Workshop
@@ -243,6 +245,20 @@ def test_a_server_that_does_not_read_is_owed_one_pong(bench: Bench) -> None:
     assert process.written[before:] == [{"jsonrpc": "2.0", "id": 49, "result": {}}]
 
 
+def test_people_do_not_hear_of_a_process_that_was_only_tried(workshop: Workshop, log: Log) -> None:
+    """It is greeted without being asked for its era; once it was ready it is one like any other."""
+    bench = Bench(workshop, probe=False)
+    bench.started().answer("initialize", code=-32601, message="Method not found")
+    refused = "refused initialize"
+    assert bench.server.status.state is ServerState.FAILED
+    assert log.levels(refused) == [LogLevel.debug]
+    workshop.last.exit(1)
+    bench.pass_seconds(2)
+    workshop.last.answer("initialize", LEGACY_RESULT)
+    workshop.last.exit(1)
+    assert log.levels("exited (exit code 1). Trying again") == [LogLevel.warn]
+
+
 def test_a_flood_of_lines_is_told_in_one_line_each_second(bench: Bench, log: Log) -> None:
     process = bench.started().be_legacy()
     for _ in range(300):
@@ -279,7 +295,7 @@ def test_a_client_that_does_not_come_back_ends_its_call_in_the_server(bench: Ben
 def test_a_listen_waits_for_ever_and_survives_a_crash(bench: Bench) -> None:
     process = bench.started().be_legacy()
     caller = Caller()
-    listening = bench.server.call(request("subscriptions/listen"), caller)
+    listening = bench.server.call(request("subscriptions/listen"), caller, Asker("local|ken", ""))
     bench.pass_seconds(100)
     process.exit(1)
     bench.pass_seconds(1)

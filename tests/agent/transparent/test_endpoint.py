@@ -6,7 +6,8 @@ import pytest
 
 from mcptunnel.agent.servers.interfaces import Passage
 from mcptunnel.mcp.announcement import ServerState
-from mcptunnel.mcp.service import Asker
+from mcptunnel.mcp.client_half.session import name_of
+from mcptunnel.mcp.service import Asker, client_of_session
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import ExchangeKind, Outcome, RequestHead
 from mcptunnel.wire.constants import ErrorCode
@@ -176,7 +177,7 @@ def test_the_server_hears_who_asks_and_in_which_era(stage: Stage) -> None:
     assert stage.server.askers == [
         Asker("local|ken", "key:1", Era.MODERN),
         Asker("local|ken", "key:1", Era.LEGACY),
-        Asker("local|ken", f"key:1 {session}", Era.LEGACY),
+        Asker("local|ken", client_of_session("key:1", name_of(session)), Era.LEGACY),
     ]
 
 

@@ -13,6 +13,7 @@ from mcptunnel.agent.transparent.tool_headers import ToolHeaders
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
 from mcptunnel.mcp.service import Asker, Running
+from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers, Outcome
 from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.testing.local_server import WaitingCall
@@ -30,6 +31,7 @@ class Said:
     results: list[Any] = field(default_factory=list)
     errors: list[JsonRpcError] = field(default_factory=list)
     news: list[Notification] = field(default_factory=list)
+    era: Era = Era.MODERN
 
     def result(self, result: Raw) -> None:
         self.results.append(jsonrpc.decode(result))

@@ -11,7 +11,7 @@ from mcptunnel.mcp.client_half.http import Watcher
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.session import McpSession
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
-from mcptunnel.mcp.service import Asker, Caller
+from mcptunnel.mcp.service import Asker, Caller, client_of_session
 from mcptunnel.model import Headers, header
 
 MODERN = "2026-07-28"
@@ -231,6 +231,11 @@ class FakeService:
             return None if self._stage.ends_at_once else asked
         self._stage.asked.append(asked)
         return asked
+
+    def of_session(self, session: str) -> "FakeService":
+        asker = self._asker
+        named = Asker(asker.principal, client_of_session(asker.client, session))
+        return FakeService(self._stage, named)
 
 
 class MemorySessions:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from mcptunnel.mcp.client_half.kept import SMALL_BYTES
+from mcptunnel.mcp.versions import Era
 from tests.mcp.client_half.stage import LegacyClient, Stage
 
 ASKS = {"k": {"method": "roots/list", "params": {}}}
@@ -29,6 +30,13 @@ def test_the_service_is_told_what_this_client_can_do(client: LegacyClient, stage
         "progressToken": 4,
         "x/y": 1,
     }
+
+
+def test_the_service_is_told_which_era_asks(client: LegacyClient, stage: Stage) -> None:
+    client.request("tools/call", {"name": "t"})
+    assert stage.take().caller.era is Era.LEGACY
+    stage.modern("tools/list")
+    assert stage.take().caller.era is Era.MODERN
 
 
 def test_a_result_loses_what_is_modern(client: LegacyClient, stage: Stage) -> None:

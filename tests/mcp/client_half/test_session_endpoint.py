@@ -2,8 +2,9 @@
 
 import pytest
 
-from mcptunnel.mcp.service import Asker
-from tests.mcp.client_half.stage import ALICE, LegacyClient, Stage
+from mcptunnel.mcp.client_half.session import name_of
+from mcptunnel.mcp.service import Asker, client_of_session
+from tests.mcp.client_half.stage import ALICE, LegacyClient, Stage, request
 
 
 @pytest.fixture
@@ -84,3 +85,22 @@ def test_a_session_goes_on_after_a_restart(stage: Stage) -> None:
     assert http.last["id"] != old
     assert asking.answer(old, {"roots": []}).status == 202
     assert not another.asked
+
+
+def test_each_session_is_a_client_of_its_own_to_the_service(stage: Stage) -> None:
+    """Its calls, batches, repeated requests and listens; what a client does without one is its own."""
+    clients = [stage.client("2025-03-26", {"roots": {}}) for _ in range(2)]
+    for client in clients:
+        expected = Asker(ALICE.principal, client_of_session(ALICE.client, name_of(client.session)))
+        http = client.call()
+        asked = stage.take()
+        asked.needs({"r": {"method": "roots/list", "params": {}}})
+        assert asked.asker == expected
+        client.answer(http.events[0]["id"], {"roots": []})
+        assert stage.take().asker == expected
+        client.post([request("tools/call", {"name": "t"}, 7)])
+        assert stage.take().asker == expected
+        client.listen()
+        assert stage.take().asker == expected
+    stage.modern("tools/call", {"name": "t"}, request_id=9)
+    assert stage.take().asker == ALICE

@@ -7,7 +7,7 @@ import pytest
 from mcptunnel.mcp import sse
 from mcptunnel.mcp.client_half import sse_session
 from mcptunnel.mcp.client_half.unread import DEADLINE_S
-from tests.mcp.client_half.stage import Asked, FakeHttp, Stage, request
+from tests.mcp.client_half.stage import ALICE, Asked, FakeHttp, Stage, request
 from tests.mcp.client_half.test_sse_endpoint import initialize, session_of
 
 
@@ -190,6 +190,13 @@ def test_nothing_is_an_event_of_another_kind(client: OldClient) -> None:
     client.call().text("done")
     kinds = [event.type for event in sse.Parser(10**6).feed(client.stream.body)]
     assert kinds == ["endpoint", "message", "message"]
+
+
+def test_each_stream_is_a_client_of_its_own_to_the_service(stage: Stage) -> None:
+    """From its session on."""
+    names = {OldClient(stage).call().asker.client for _ in range(2)}
+    assert len(names) == 2
+    assert all(name.startswith(f"{ALICE.client} session:") for name in names)
 
 
 def test_what_a_slow_client_asks_for_is_held_from_the_start(client: OldClient) -> None:

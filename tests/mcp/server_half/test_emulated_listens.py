@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mcptunnel.mcp.server_half.listens import MAX_LISTENS
+from mcptunnel.mcp.server_half.listens import MAX_LISTENS_OF_ASKER
 from mcptunnel.mcp.versions import Era
 from tests.mcp.server_half.bench import EVE, KEN, Bench, info
 from tests.mcp.server_half.talk import delivered, written
@@ -111,6 +111,23 @@ def test_an_update_may_be_of_a_part_of_what_was_subscribed_to(
     assert bool(heard(bench)) is is_told
 
 
+def test_a_part_that_another_asked_for_is_told_by_the_name_of_the_whole() -> None:
+    """The server may tell of it for the other's sake alone: nobody learns what another subscribed to."""
+    bench = Bench()
+    whole = bench.listen(resourceSubscriptions=["file:///a", "file:///"])
+    part = bench.listen(EVE, resourceSubscriptions=["file:///a/secret", "file:///a"])
+    bench.take()
+    bench.say(method=UPDATED, params={"uri": "file:///a/secret", "title": "t"})
+    said = {key: message["params"] for key, message in bench.heard()}
+    assert (said[whole]["uri"], said[part]["uri"]) == ("file:///a", "file:///a/secret")
+    assert ("title" in said[whole], said[part]["title"]) == (False, "t")
+    bench.conversation.cancel(part, "gone")
+    bench.take()
+    bench.say(method=UPDATED, params={"uri": "file:///a/secret"})
+    ((key, message),) = bench.heard()
+    assert (key, message["params"]["uri"]) == (whole, "file:///a/secret")
+
+
 def test_a_fresh_server_is_asked_again_and_its_lists_may_be_others() -> None:
     bench = Bench()
     key = bench.listen(toolsListChanged=True, resourceSubscriptions=["a"])
@@ -145,7 +162,7 @@ def test_a_server_that_became_another_is_listened_to_as_it_now_can() -> None:
 
 def test_too_many_listens_are_refused_and_a_malformed_one_too() -> None:
     bench = Bench()
-    for _ in range(MAX_LISTENS // 4):
+    for _ in range(MAX_LISTENS_OF_ASKER):
         bench.listen()
     bench.take()
     bench.listen()

@@ -8,6 +8,7 @@ from mcptunnel.mcp.server_half.actions import Lost, LostCause
 from mcptunnel.mcp.server_half.questions import (
     MAX_PARKED,
     MAX_PARKED_OF_ASKER,
+    MAX_PARKED_OF_PRINCIPAL,
     MAX_QUESTIONS,
     SHARED_TEXT,
 )
@@ -188,14 +189,28 @@ def test_one_clients_question_belongs_to_its_oldest_tool_call() -> None:
 
 
 def test_a_question_belongs_to_no_list() -> None:
+    """But one of another client may be what it is about: then it is nobody's."""
     bench = Bench()
     bench.ask(request("l", "tools/list", meta=declaring()), EVE)
-    bench.take()
+    (line,) = bench.sent()
     bench.question()
     assert error_of(bench)["code"] == -32601
     bench.called(KEN)
     bench.question()
+    assert error_of(bench)["message"] == SHARED_TEXT
+    bench.say(id=line["id"], result={"tools": []})
+    bench.take()
+    bench.question()
     assert bench.asked()
+
+
+def test_our_own_lists_are_no_clients_calls() -> None:
+    """They are asked for whenever a list has changed, and would bar questions at random."""
+    bench = Bench()
+    bench.ask(request("l", "tools/list"), Asker(KEN.principal, ""))
+    key, _ = bench.called(KEN)
+    bench.question()
+    assert bench.asked()[0] == key
 
 
 def test_roots_that_a_shared_server_asks_for_at_its_start_are_nobodys() -> None:
@@ -294,6 +309,7 @@ def test_a_state_is_good_for_one_retry() -> None:
     bench.retry(state, answers={"1": ACCEPT})
     ((_, message),) = bench.heard()
     assert "was used already" in message["error"]["message"], "an older round's"
+    assert message["error"]["data"] == {"outcome": "unknown"}
     bench.say(id=own, result={})
     bench.retry(state, answers={"1": ACCEPT})
     ((_, message),) = bench.heard()
@@ -405,6 +421,19 @@ def test_an_asker_has_so_many_parked_calls_and_a_server_too() -> None:
     ]
     others = [park(Asker("local|one", str(number))) for number in range(MAX_PARKED)]
     assert others.count(True) == MAX_PARKED - MAX_PARKED_OF_ASKER
+
+
+def test_one_user_with_many_sessions_leaves_room_for_others() -> None:
+    bench = Bench(streams=True)
+
+    def park(asker: Asker) -> bool:
+        _, own = bench.called(asker)
+        bench.question(own, origin=own)
+        return bool(delivered(bench.take()))
+
+    sessions = [Asker(KEN.principal, f"key session:{number}") for number in range(MAX_PARKED)]
+    assert [park(one) for one in sessions].count(True) == MAX_PARKED_OF_PRINCIPAL
+    assert park(EVE)
 
 
 def test_a_call_has_so_many_open_questions() -> None:

@@ -5,10 +5,13 @@ from msgspec import Raw
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification
 from mcptunnel.mcp.kinds import Kind
+from mcptunnel.mcp.versions import Era
 from mcptunnel.relay.hub.listen import MAX_HELD_URI_BYTES, Listen
 
 
 class Caller:
+    era = Era.MODERN
+
     def __init__(self) -> None:
         self.heard: list[str] = []
 

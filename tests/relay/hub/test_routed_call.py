@@ -12,6 +12,7 @@ from mcptunnel.mcp.jsonrpc import (
     MISSING_CLIENT_CAPABILITY,
     Request,
 )
+from mcptunnel.mcp.versions import Era
 from mcptunnel.relay.hub.routed_call import MAX_KEPT_PARAMS_BYTES, _kept
 from mcptunnel.relay.hub.seals import STATE_S
 from mcptunnel.testing.joined import Answer, Joined, MemoryClient
@@ -64,6 +65,14 @@ class Asking:
     def seen(self) -> Any:
         """The parameters that the server saw last."""
         return jsonrpc.decode(jsonrpc.raw(self.server.requests[-1].params))
+
+
+@pytest.mark.parametrize("era", Era)
+def test_the_agent_is_told_which_era_the_client_speaks(era: Era) -> None:
+    asking = Asking()
+    asking.client.era = era
+    asking.client.request("tools/call", asking.params)
+    assert asking.server.calls[-1].asker.era is era
 
 
 @pytest.mark.parametrize("own", ["the server's own", "", "x" * 5000, "\u00fc\n"])

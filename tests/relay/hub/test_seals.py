@@ -54,3 +54,14 @@ def test_a_cursor_is_no_state() -> None:
     seals = Bench().seals
     with pytest.raises(JsonRpcError):
         seals.open_state(ALICE, DIGEST, seals.cursor(ALICE, Kind.TOOL, 1))
+
+
+def test_a_state_is_good_in_its_own_session_and_a_cursor_in_all_of_a_client() -> None:
+    seals = Bench().seals
+    one, other = ALICE.of_session("1"), ALICE.of_session("2")
+    state = seals.state(one, DIGEST, "d", "s", "x")
+    assert seals.open_state(one, DIGEST, state) == ("d", "s", "x")
+    for stranger in (other, ALICE):
+        with pytest.raises(JsonRpcError):
+            seals.open_state(stranger, DIGEST, state)
+    assert seals.open_cursor(other, Kind.TOOL, seals.cursor(one, Kind.TOOL, 1)) == 1

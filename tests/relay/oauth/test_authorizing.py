@@ -50,9 +50,11 @@ def asked(authorizing: Authorizing) -> Asked:
     return authorizing.asked_now(PARAMETERS)
 
 
-def test_a_request_is_kept_as_it_came(parts: Parts, authorizing: Authorizing) -> None:
-    wanted = Asked(Parameters({"a": "b"}, frozenset({"c"})), parts.now_s)
-    request_id = now(authorizing.keep(wanted, SESSION))
+def test_what_is_meant_of_a_request_is_kept(parts: Parts, authorizing: Authorizing) -> None:
+    """Unknown parameters were ignored; to keep them would only take room."""
+    wanted = Asked(PARAMETERS, parts.now_s)
+    more = Asked(Parameters({**PARAMETERS.values, "more": "x" * 10_000}), parts.now_s)
+    request_id = now(authorizing.keep(more, SESSION))
     assert request_id is not None
     assert now(authorizing.kept(request_id, SESSION)) == wanted
     assert now(authorizing.kept(request_id, "other")) is None

@@ -1,5 +1,7 @@
 """Clients register themselves; the endpoint has its own tests."""
 
+import json
+
 import pytest
 
 from mcptunnel.auth.errors import OAuthError
@@ -22,6 +24,13 @@ def test_a_client_that_is_known_is_told_its_id_and_not_noted_again(parts: Parts)
     (event,) = parts.events()
     assert event.client_id == first["client_id"]
     assert event.detail == {"redirect_uris": ["https://a.example/1"]}
+
+
+def test_threat_12_strangers_do_not_fill_the_audit_log(parts: Parts) -> None:
+    uris = [f"https://a.example/{number}{'x' * 1000}" for number in range(20)]
+    now(Registering(parts.around).answer(json.dumps({"redirect_uris": uris}).encode(), "a"))
+    (event,) = parts.events()
+    assert len(json.dumps(event.detail)) < 1200
 
 
 def test_a_full_store_is_told(store: StoreAtOnce) -> None:

@@ -454,3 +454,24 @@ def test_a_relay_that_stops_puts_requests_off(
     files.calls[0].answer({"content": []})
     site.joined.settle()
     assert running.answer.status == 200
+
+
+def test_servers_are_told_each_legacy_session_as_a_client_of_its_own(
+    site: MemorySite, files: MemoryServer
+) -> None:
+    """One key, two windows, and a modern client: three clients, the same ones for each call."""
+    key = site.key()
+    for _ in range(2):
+        window = HttpClient(site, key)
+        window.initialize(LEGACY[-1])
+        for request_id in range(2):
+            window.legacy("tools/call", {"name": "files__wait"}, request_id=request_id)
+    for _ in range(2):
+        HttpClient(site, key).modern("tools/call", {"name": "files__wait"})
+    askers = [call.asker for call in files.calls]
+    first, second, modern = askers[::2]
+    assert askers[1::2] == [first, second, modern]
+    assert {asker.principal for asker in askers} == {"local|alice"}
+    assert first.client.startswith(f"{modern.client} session:")
+    assert second.client.startswith(f"{modern.client} session:")
+    assert first.client != second.client

@@ -165,6 +165,21 @@ def test_a_response_of_one_server_is_broken_off(site: TransparentSite) -> None:
     assert len(site.joined.in_use) == 1  # the agent
 
 
+def test_sessions_of_local_servers_are_ended_by_the_agent(site: TransparentSite) -> None:
+    """As their clients would, who cannot any more; those of other keys go on."""
+    other = site.key()
+    for token in (site.token, other):
+        site.begin(body=b"x", token=token)
+        site.last.answer(200, ("mcp-session-id", f"of {token}"))
+        site.last.end()
+        site.settle()
+    site.revoke(site.token)
+    assert site.last.method == "DELETE"
+    assert ("mcp-session-id", f"of {site.token}") in site.last.headers
+    assert [asked.method for asked in site.local.asked] == ["POST", "POST", "DELETE"]
+    assert len(site.owners) == 1
+
+
 def test_an_error_that_waits_for_its_request_gives_way(site: TransparentSite) -> None:
     """To the refusal: there is only one answer."""
     fields = {"content-length": "1000"}
