@@ -66,7 +66,7 @@ class ForPeople(Resource, Generic[W]):
         self.web = web
 
     def render(self, request: RelayRequest) -> object:
-        request.refuse_with = partial(self._refuse, request)
+        request.refuse_with = self._refuse
         host = self.web.guard.refusal(single(request, b"host"), None)
         if host is not None:
             return self.message(host[0])(request)
