@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from twisted.logger import Logger
 from twisted.web.http import Request
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 
 from mcptunnel.auth.client_authentication import BASIC_CHALLENGE
 from mcptunnel.auth.errors import ErrorCode, OAuthError
@@ -86,6 +87,7 @@ class ForPrograms(Resource):
     isLeaf = True
     methods: ClassVar[tuple[bytes, ...]] = (b"POST",)
     limited: ClassVar[Limited | None] = None
+    takes_paths: ClassVar[bool] = False
 
     def __init__(self, web: OAuthWeb) -> None:
         super().__init__()
@@ -111,8 +113,6 @@ class ForPrograms(Resource):
                 return error_answer(_TOO_MANY, text, retry_after(wait_s))(request)
         return self.answer(request)
 
-    takes_paths: ClassVar[bool] = False
-
     @abstractmethod
     def answer(self, request: RelayRequest) -> object:
         """Answer a request that may be answered; its body is still to come."""
@@ -128,7 +128,7 @@ class ForPosts(ForPrograms):
     def answer(self, request: RelayRequest) -> object:
         request.max_body_bytes = min(request.max_body_bytes, MAX_BODY_BYTES)
         request.read_body(partial(self._work, request))
-        return 1  # NOT_DONE_YET
+        return NOT_DONE_YET
 
     def _work(self, request: RelayRequest, body: bytes) -> None:
         answer_later(
