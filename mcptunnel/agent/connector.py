@@ -132,7 +132,8 @@ class Connector:
             except ConnectFailed as failure:
                 self._backoff.failed()
                 self._failed(f"cannot reach the relay: {failure}")
-            await deferLater(self._reactor, self._backoff.delay_s())
+            delay_s = self._backoff.delay_s(is_held=self.tunnel is not None)
+            await deferLater(self._reactor, delay_s)
 
     def _failed(self, reason: str) -> None:
         """Log why an attempt failed: once, for as long as the reason stays the same."""

@@ -155,6 +155,16 @@ def test_a_dial_into_nothing_leaves_time_for_another(bench: Bench) -> None:
     assert timeouts_s == [5.0, 10.0]
 
 
+def test_while_a_session_waits_the_relay_is_tried_every_few_seconds(bench: Bench) -> None:
+    """Calls wait for it; a network that is back after a while is noticed within seconds."""
+    bench.run()
+    bench.relay.pairs[0].cut()
+    bench.relay.settle()
+    bench.dial = failing(ConnectFailed("no route"))
+    waited_s = [bench.waits_s() for _ in range(6)]
+    assert waited_s == [1.0, 1.0, 2.0, 4.0, 4.0, 4.0]
+
+
 def test_a_relay_that_does_not_resume_begins_anew(bench: Bench) -> None:
     """The old tunnel is lost before the new one begins, and its token is of no use any more."""
     bench.relay.resumes = False
