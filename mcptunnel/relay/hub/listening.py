@@ -168,7 +168,7 @@ class Listening:
         server = device.servers.get(target.server)
         if server is None:
             return self._expected.may_come(device) or (device.is_connected and not device.announced)
-        return server.features is None or server.features.subscribe
+        return server.may_tell(target.item)
 
     def _is_nowhere(self, principal: Principal, target: Target | None) -> bool:
         """Whether nothing will be heard of a URI that was honoured in doubt, once all is known."""
@@ -176,6 +176,14 @@ class Listening:
             return True
         device = self._parts.devices.get(principal, target.device_key)
         return device is None or is_strange(device)
+
+    def _is_refused(self, principal: Principal, target: Target | None) -> bool:
+        """Whether a server that may tell of its resources was asked to tell of this one, and will not."""
+        device = None if target is None else self._parts.devices.get(principal, target.device_key)
+        if target is None or device is None:
+            return False
+        server = device.servers.get(target.server)
+        return server is not None and server.is_doubtful and target.item in server.refused
 
     # Who wants what.
 
@@ -236,13 +244,18 @@ class Listening:
                 user.servers.pop(place).stop()
 
     def _clear_doubts(self, principal: Principal, user: _User) -> None:
-        """End the listens that wait for what nobody has: listening anew, a client hears so.
+        """End the listens that wait for what nobody has, or tells of: listening anew, a client hears so.
 
         While devices are expected it is looked at again when the next of them is so no longer.
         """
         if user.doubt is not None:
             user.doubt.cancel()
             user.doubt = None
+        for listen in tuple(user.listens):
+            if any(self._is_refused(principal, at) for at in listen.places.values()):
+                listen.end()
+        if not user.listens:
+            return
         wait_s = self._expected.wait_s(principal)
         if wait_s is not None:
             user.doubt = self._reactor.callLater(wait_s, self._refresh_doubt, principal, user)
@@ -300,6 +313,15 @@ class Listening:
                     part = uris.mention(device.installation_id, server, own)
                     listen.updated(called, _shown(message.params, part))
 
+    def refused(self, device: Device, server: RemoteServer, uris: frozenset[str]) -> None:
+        if not server.is_doubtful:
+            return
+        for uri in uris:
+            server.refused.add(uri)
+        user = self._users.get(device.principal)
+        if user is not None:
+            self._refresh_soon(device.principal, user)
+
     def was_deaf(self, device: Device, server: str) -> None:
         """Whatever could not be heard of may have changed."""
         user = self._users.get(device.principal)
@@ -323,7 +345,7 @@ def _wanted(server: RemoteServer, kinds: frozenset[Kind], uris: Iterable[str]) -
     features = server.features
     if features is None:
         return Subscription()
-    told = tuple(sorted(uris)) if features.subscribe else ()
+    told = tuple(uri for uri in sorted(uris) if server.may_tell(uri))
     return Subscription(kinds & features.notifies, told)
 
 

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from mcptunnel.mcp.server_half.actions import Deliver
+from mcptunnel.mcp.server_half.emulated_listens import ACKNOWLEDGE_S
 from mcptunnel.mcp.server_half.listens import MAX_LISTENS_OF_ASKER
 from mcptunnel.mcp.versions import Era
 from tests.mcp.server_half.bench import EVE, KEN, Bench, info
@@ -175,6 +177,156 @@ def test_capabilities_that_make_no_sense_are_none() -> None:
     bench.listen(toolsListChanged=True)
     ((_, ack),) = bench.heard()
     assert ack["params"]["notifications"] == {}
+
+
+DOUBTFUL = info(capabilities={"tools": {"listChanged": True}, "resources": {"listChanged": True}})
+"""A server that has resources, and does not say whether it tells of them."""
+
+
+def doubtful(*uris: str, **lists: Any) -> tuple[Bench, int, list[int]]:
+    """Listen at such a server; return the key of the listen and the ids of what the server is asked."""
+    bench = Bench(DOUBTFUL)
+    key = bench.listen(KEN, resourceSubscriptions=list(uris), **lists)
+    actions = bench.take()
+    assert delivered(actions) == []
+    asked = written(actions)
+    assert [line["params"]["uri"] for line in asked] == sorted(uris)
+    return bench, key, [line["id"] for line in asked]
+
+
+def honoured(bench: Bench) -> list[tuple[int, Any]]:
+    """Whose listens were acknowledged since the last look, and with what."""
+    told = [(key, message) for key, message in bench.heard() if message.get("method") == ACK]
+    return [(key, message["params"]["notifications"]) for key, message in told]
+
+
+def refuse(bench: Bench, own: int) -> None:
+    bench.say(id=own, error={"code": -32601, "message": "Method not found"})
+
+
+def test_what_a_server_does_not_declare_is_tried_and_acknowledged_as_it_says() -> None:
+    """The next listen hears of what is known, and the server is not asked again."""
+    bench, key, (taken, refused) = doubtful("a", "b", toolsListChanged=True)
+    refuse(bench, refused)
+    assert bench.take() == []
+    bench.say(id=taken, result={})
+    wishes = {"toolsListChanged": True, "resourceSubscriptions": ["a"]}
+    assert honoured(bench) == [(key, wishes)]
+    again = bench.listen(EVE, resourceSubscriptions=["a", "b"])
+    assert honoured(bench) == [(again, {"resourceSubscriptions": ["a"]})]
+    only = bench.listen(resourceSubscriptions=["b"])
+    assert honoured(bench) == [(only, {})]
+    bench.say(method=UPDATED, params={"uri": "a"})
+    assert [told for told, _, _ in heard(bench)] == [key, again]
+    bench.conversation.cancel(only, "gone")
+    bench.conversation.cancel(key, "gone")
+    assert bench.take() == []
+    bench.conversation.cancel(again, "gone")
+    assert [(line["method"], line["params"]["uri"]) for line in bench.sent()] == [
+        ("resources/unsubscribe", "a")
+    ]
+
+
+def test_without_a_uri_nothing_waits() -> None:
+    bench = Bench(DOUBTFUL)
+    key = bench.listen(toolsListChanged=True)
+    assert honoured(bench) == [(key, {"toolsListChanged": True})]
+
+
+def test_changed_resources_may_be_taken_after_all() -> None:
+    bench, _, (own,) = doubtful("a")
+    refuse(bench, own)
+    bench.take()
+    bench.say(method="notifications/resources/list_changed")
+    key = bench.listen(resourceSubscriptions=["a"])
+    (again,) = bench.sent()
+    bench.say(id=again["id"], result={})
+    assert honoured(bench) == [(key, {"resourceSubscriptions": ["a"]})]
+
+
+def test_news_wait_for_the_acknowledgement() -> None:
+    """Of several alike the last one is told, and nothing of what was refused."""
+    bench, key, (taken, refused) = doubtful("a", "b", toolsListChanged=True)
+    for title in ("old", "new"):
+        bench.say(method=UPDATED, params={"uri": "a", "title": title})
+    bench.say(method=UPDATED, params={"uri": "b"})
+    bench.say(method="notifications/tools/list_changed")
+    assert bench.heard() == []
+    refuse(bench, refused)
+    bench.say(id=taken, result={})
+    (_, first), (_, second), (_, third) = bench.heard()
+    assert first["method"] == ACK
+    assert second["params"] == {"uri": "a", "title": "new", "_meta": {ID: "listen"}}
+    assert third["method"] == "notifications/tools/list_changed"
+    bench.conversation.cancel(key, "gone")
+
+
+def test_a_server_that_does_not_answer_is_believed_and_may_refuse_yet() -> None:
+    """Then the listen ends with its result; others go on."""
+    bench, key, (own, late) = doubtful("a", "b")
+    other = bench.listen(EVE, request_id="other", resourceSubscriptions=["a"])
+    bench.pass_seconds(1000)
+    bench.pass_seconds(ACKNOWLEDGE_S - 1)
+    assert bench.take() == []
+    bench.pass_seconds(1)
+    both = ["a", "b"]
+    assert honoured(bench) == [
+        (key, {"resourceSubscriptions": both}),
+        (other, {"resourceSubscriptions": ["a"]}),
+    ]
+    bench.say(id=own, result={})
+    refuse(bench, late)
+    ((ended, message),) = bench.heard()
+    assert (ended, message["result"]["resultType"]) == (key, "complete")
+    bench.say(method=UPDATED, params={"uri": "a"})
+    assert [told for told, _, _ in heard(bench)] == [other]
+    bench.pass_seconds(100)
+    assert bench.take() == []
+
+
+def test_a_fresh_process_that_refuses_ends_the_listen() -> None:
+    """It was told that it would hear; what else it subscribed to is given up."""
+    bench, key, owns = doubtful("a", "b")
+    for own in owns:
+        bench.say(id=own, result={})
+    bench.take()
+    after = Bench(DOUBTFUL, context=bench.context)
+    first, second = after.sent()
+    after.say(id=first["id"], result={})
+    refuse(after, second["id"])
+    actions = after.take()
+    ((ended, message),) = delivered(actions)
+    assert (ended, message["result"]["resultType"]) == (key, "complete")
+    assert [(line["method"], line["params"]["uri"]) for line in written(actions)] == [
+        ("resources/unsubscribe", "a")
+    ]
+
+
+def test_a_listen_that_waits_is_acknowledged_by_the_conversation_that_follows() -> None:
+    """Once, whatever the retired one still hears."""
+    bench, key, (own,) = doubtful("a", toolsListChanged=True)
+    bench.conversation.retire()
+    after = Bench(DOUBTFUL, context=bench.context)
+    (asked,) = after.sent()
+    bench.say(id=own, result={})
+    bench.say(method="notifications/tools/list_changed")
+    bench.pass_seconds(1000)
+    bench.pass_seconds(1000)
+    assert [told for told in bench.take() if isinstance(told, Deliver)] == []
+    after.say(id=asked["id"], result={})
+    assert honoured(after) == [
+        (key, {"toolsListChanged": True, "resourceSubscriptions": ["a"]}),
+    ]
+
+
+def test_a_listen_that_ends_while_it_waits_is_forgotten() -> None:
+    bench, key, (own,) = doubtful("a")
+    bench.conversation.cancel(key, "gone")
+    assert [line["method"] for line in bench.sent()] == ["resources/unsubscribe"]
+    bench.say(id=own, result={})
+    bench.pass_seconds(1)
+    bench.pass_seconds(100)
+    assert bench.take() == []
 
 
 URIS = ["a", "a/b", "c"]
