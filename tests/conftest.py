@@ -23,7 +23,7 @@ PORTS = range(20_000, 32_768)
 SETTLING_TURNS = 20
 
 # How long an example takes says how busy the machine is, and nothing about the product.
-hypothesis.settings.register_profile("untimed")
+hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
 

@@ -22,13 +22,14 @@ class Known:
 
     `items` are by name, of `size_bytes` together; `fresh` says that nothing newer was announced since
     they were asked for. They came at `fetched_s` (never: infinity), and hold for `ttl_ms` as the server
-    says. `note` tells people what is wrong with them.
+    says; others have waited for them since `awaited_s`. `note` tells people what is wrong with them.
     """
 
     items: tuple[Item, ...] = ()
     size_bytes: int = 0
     fresh: bool = False
     fetched_s: float = float("inf")
+    awaited_s: float = float("inf")
     ttl_ms: int = 0
     note: str = ""
 
