@@ -21,11 +21,11 @@ from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.draining import REFUSAL
-from mcptunnel.relay.hub.expected import Expected, is_strange
+from mcptunnel.relay.hub.expected import Expected
+from mcptunnel.relay.hub.honouring import Honouring
 from mcptunnel.relay.hub.list_changes import ListChanges
 from mcptunnel.relay.hub.listen import Listen
 from mcptunnel.relay.hub.parts import Parts
-from mcptunnel.relay.hub.resource_call import owner
 from mcptunnel.relay.hub.server_listen import ServerListen
 from mcptunnel.relay.remote_server import RemoteServer
 
@@ -81,6 +81,7 @@ class Listening:
         self._users: dict[Principal, _User] = {}
         self._is_stopped = False
         self._expected = Expected(parts, offline_grace_s)
+        self._honouring = Honouring(parts, self._expected)
         self._list_changes = ListChanges(
             parts.reactor,
             parts.devices,
@@ -144,46 +145,12 @@ class Listening:
             count, chars = count + 1, chars + len(uri)
             if count > MAX_USER_URIS or chars > MAX_USER_CHARS:
                 return
-            target = self._place(principal, uri)
+            target = self._honouring.place(principal, uri)
             if target is None:
                 if not self._expected.knows_all(principal):
                     yield uri, None
-            elif self._can_tell(principal, target):
+            elif self._honouring.can_tell(principal, target):
                 yield uri, target
-
-    def _place(self, principal: Principal, uri: str) -> Target | None:
-        """Return the place that a URI is read from; None if that is nowhere, or not known yet."""
-        if not self._expected.knows_all(principal):
-            return self._parts.tables.of(principal).uris.resolve(uri)
-        try:
-            return owner(self._parts, principal, uri)
-        except JsonRpcError:
-            return None
-
-    def _can_tell(self, principal: Principal, target: Target) -> bool:
-        """Whether a server tells of its resources; of one that is not known yet it is believed."""
-        device = self._parts.devices.get(principal, target.device_key)
-        if device is None:
-            return False
-        server = device.servers.get(target.server)
-        if server is None:
-            return self._expected.may_come(device) or (device.is_connected and not device.announced)
-        return server.may_tell(target.item)
-
-    def _is_nowhere(self, principal: Principal, target: Target | None) -> bool:
-        """Whether nothing will be heard of a URI that was honoured in doubt, once all is known."""
-        if target is None:
-            return True
-        device = self._parts.devices.get(principal, target.device_key)
-        return device is None or is_strange(device)
-
-    def _is_refused(self, principal: Principal, target: Target | None) -> bool:
-        """Whether a server that may tell of its resources was asked to tell of this one, and will not."""
-        device = None if target is None else self._parts.devices.get(principal, target.device_key)
-        if target is None or device is None:
-            return False
-        server = device.servers.get(target.server)
-        return server is not None and server.is_doubtful and target.item in server.refused
 
     # Who wants what.
 
@@ -252,7 +219,7 @@ class Listening:
             user.doubt.cancel()
             user.doubt = None
         for listen in tuple(user.listens):
-            if any(self._is_refused(principal, at) for at in listen.places.values()):
+            if any(self._honouring.is_refused(principal, at) for at in listen.places.values()):
                 listen.end()
         if not user.listens:
             return
@@ -261,7 +228,7 @@ class Listening:
             user.doubt = self._reactor.callLater(wait_s, self._refresh_doubt, principal, user)
         elif self._expected.knows_all(principal):
             for listen in tuple(user.listens):
-                if any(self._is_nowhere(principal, at) for at in listen.places.values()):
+                if any(self._honouring.is_nowhere(principal, at) for at in listen.places.values()):
                     listen.end()
 
     def _refresh_doubt(self, principal: Principal, user: _User) -> None:
@@ -280,7 +247,7 @@ class Listening:
         heard: dict[_Place, dict[str, list[tuple[Listen, str]]]] = {}
         for listen in user.listens:
             for uri, target in listen.places.items():
-                known = target or self._place(principal, uri)
+                known = target or self._honouring.place(principal, uri)
                 if known is not None:
                     listen.places[uri] = known
                     of_place = heard.setdefault((known.device_key, known.server), {})
