@@ -14,6 +14,8 @@ COMMANDS = {
     "check-config": "mcptunnel.cli.check_config:check_config",
     "demo": "mcptunnel.cli.demo:demo",
     "keys": "mcptunnel.cli.keys:keys",
+    "login": "mcptunnel.cli.login:login",
+    "logout": "mcptunnel.cli.logout:logout",
     "status": "mcptunnel.cli.status:status",
 }
 """Where each command is; a module is only imported when its command is used."""

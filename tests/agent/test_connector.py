@@ -6,7 +6,9 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.connector import Connector, Refused
+from mcptunnel.agent.connector import Connector
+from mcptunnel.agent.credential import ApiKey, Refused
+from mcptunnel.config.secret import Secret
 from mcptunnel.model import ResponseHead
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused
@@ -57,7 +59,7 @@ class Bench:
             backoff=Backoff(lambda: 1.0),
             settings=Settings(),
             relay="https://relay.test",
-            key_place="key_file",
+            credential=ApiKey(Secret("mcpt_ak_x"), "key_file"),
         )
         self.running = Deferred[None]()
 

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mcptunnel.agent import service
-from mcptunnel.agent.connector import Refused
+from mcptunnel.agent.credential import ApiKey, Credential, Refused
 from mcptunnel.agent.servers import stdio
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, URGENT_GRACE_S, LocalServer
@@ -47,7 +47,9 @@ class Bench:
         self.order = StopOrder()
         self.service = self.made()
 
-    def made(self, *, dial: Dial | None = None, **options: Any) -> AgentService:
+    def made(
+        self, *, dial: Dial | None = None, credential: Credential | None = None, **options: Any
+    ) -> AgentService:
         config = AgentConfig(
             relay="http://127.0.0.1:1",
             name="laptop",
@@ -63,6 +65,7 @@ class Bench:
             self.clock,
             config,
             dial=dial or self.relay.dial,
+            credential=credential or ApiKey(Secret("mcpt_ak_secret"), "key_file"),
             random=lambda: 1.0,
             refused=self.refusals.append,
             order=self.order,

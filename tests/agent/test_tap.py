@@ -17,7 +17,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from mcptunnel.agent import tap
-from mcptunnel.agent.connector import Refused
+from mcptunnel.agent.credential import Refused
 from mcptunnel.agent.service import AgentService
 from mcptunnel.auth.keys import RANDOM_BYTES, mint
 from mcptunnel.net import dial
