@@ -127,7 +127,8 @@ def test_a_write_that_fails_leaves_what_was(
     def fail(*_arguments: object) -> None:
         raise OSError(28, "no")
 
-    monkeypatch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), fail)
+    place: object = os if step == "fsync" else Path
+    monkeypatch.setattr(place, step, fail)
     with pytest.raises(KeptGrantError, match="cannot be written: No space left on device"):
         kept.write(grant(number=2))
     assert kept.read() == grant()
