@@ -1,7 +1,7 @@
 """Signing in with a browser on this machine (RFC 8252)."""
 
 from base64 import urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from twisted.internet.defer import TimeoutError as LateError
@@ -9,7 +9,7 @@ from twisted.internet.defer import TimeoutError as LateError
 from mcptunnel.agent.sign_in.answers import RefusedError, RelayUnavailableError, ServerMetadata
 from mcptunnel.agent.sign_in.authorization_server import AuthorizationServer, authorization_url
 from mcptunnel.agent.sign_in.grant import Tokens
-from mcptunnel.agent.sign_in.redirect import MixUpError, RedirectPort
+from mcptunnel.agent.sign_in.redirect import Arrival, MixUpError, RedirectPort
 from mcptunnel.auth.errors import OAuthError
 from mcptunnel.auth.pkce import VERIFIER_RANDOM_BYTES, new_verifier
 from mcptunnel.errors import McpTunnelError
@@ -38,23 +38,32 @@ async def sign_in_in_browser(
     verifier = new_verifier(random(VERIFIER_RANDOM_BYTES))
     state = urlsafe_b64encode(random(_STATE_BYTES)).rstrip(b"=").decode()
     port = RedirectPort(reactor, state=state, issuer=server.issuer)
+    uri = port.redirect_uri
     try:
-        uri = port.redirect_uri
         show(authorization_url(server, redirect_uri=uri, state=state, verifier=verifier))
+        arrival = await _arrival(reactor, port, wait_s)
+        exchanging = asked.exchange(server, code=arrival.code, verifier=verifier, redirect_uri=uri)
+        return await _tokens(arrival, exchanging)
+    finally:
+        await port.close()
+
+
+async def _arrival(reactor: Any, port: RedirectPort, wait_s: float) -> Arrival:
+    try:
         port.arrived.addTimeout(wait_s, reactor)
-        arrival = await port.arrived
+        return await port.arrived
     except LateError:
         raise SignInFailedError(f"Nobody signed in within {wait_s / 60:g} minutes") from None
     except RefusedError as refused:
         raise SignInFailedError(why(refused)) from None
     except (MixUpError, OAuthError) as error:
         raise SignInFailedError(str(error)) from None
-    finally:
-        await port.close()
+
+
+async def _tokens(arrival: Arrival, exchanging: Awaitable[Tokens]) -> Tokens:
+    """Return the tokens, and let the browser show what came of it."""
     try:
-        tokens = await asked.exchange(
-            server, code=arrival.code, verifier=verifier, redirect_uri=uri
-        )
+        tokens = await exchanging
     except (RefusedError, RelayUnavailableError) as error:
         arrival.show("Nobody was signed in", "The relay gave no tokens; the terminal says more.")
         if isinstance(error, RefusedError):

@@ -4,7 +4,9 @@ import hmac
 from html import escape
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import deferLater
+from twisted.protocols.policies import WrappingFactory
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
@@ -18,7 +20,9 @@ from mcptunnel.errors import McpTunnelError
 PATH: Final = "/callback"
 HOST: Final = "127.0.0.1"
 _MAX_SHOWN_CHARS: Final = 200
-_REQUEST_TIMEOUT_S: Final = 30
+_REQUEST_S: Final = 30
+LEAVING_S: Final = 2.0
+"""So long a browser has to take the last page."""
 
 _HEADERS: Final = {
     b"content-type": b"text/html; charset=utf-8",
@@ -61,21 +65,33 @@ class RedirectPort:
     def __init__(self, reactor: Any, *, state: str, issuer: str) -> None:
         self.arrived: Deferred[Arrival] = Deferred()
         """Fires once; fails with RefusedError or MixUpError."""
-        site = _SilentSite(_Callback(self), timeout=_REQUEST_TIMEOUT_S)
-        self._port: Any = reactor.listenTCP(0, site, interface=HOST)
+        self._reactor = reactor
+        self._connections: Any = WrappingFactory(_SilentSite(_Callback(self), timeout=_REQUEST_S))
+        self._connections.noisy = False
+        self._port: Any = reactor.listenTCP(0, self._connections, interface=HOST)
+        self._closed: Deferred[None] | None = None
         self._state = state
         self._issuer = issuer
         self.authority = f"{HOST}:{self._port.getHost().port}"
         self.redirect_uri = f"http://{self.authority}{PATH}"
 
     async def close(self) -> None:
-        """Listen no longer. What was taken is still answered."""
-        port, self._port = self._port, None
-        if port is not None:
-            await port.stopListening()
+        """Listen no longer, and return when the last page has been sent, or cannot be."""
+        self._stop_listening()
+        if self._closed is not None:
+            await self._closed
+        end_s = self._reactor.seconds() + LEAVING_S
+        while self._connections.protocols and self._reactor.seconds() < end_s:
+            await deferLater(self._reactor, 0.01)
+        for connection in list(self._connections.protocols):
+            connection.abortConnection()
+
+    def _stop_listening(self) -> None:
+        if self._closed is None:
+            self._closed = maybeDeferred(self._port.stopListening)
 
     def take(self, request: Request) -> None:
-        """Take the browser's request. A stranger's is answered, and changes nothing."""
+        """Take the browser's request, and no further one. A stranger's changes nothing."""
         try:
             parameters = parse_parameters(request.uri.partition(b"?")[2])
             state = parameters.get("state") or ""
@@ -85,6 +101,7 @@ class RedirectPort:
             text = "This page belongs to no sign-in that is going on. Nothing has happened."
             _send(request, 400, "That was not expected", text)
             return
+        self._stop_listening()
         try:
             code = self._code(parameters)
         except (RefusedError, MixUpError, OAuthError) as error:
