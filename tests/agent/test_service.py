@@ -399,3 +399,42 @@ def test_a_second_order_hurries_servers_that_are_ending(bench: Bench) -> None:
     process.exit(0)
     pass_s(bench, 0.1)
     assert done(stopping)
+
+
+class Watched(ApiKey):
+    """A credential that remembers."""
+
+    def __init__(self) -> None:
+        super().__init__(Secret("mcpt_ak_secret"), "key_file")
+        self.over: Callable[[Refused], None] | None = None
+        self.stopped: Deferred[None] = Deferred()
+
+    def start(self, over: Callable[[Refused], None]) -> None:
+        self.over = over
+
+    async def stop(self) -> None:
+        await self.stopped
+
+
+def test_the_credential_lives_with_the_service(bench: Bench) -> None:
+    """It is stopped beside the servers, and waited for."""
+    watched = Watched()
+    bench.start(credential=watched)
+    assert watched.over is not None
+    stopping = bench.stop()
+    assert not stopping.called
+    watched.stopped.callback(None)
+    bench.clock.advance(POLL_S)
+    assert stopping.called
+
+
+def test_a_credential_that_is_over_is_told_once(bench: Bench) -> None:
+    """The connector may come to the same."""
+    watched = Watched()
+    watched.stopped.callback(None)
+    bench.start(credential=watched, dial=failing(UpgradeRefused(401)))
+    assert watched.over is not None
+    watched.over(Refused("It is over."))
+    (told,) = bench.refusals
+    assert "(HTTP 401)" in str(told)
+    bench.stop()
