@@ -1,7 +1,10 @@
 # One image, both roles. The relay is what runs unless another command is given:
 #
-#   docker run -p 8787:8787 -v relay-data:/data mcptunnel
-#   docker run -v agent-data:/data mcptunnel mcptunnel-agent --config agent.toml
+#   docker run --stop-timeout 40 -p 8787:8787 -v relay-data:/data mcptunnel
+#   docker run --stop-timeout 40 -v agent-data:/data mcptunnel mcptunnel-agent --config agent.toml
+#
+# On SIGTERM calls may finish for drain_s, 30 s unless configured. An image cannot say how long it is given:
+# without --stop-timeout (of Compose: stop_grace_period: 40s) Docker ends it after 10 s, in the middle of calls.
 #
 # In a container the relay must listen on all interfaces (listen = "tcp:8787"): at interface=127.0.0.1
 # no published port reaches it. Say who may reach it outside: docker run -p 127.0.0.1:8787:8787 ...

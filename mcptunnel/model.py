@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from msgspec import Struct
+
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 """Header fields in order; names are lower case, values are text without CR, LF and NUL."""
 
@@ -35,8 +37,7 @@ class ExchangeKind(StrEnum):
     CONTROL = "control"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(Struct, frozen=True):
     """The head of an exchange's request.
 
     `target` names the local server, or is a reserved target that starts with `@`. `principal` and
@@ -53,8 +54,7 @@ class RequestHead:
     kind: ExchangeKind = ExchangeKind.HUB
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(Struct, frozen=True):
     """The head of an exchange's response: an HTTP status code and header fields."""
 
     status: int

@@ -6,7 +6,7 @@ our place: then a person must do something, and `run` says what.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from mcptunnel.agent.credential import ABOUT_CREDENTIAL, Credential, NotRenewedError, Refused
 from mcptunnel.net.backoff import Backoff
+from mcptunnel.net.dial import CONNECT_TIMEOUT_S
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused, printable
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.link import Link, LinkLost, LinkReceiver
@@ -26,6 +27,12 @@ from mcptunnel.wire.session import Session
 from mcptunnel.wire.settings import Settings
 
 TUNNEL_PATH: Final = "/tunnel"
+
+REDIAL_TIMEOUT_S: Final = 5.0
+"""For a dial while the session waits. A relay may hold it for 10 s only (`closed_link_window_s`): after
+a dial into nothing there must be time for another."""
+
+Dial: TypeAlias = Callable[[LinkReceiver, float], Awaitable[Link]]
 
 _FINAL = {
     ErrorCode.REPLACED: "Another process of this installation connected and took over. "
@@ -59,8 +66,8 @@ class ConnectorOwner(Protocol):
 class Connector:
     """One link after the other (`net.owners.LinkOwner`, `net.owners.TunnelOwner`).
 
-    `dial(receiver)` makes a link, as `net.dial.connect` does, with what `credential` gives. `relay` is
-    its origin, for people. `tunnel` is the one that is up, or that waits for its next link.
+    `dial(receiver, timeout_s)` makes a link, as `net.dial.connect` does, with what `credential` gives.
+    `relay` is its origin, for people. `tunnel` is the one that is up, or that waits for its next link.
     """
 
     _log = Logger()
@@ -70,7 +77,7 @@ class Connector:
         reactor: Any,
         owner: ConnectorOwner,
         *,
-        dial: Callable[[LinkReceiver], Awaitable[Link]],
+        dial: Dial,
         backoff: Backoff,
         settings: Settings,
         relay: str,
@@ -143,7 +150,7 @@ class Connector:
         self._link_over = over
         end = LinkEnd(self._reactor, Role.AGENT, self._settings, self)
         try:
-            await self._dial(end)
+            await self._dial(end, CONNECT_TIMEOUT_S if self.tunnel is None else REDIAL_TIMEOUT_S)
             reason = await over  # perhaps it came before `dial` returned
         finally:
             if end.tunnel is None:

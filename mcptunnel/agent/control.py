@@ -2,6 +2,7 @@
 
 `@relay` `POST /servers` (agent to relay): all servers and their state.
 `@agent` `POST /restart` (relay to agent): restart one configured server, or all of them.
+`@agent` `POST /revoked` (relay to agent): end the sessions of the client that the head names.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from twisted.logger import Logger
 
 from mcptunnel.agent.servers.interfaces import LocalServer
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
+from mcptunnel.mcp.service import Asker
 from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
 from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
@@ -23,6 +25,7 @@ RELAY_TARGET = "@relay"
 AGENT_TARGET = "@agent"
 SERVERS_PATH = "/servers"
 RESTART_PATH = "/restart"
+REVOKED_PATH = "/revoked"
 MAX_CONTROL_BYTES = 64 * 1024
 
 _JSON = (("content-type", "application/json"),)
@@ -95,13 +98,22 @@ class Announcer(ExchangeReceiver):
 
 
 class ControlCall(ExchangeReceiver):
-    """An order of the relay. It can restart servers that are configured here, and nothing else."""
+    """An order of the relay. It can restart servers that are configured here, and end clients' sessions.
+
+    `revoked` hears who may come no more.
+    """
 
     _log = Logger()
 
-    def __init__(self, exchange: Exchange, servers: Mapping[str, LocalServer]) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        servers: Mapping[str, LocalServer],
+        revoked: Callable[[Asker], None],
+    ) -> None:
         self._exchange = exchange
         self._servers = servers
+        self._revoked = revoked
         self._body = b""
 
     def data_received(self, data: bytes) -> None:
@@ -112,9 +124,16 @@ class ControlCall(ExchangeReceiver):
 
     def ended(self) -> None:
         request = self._exchange.request
-        if (request.method, request.path) != ("POST", RESTART_PATH):
+        order = (request.method, request.path)
+        if order == ("POST", RESTART_PATH):
+            self._restart()
+        elif order == ("POST", REVOKED_PATH):
+            self._revoked(Asker(request.principal, request.client))
+            self._answer(200, "its sessions have ended")
+        else:
             self._answer(404, f"unknown order {request.method} {request.path}")
-            return
+
+    def _restart(self) -> None:
         try:
             order = msgspec.json.decode(self._body, type=_RestartOrder)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:

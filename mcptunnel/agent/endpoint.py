@@ -4,6 +4,7 @@ The relay sends one JSON-RPC message in the modern dialect. An answer that comes
 body; one that notifications precede is an event stream.
 """
 
+from mcptunnel.agent.held_news import HeldNews
 from mcptunnel.agent.servers.interfaces import LocalCall, LocalServer
 from mcptunnel.mcp import jsonrpc, sse
 from mcptunnel.mcp.calls import CallFailure
@@ -30,9 +31,6 @@ MAX_UNSENT_BYTES = 256 * 1024
 
 What a listen tells is held instead, and each change told once.
 """
-
-MAX_HELD = 1024
-"""Different changes that are held for one listen."""
 
 EVENT_STREAM_HEAD = ResponseHead(200, (("content-type", "text/event-stream"),))
 
@@ -74,7 +72,7 @@ class HubCall(ExchangeReceiver):
         self._call: LocalCall | None = None
         self._streaming = False
         self._is_behind = False
-        self._held: dict[bytes, None] | None = None  # of a listen, what it is behind with
+        self._held: HeldNews | None = None  # of a listen, what it is behind with
 
     # What the relay sends.
 
@@ -104,7 +102,7 @@ class HubCall(ExchangeReceiver):
             return
         head = self._exchange.request
         if message.method == LISTEN:
-            self._held = {}
+            self._held = HeldNews()
         era = Era.LEGACY if LEGACY_CLIENT in head.headers else Era.MODERN
         self._call = self._server.call(message, self, Asker(head.principal, head.client, era))
 
@@ -117,9 +115,8 @@ class HubCall(ExchangeReceiver):
         if not self._is_behind:
             return
         self._is_behind = False
-        held, self._held = self._held, None if self._held is None else {}
-        for event in held or ():
-            self._write_event(event)
+        for message in () if self._held is None else self._held.take():
+            self._write_event(sse.encode(message))
         if self._call is not None and not self._is_behind:
             self._call.resume()
 
@@ -129,9 +126,7 @@ class HubCall(ExchangeReceiver):
         if not self._is_behind:
             self._write_event(sse.encode(jsonrpc.encode(message)))
         elif self._held is not None:
-            event = sse.encode(jsonrpc.encode(message))
-            if len(self._held) < MAX_HELD:
-                self._held[event] = None
+            self._held.add(message)
 
     def _write_event(self, event: bytes) -> None:
         if not self._streaming:

@@ -9,6 +9,7 @@ from mcptunnel.agent.endpoint import HubCall, RequestRoom
 from mcptunnel.agent.servers.interfaces import LocalServer
 from mcptunnel.agent.transparent.endpoint import ServerEndpoint
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
+from mcptunnel.mcp.service import Asker
 from mcptunnel.model import ExchangeKind
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.timers import ReactorTimers
@@ -51,7 +52,7 @@ class Exchanges:
         """Set the receiver of a new exchange, or refuse it."""
         request = exchange.request
         if request.target == AGENT_TARGET:
-            exchange.receiver = ControlCall(exchange, self._servers)
+            exchange.receiver = ControlCall(exchange, self._servers, self._revoked)
             return
         server = self._servers.get(request.target)
         if server is None:
@@ -72,6 +73,10 @@ class Exchanges:
         for endpoint in self._endpoints.values():
             endpoint.stop()
         self._keep_alive.stop()
+
+    def _revoked(self, asker: Asker) -> None:
+        for endpoint in self._endpoints.values():
+            endpoint.end_sessions(asker)
 
     def _endpoint(self, server: LocalServer) -> ServerEndpoint:
         name = server.status.name

@@ -1,11 +1,11 @@
 """Which installation this is: a random id, made once and kept in the agent's state directory."""
 
-import os
 import re
 import secrets
 from pathlib import Path
 
 from mcptunnel.errors import McpTunnelError
+from mcptunnel.store.kept_file import kept
 
 FILE_NAME = "installation-id"
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -18,10 +18,7 @@ def installation_id(state_dir: Path) -> str:
     """
     path = state_dir / FILE_NAME
     try:
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            _write(path, secrets.token_hex(16))
-        found = path.read_bytes().strip().decode("ascii", errors="replace")
+        found = kept(path, lambda: secrets.token_hex(16)).decode("ascii", errors="replace")
     except OSError as error:
         is_file = isinstance(error, FileExistsError)
         reason = "it is a file, not a directory" if is_file else error.strerror
@@ -33,15 +30,3 @@ def installation_id(state_dir: Path) -> str:
             f"{path} does not hold an installation id. Remove the file; a new one is made then."
         )
     return found
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a whole file or none, and let the first of several writers win."""
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_text(text + "\n")
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()

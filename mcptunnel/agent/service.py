@@ -1,7 +1,7 @@
 """The agent: local servers on one side, a tunnel to the relay on the other."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 import mcptunnel
-from mcptunnel.agent.connector import Connector
+from mcptunnel.agent.connector import Connector, Dial
 from mcptunnel.agent.control import Announcer
 from mcptunnel.agent.credential import Credential, Refused
 from mcptunnel.agent.exchanges import Exchanges
@@ -34,12 +34,11 @@ from mcptunnel.mcp.server_half.request_state import RequestStates
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange
-from mcptunnel.net.link import Link, LinkReceiver
 from mcptunnel.net.pace import TokenBucket
 from mcptunnel.net.stopping import Drain, StopOrder
 from mcptunnel.net.tunnel import Tunnel, settings_of
 from mcptunnel.net.websocket import MASKS_NATIVELY
-from mcptunnel.sealing import LEAST_SECRET_BYTES
+from mcptunnel.store.kept_file import kept_secret
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Hello, Welcome
 
@@ -48,8 +47,6 @@ ANNOUNCE_DELAY_S = 0.02
 ANNOUNCE_BURST = 10
 ANNOUNCE_PER_S = 1.0
 """A start's changes are told at once, those of a server that never rests only so often."""
-
-Dial = Callable[[LinkReceiver], Awaitable[Link]]
 
 
 class AgentService(Service):
@@ -80,7 +77,8 @@ class AgentService(Service):
         self._refused = refused
         self._installation_id = installation_id(config.state_dir)
         self._client_info = jsonrpc.raw({"name": "mcptunnel", "version": mcptunnel.__version__})
-        self._states = RequestStates.of(os.urandom(LEAST_SECRET_BYTES), os.urandom)
+        secret = kept_secret(config.state_dir, "Name another state_dir.")
+        self._states = RequestStates.of(secret, os.urandom)
         self.servers: dict[str, LocalServer] = {
             server.name: self._local_server(server) for server in config.servers
         }

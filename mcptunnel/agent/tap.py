@@ -48,12 +48,13 @@ def makeService(options: Options) -> IService:
     spare_what_is_here(reactor)
     credential = _credential(reactor, config)
 
-    async def dial(receiver: LinkReceiver) -> Link:
+    async def dial(receiver: LinkReceiver, timeout_s: float) -> Link:
         return await connect(
             config.relay + TUNNEL_PATH,
             receiver=receiver,
             reactor=reactor,
             headers={"Authorization": f"Bearer {await credential.bearer()}"},
+            timeout_s=timeout_s,
         )
 
     order = StopOrder()

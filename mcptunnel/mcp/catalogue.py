@@ -22,6 +22,10 @@ _schemas: msgspec.json.Decoder[dict[str, Raw] | list[Raw]] = msgspec.json.Decode
 )
 _ANNOTATION: Final = "x-mcp-header"
 _MAX_SCHEMA_DEPTH: Final = 32
+MAX_ANNOTATED_BYTES: Final = 64 * 1024
+"""A schema from which annotations must be taken is this long at most: it has to be taken apart."""
+
+_ANY_ARGUMENTS: Final = Raw(b'{"type":"object"}')
 
 # Where a JSON Schema (2020-12, and draft-07's "definitions") holds schemas: by name, in a list, one.
 _BY_NAME: Final = frozenset(
@@ -148,13 +152,17 @@ def exposed(tool: Item, name: str) -> Raw:
     """Return a tool's definition under the name that clients see.
 
     Annotations `x-mcp-header` are taken out of its input schema: a client that sees none sends no
-    `Mcp-Param-*` headers, and the hub need not check them (streamable-http, "Custom Headers").
+    `Mcp-Param-*` headers, and the hub need not check them (streamable-http, "Custom Headers"). A
+    schema that is too long for that gives way to one that allows any arguments.
     """
     definition = jsonrpc.members(tool.definition)
     definition["name"] = jsonrpc.raw(name)
     schema = definition.get("inputSchema")
-    if schema is not None:
-        definition["inputSchema"] = _without_annotations(schema, _MAX_SCHEMA_DEPTH)
+    if schema is not None and _ANNOTATION.encode() in bytes(schema):
+        is_short = memoryview(schema).nbytes <= MAX_ANNOTATED_BYTES
+        definition["inputSchema"] = (
+            _without_annotations(schema, _MAX_SCHEMA_DEPTH) if is_short else _ANY_ARGUMENTS
+        )
     return jsonrpc.raw(definition)
 
 

@@ -5,9 +5,10 @@ opens a legacy session. Only for the rest do the headers speak. Whoever calls ha
 Host, Origin and token, so that a refusal of those is never taken for a sign of an era.
 """
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, TypeAlias
+
+from msgspec import Struct
 
 from mcptunnel.mcp import headers as fields
 from mcptunnel.mcp import meta as request_meta
@@ -36,27 +37,24 @@ BAD_REQUEST: Final = 400
 NOT_FOUND: Final = 404
 
 
-@dataclass(frozen=True, slots=True)
-class Modern:
+class Modern(Struct, frozen=True):
     """A message complete in itself; `meta` of a request has version and client capabilities.
 
-    A notification here belongs to no session: the core protocol defines none over HTTP, the answer
-    is 202 and nothing else happens.
+    A notification here belongs to no session, whatever version its header names: the core protocol
+    defines none over HTTP, the answer is 202 and nothing else happens.
     """
 
     message: Request | Notification
     meta: RequestMeta
 
 
-@dataclass(frozen=True, slots=True)
-class Initialize:
+class Initialize(Struct, frozen=True):
     """The first request of a legacy client: it opens a new session."""
 
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class InSession:
+class InSession(Struct, frozen=True):
     """A message of a legacy session; whether there is such a session, and whose, is yet to see.
 
     Whether it may send batches depends on the version that it agreed on.
@@ -66,8 +64,7 @@ class InSession:
     message: Message | Batch
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """The answer is this HTTP status with this error."""
 
     status: int
@@ -151,7 +148,7 @@ def _unclaimed(routing: Routing, message: Message | Batch, meta: RequestMeta) ->
             return _refused(INVALID_REQUEST, "Batches are not supported", message)
         case ((_Stated.NOTHING | _Stated.LEGACY), str(session), _):
             return InSession(session, message)
-        case ((_Stated.NOTHING | _Stated.MODERN), _, Notification()):
+        case _, _, Notification():
             return Modern(message, meta)
         case _Stated.MODERN, _, Request():
             return _incomplete(message, request_meta.PROTOCOL_VERSION)
@@ -163,7 +160,6 @@ _SESSIONLESS: Final[dict[type, str]] = {
     Batch: "A batch belongs to a session",
     Response: "A response belongs to a session",
     Request: "No session: send initialize first",
-    Notification: "No session: send initialize first",
 }
 
 

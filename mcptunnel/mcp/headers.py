@@ -9,9 +9,10 @@ Header values arrive without surrounding white space, as the HTTP reader leaves 
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+
+from msgspec import Struct
 
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import (
@@ -75,8 +76,7 @@ def decode_value(value: str) -> str | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(Struct, frozen=True):
     """The header fields that decide where a message goes; None is a field that is not there."""
 
     version: str | None

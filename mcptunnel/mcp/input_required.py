@@ -22,6 +22,9 @@ REQUESTS: Final = "inputRequests"
 RESPONSES: Final = "inputResponses"
 STATE: Final = "requestState"
 
+MAX_REQUESTS: Final = 64
+"""What a server may ask at once; who is asked for more will not answer."""
+
 _OF_THE_RETRY: Final = frozenset({META, RESPONSES, STATE})
 
 
@@ -80,8 +83,8 @@ def state_of(params: Members) -> str | None:
 def asking(result: Members, server: str, capabilities: Raw) -> None:
     """Check what a server asks for, and let every question to a person begin with its name.
 
-    Raises JsonRpcError (INTERNAL_ERROR) if it asks for what this client did not declare, or its
-    result is malformed, or says nothing at all: the server's fault.
+    Raises JsonRpcError (INTERNAL_ERROR) if it asks for what this client did not declare, or for too
+    much, or its result is malformed, or says nothing at all: the server's fault.
     """
     encoded = result.get(REQUESTS)
     if encoded is None and STATE in result:
@@ -91,6 +94,11 @@ def asking(result: Members, server: str, capabilities: Raw) -> None:
         if not requests and STATE not in result:
             raise JsonRpcError(
                 INTERNAL_ERROR, f"The server {server!r} asks for input, but for nothing"
+            )
+        if len(requests) > MAX_REQUESTS:
+            raise JsonRpcError(
+                INTERNAL_ERROR,
+                f"The server {server!r} asks for more than {MAX_REQUESTS} things at once",
             )
         named = {key: _named(request, server, capabilities) for key, request in requests.items()}
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):

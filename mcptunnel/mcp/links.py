@@ -5,14 +5,17 @@ and what holds none is passed on as it was written.
 """
 
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from mcptunnel.errors import McpTunnelError
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Members
 from mcptunnel.mcp.meta import META
+
+_T = TypeVar("_T")
 
 Mapping: TypeAlias = Callable[[str], str]
 """What a URI is called on the other side."""
@@ -21,7 +24,18 @@ UI_FLAT: Final = "ui/resourceUri"
 """Where older servers of MCP Apps name the page of a tool."""
 
 
-class _Block(msgspec.Struct, frozen=True):
+MAX_LINKS: Final = 2000
+"""Links of one result: as many resources as a server's list may have, and more than are remembered."""
+
+MAX_PARTS: Final = 10_000
+"""Blocks or messages of one result that are looked at for links."""
+
+
+class TooManyLinks(McpTunnelError):
+    """Mapping the links of a result would take too long; the text says what the result does."""
+
+
+class _Block(msgspec.Struct, frozen=True, gc=False):
     """A block of content, as far as links go (2026-07-28, server/tools, "Tool Result")."""
 
     type: str = ""
@@ -29,40 +43,34 @@ class _Block(msgspec.Struct, frozen=True):
     resource: Raw | UnsetType = UNSET
 
 
-_blocks = msgspec.json.Decoder(list[Raw])
+class _Message(msgspec.Struct, frozen=True, gc=False):
+    content: Raw = Raw(b"null")
+
+
+_raws = msgspec.json.Decoder(list[Raw])
+_blocks = msgspec.json.Decoder(list[_Block])
 _block = msgspec.json.Decoder(_Block)
+_messages = msgspec.json.Decoder(list[_Message])
 _DAMAGED: Final = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, JsonRpcError)
 
 
 def map_content(holder: Members, mapping: Mapping) -> bool:
-    """Map the links in `content`, of a tool's result or a prompt's message; return whether any changed.
+    """Map the links in `content`, of a tool's result; return whether any changed.
 
-    Content is one block or a list of them. What is malformed stays as it is.
+    Content is a list of blocks, or one. What is malformed stays as it is. Like the other two, it
+    raises TooManyLinks.
     """
-    content = holder.get("content")
-    if content is None:
-        return False
-    encoded = bytes(content)
-    if b'"resource' not in encoded:
-        return False
-    mapped = _mapped_block if encoded.startswith(b"{") else _mapped_list
-    return _replace(holder, "content", content, mapped, mapping)
+    return _replace(holder, "content", _mapped_content, mapping)
 
 
 def map_messages(result: Members, mapping: Mapping) -> bool:
     """Map the links in the messages of a prompt; return whether any changed."""
-    messages = result.get("messages")
-    if messages is None or b'"resource' not in bytes(messages):
-        return False
-    return _replace(result, "messages", messages, _mapped_messages, mapping)
+    return _replace(result, "messages", _mapped_messages, mapping)
 
 
 def map_contents(result: Members, mapping: Mapping) -> bool:
     """Map the URIs of what `resources/read` found; return whether any changed."""
-    contents = result.get("contents")
-    if contents is None:
-        return False
-    return _replace(result, "contents", contents, _mapped_contents, mapping)
+    return _replace(result, "contents", _mapped_contents, mapping)
 
 
 def map_ui(definition: Raw, mapping: Mapping) -> Raw:
@@ -90,9 +98,21 @@ _Change: TypeAlias = Callable[[Raw, Mapping], Raw | None]
 """Returns what takes the place of a value, None if it stays."""
 
 
-def _replace(holder: Members, member: str, value: Raw, change: _Change, mapping: Mapping) -> bool:
+def _replace(holder: Members, member: str, change: _Change, mapping: Mapping) -> bool:
+    value = holder.get(member)
+    if value is None:
+        return False
+    left = MAX_LINKS
+
+    def counted(uri: str) -> str:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise TooManyLinks(f"names more than {MAX_LINKS} resources in one result")
+        return mapping(uri)
+
     try:
-        changed = change(value, mapping)
+        changed = change(value, counted)
     except _DAMAGED:
         return False
     if changed is None:
@@ -101,51 +121,84 @@ def _replace(holder: Members, member: str, value: Raw, change: _Change, mapping:
     return True
 
 
-def _each(values: Raw, change: _Change, mapping: Mapping) -> Raw | None:
-    found = _blocks.decode(values)
-    changes = [change(value, mapping) for value in found]
-    if not any(changes):
+def _mapped_content(content: Raw, mapping: Mapping) -> Raw | None:
+    encoded = bytes(content)
+    if b'"resource' not in encoded:
         return None
-    return jsonrpc.raw([new or old for new, old in zip(changes, found, strict=True)])
-
-
-def _mapped_list(blocks: Raw, mapping: Mapping) -> Raw | None:
-    return _each(blocks, _mapped_block, mapping)
-
-
-def _mapped_messages(messages: Raw, mapping: Mapping) -> Raw | None:
-    return _each(messages, _mapped_message, mapping)
+    if encoded.startswith(b"{"):
+        shown = _shown(_block.decode(encoded), mapping)
+        return None if shown is None else _with_link(content, shown)
+    found = _few(_blocks.decode(encoded))
+    changes = {at: shown for at, block in enumerate(found) if (shown := _shown(block, mapping))}
+    return _with(content, changes, _with_link)
 
 
 def _mapped_contents(contents: Raw, mapping: Mapping) -> Raw | None:
-    return _each(contents, _mapped_resource, mapping)
+    found = _few(_blocks.decode(contents))
+    changes = {at: shown for at, one in enumerate(found) if (shown := _shown_uri(one, mapping))}
+    return _with(contents, changes, _with_uri)
 
 
-def _mapped_message(message: Raw, mapping: Mapping) -> Raw | None:
-    members = jsonrpc.members(message)
-    return jsonrpc.raw(members) if map_content(members, mapping) else None
-
-
-def _mapped_block(block: Raw, mapping: Mapping) -> Raw | None:
-    link = _block.decode(block)
-    if link.type == "resource_link":
-        return _mapped_resource(block, mapping)
-    if link.type != "resource" or isinstance(link.resource, UnsetType):
+def _mapped_messages(messages: Raw, mapping: Mapping) -> Raw | None:
+    if b'"resource' not in bytes(messages):
         return None
-    resource = _mapped_resource(link.resource, mapping)
-    if resource is None:
-        return None
-    return jsonrpc.raw(jsonrpc.with_member(jsonrpc.members(block), "resource", resource))
+    found = _few(_messages.decode(messages))
+    changes = {
+        at: content
+        for at, message in enumerate(found)
+        if (content := _mapped_content(message.content, mapping)) is not None
+    }
+    return _with(messages, changes, _with_content)
 
 
-def _mapped_resource(resource: Raw, mapping: Mapping) -> Raw | None:
-    uri = _block.decode(resource).uri
-    if isinstance(uri, UnsetType):
+def _few(found: list[_T]) -> list[_T]:
+    if len(found) > MAX_PARTS:
+        raise TooManyLinks(f"has more than {MAX_PARTS} parts in one result")
+    return found
+
+
+def _with(values: Raw, changes: dict[int, _T], change: Callable[[Raw, _T], Raw]) -> Raw | None:
+    """Return an array with some of its items changed: only those are taken apart. None for none."""
+    if not changes:
         return None
-    shown = mapping(uri)
-    if shown == uri:
+    items = _raws.decode(values)
+    for position, new in changes.items():
+        items[position] = change(items[position], new)
+    return jsonrpc.raw(items)
+
+
+def _shown(block: _Block, mapping: Mapping) -> str | None:
+    """Return what the URI of a link or an embedded resource is to be; None if it stays."""
+    if block.type == "resource_link":
+        return _shown_uri(block, mapping)
+    if block.type == "resource" and block.resource is not UNSET:
+        return _shown_uri(_block.decode(block.resource), mapping)
+    return None
+
+
+def _shown_uri(block: _Block, mapping: Mapping) -> str | None:
+    if block.uri is UNSET:
         return None
+    shown = mapping(block.uri)
+    return None if shown == block.uri else shown
+
+
+def _with_link(block: Raw, shown: str) -> Raw:
+    """Return a block with another URI: its own, or that of the resource embedded in it."""
+    members = jsonrpc.members(block)
+    if jsonrpc.text(members.get("type")) == "resource":
+        members["resource"] = _with_uri(members["resource"], shown)
+    else:
+        members["uri"] = jsonrpc.raw(shown)
+    return jsonrpc.raw(members)
+
+
+def _with_uri(resource: Raw, shown: str) -> Raw:
     return jsonrpc.raw(jsonrpc.with_member(jsonrpc.members(resource), "uri", shown))
+
+
+def _with_content(message: Raw, content: Raw) -> Raw:
+    return jsonrpc.raw(jsonrpc.with_member(jsonrpc.members(message), "content", content))
 
 
 def _map_uri(holder: Members, member: str, mapping: Mapping) -> bool:

@@ -4,7 +4,6 @@ Keys under `io.modelcontextprotocol/` belong to one hop: they are read, taken aw
 All other keys (trace context, vendors') pass on as they are.
 """
 
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
@@ -39,8 +38,7 @@ LOG_LEVELS: Final[tuple[LogLevel, ...]] = get_args(LogLevel)
 """From the least urgent to the most (RFC 5424)."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestMeta:
+class RequestMeta(msgspec.Struct, frozen=True):
     """The members of a request's `_meta` that we understand; None is what it did not say.
 
     `protocol_version` makes a request modern. `client_info` is unverified: for display only.

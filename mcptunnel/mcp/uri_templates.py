@@ -39,6 +39,11 @@ def matched_chars(template: str, uri: str) -> int | None:
     return sum(map(len, literals))
 
 
+def literal_start(template: str) -> str:
+    """Return what every URI made of a template begins with."""
+    return template.partition("{")[0] if _EXPRESSION.search(template) else template
+
+
 @lru_cache(_TEMPLATES_CACHED)
 def _read(template: str) -> tuple[tuple[str, ...], tuple[bool, ...]]:
     """Return the literal texts, and of each expression between two of them whether it is simple."""

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,7 +18,7 @@ from mcptunnel.net.errors import ConnectFailed
 from mcptunnel.net.link import Link, LinkReceiver
 from mcptunnel.net.websocket import MAX_MESSAGE_BYTES, ClientProtocol, opening_handshake
 
-CONNECT_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S: Final = 10.0
 
 _SCHEMES = {"http": False, "ws": False, "https": True, "wss": True}
 

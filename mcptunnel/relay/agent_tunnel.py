@@ -8,6 +8,7 @@ from mcptunnel.model import ResponseHead
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.net.link import LinkLost
 from mcptunnel.net.tunnel import Tunnel
+from mcptunnel.relay.access import Access
 from mcptunnel.relay.announcement import MAX_ANNOUNCEMENT_BYTES
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.resume_token import ResumeToken
@@ -20,23 +21,31 @@ if TYPE_CHECKING:
 RELAY_TARGET: Final = "@relay"
 SERVERS_PATH: Final = "/servers"
 
+REVOKED: Final = "access was revoked"
+
 MAX_ANNOUNCING: Final = 4
 """Announcements of one agent that may be arriving at once; an honest one waits for each answer."""
 
 
 class AgentTunnel:
-    """The owner of one agent's tunnel (`net.owners.TunnelOwner`).
+    """The owner of one agent's tunnel (`net.owners.TunnelOwner`, `in_use.Work`).
 
-    `key_id` names the key that opened it, `token` resumes it, `device` is what it made of the agent.
+    `access` is what opened it, `token` resumes it, `device` is what it made of the agent.
     """
 
-    def __init__(self, agents: "Agents", key_id: str) -> None:
+    def __init__(self, agents: "Agents", access: Access) -> None:
         self._agents = agents
-        self.key_id = key_id
+        self.access = access
+        self.tunnel: Tunnel | None = None
         self.session_id = secrets.token_hex(8)
         self.token = ResumeToken(secrets.token_bytes)
         self.device: Device | None = None
         self.announcing: set[Announcement] = set()
+
+    def access_ended(self, *, is_revoked: bool) -> None:
+        """Close it; what expires is looked at when the agent comes back with the next link."""
+        if is_revoked and self.tunnel is not None:
+            self.tunnel.close(ErrorCode.REVOKED, REVOKED)
 
     def exchange_opened(self, exchange: Exchange) -> None:
         request = exchange.request

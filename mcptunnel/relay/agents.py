@@ -2,22 +2,23 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mcptunnel.auth.keys import KeyId
 from mcptunnel.net.errors import printable
 from mcptunnel.net.link import LinkLost
 from mcptunnel.net.link_end import LinkEnd
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.relay.access import Access
-from mcptunnel.relay.agent_tunnel import AgentTunnel
+from mcptunnel.relay.agent_tunnel import REVOKED, AgentTunnel
 from mcptunnel.relay.announcement import BadAnnouncement, read
 from mcptunnel.relay.devices import MAX_DEVICES, Device, Devices
 from mcptunnel.relay.draining import STOPPING, Draining
+from mcptunnel.relay.in_use import InUse
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.frames import Goaway, Hello, Welcome
 from mcptunnel.wire.session import Session
@@ -27,7 +28,6 @@ FULL_RETRY_S: Final = 60.0
 TOO_MANY_DEVICES: Final = (
     f"{MAX_DEVICES} devices of this user are connected, and no more are allowed; disconnect one"
 )
-REVOKED: Final = "the key was revoked"
 OTHER_KEY: Final = "the session belongs to another key"
 
 UNUSABLE_NAME: Final = "cannot be used (only A-Z a-z 0-9 _ - . can)"
@@ -52,6 +52,7 @@ class Agents:
         devices: Devices,
         remember: Remember,
         draining: Draining,
+        in_use: InUse,
         *,
         epoch_s: Callable[[], float],
     ) -> None:
@@ -61,22 +62,14 @@ class Agents:
         self._settings = settings
         self._devices = devices
         self._write = remember
-        self._greeting: dict[LinkEnd, Access] = {}
+        self._in_use = in_use
+        self._greeting: dict[LinkEnd, AgentLink] = {}
         self._tunnels: dict[Tunnel, AgentTunnel] = {}
         self._writes: set[Deferred[Any]] = set()
 
     def receiver(self, access: Access) -> LinkEnd:
         """Return the receiver for the link of an agent that showed a valid key."""
         return LinkEnd(self._reactor, Role.RELAY, self._settings, AgentLink(self, access))
-
-    def revoked(self, key_id: KeyId) -> None:
-        """End the links and sessions that a key opened."""
-        for tunnel, owner in list(self._tunnels.items()):
-            if owner.key_id == key_id:
-                tunnel.close(ErrorCode.REVOKED, REVOKED)
-        for end, access in list(self._greeting.items()):
-            if access.key_id == key_id:
-                end.refuse(ErrorCode.REVOKED, REVOKED)
 
     def go_away(self) -> None:
         """Tell all agents that nothing new begins; what is open runs on, also over new links."""
@@ -102,13 +95,16 @@ class Agents:
 
     # What the links tell us.
 
-    def made(self, end: LinkEnd, access: Access) -> None:
+    def made(self, end: LinkEnd, link: "AgentLink", access: Access) -> None:
         """Note that a link is up, and not joined to a session yet."""
-        self._greeting[end] = access
+        self._greeting[end] = link
+        self._in_use.begin(access, link)
 
     def gone(self, end: LinkEnd) -> None:
-        """Note that a link was lost or refused in the greeting."""
-        self._greeting.pop(end, None)
+        """Note that a link has joined a session, or was lost or refused in the greeting."""
+        link = self._greeting.pop(end, None)
+        if link is not None:
+            self._in_use.over(link)
 
     def hello(self, end: LinkEnd, access: Access, hello: Hello) -> None:
         """Take an agent in, or close its link with a reason."""
@@ -133,7 +129,7 @@ class Agents:
         if device is None or tunnel is None or not hello.resume_token:
             return False
         owner = self._tunnels[tunnel]
-        known = owner.key_id == access.key_id
+        known = owner.access.grant_id == access.grant_id
         if not known or not owner.token.proven(hello.resume_token, tunnel.session.received_count):
             self._log.warn(
                 "device {name}: refused a resume token from {peer}",
@@ -143,7 +139,8 @@ class Agents:
             if not known:  # no process changes its key, so it is none that begins anew
                 end.refuse(ErrorCode.REPLACED, OTHER_KEY)
             return not known
-        del self._greeting[end]
+        self.gone(end)
+        self._own(owner, access, hello)  # the token may be a newer one
         if tunnel.resume(end, hello.last_received):
             self._devices.resumed(device)
             received_count = tunnel.session.received_count
@@ -161,17 +158,18 @@ class Agents:
 
     def _begin(self, end: LinkEnd, access: Access, hello: Hello) -> None:
         """Begin a new session; it ends an older one of the installation."""
-        del self._greeting[end]
+        self.gone(end)
         wanted = _UNUSABLE.sub("-", hello.device_name).strip("-.")[:64] or "device"
         name = self._devices.grant_name(access.principal, hello.installation_id, wanted)
         notice = _notice(hello.device_name, wanted, name)
         older = self._devices.get(access.principal, hello.installation_id)
         replaces = older is not None and older.tunnel is not None
-        owner = AgentTunnel(self, access.key_id)
+        owner = AgentTunnel(self, access)
         now_s = self._reactor.seconds()
         session = Session(Role.RELAY, self._settings, hello.limits, now_s)
-        tunnel = Tunnel(self._reactor, session, owner)
+        owner.tunnel = tunnel = Tunnel(self._reactor, session, owner)
         self._tunnels[tunnel] = owner
+        self._own(owner, access, hello)
         token = owner.token.renew(0) if self._settings.resume_window_s else ""
         end.welcome(Welcome(owner.session_id, name, notice=notice, resume_token=token))
         tunnel.join(end)
@@ -181,7 +179,6 @@ class Agents:
             name=name,
             tunnel=tunnel,
             epoch_s=self._epoch_s(),
-            key_id=access.key_id,
             agent_version=printable(hello.software_version, 40),
         )
         device.joined_s = now_s
@@ -194,6 +191,11 @@ class Agents:
             notice=f": {notice}" if notice else "",
         )
         self._remember(device)
+
+    def _own(self, owner: AgentTunnel, access: Access, hello: Hello) -> None:
+        """Have a tunnel end with an access of its installation."""
+        owner.access = replace(access, device_id=hello.installation_id)
+        self._in_use.begin(owner.access, owner)
 
     def _refusal(self, access: Access, hello: Hello) -> tuple[ErrorCode, str, float] | None:
         """Return code, text and retry-after for an agent that cannot be taken in."""
@@ -216,7 +218,9 @@ class Agents:
 
     def lost(self, tunnel: Tunnel, device: Device | None, reason: LinkLost) -> None:
         """Note that a tunnel is gone."""
-        del self._tunnels[tunnel]
+        owner = self._tunnels.pop(tunnel)
+        owner.tunnel = None
+        self._in_use.over(owner)
         if device is not None and self._devices.disconnect(device, tunnel, self._epoch_s()):
             self._log.info(
                 "device {name} disconnected: {reason}",
@@ -270,14 +274,20 @@ def _notice(asked: str, wanted: str, name: str) -> str:
 
 
 class AgentLink:
-    """The owner of one agent's link while it is greeted (`net.owners.LinkOwner`)."""
+    """The owner of one agent's link while it is greeted (`net.owners.LinkOwner`, `in_use.Work`)."""
 
     def __init__(self, agents: Agents, access: Access) -> None:
         self._agents = agents
         self._access = access
+        self._end: LinkEnd | None = None
+
+    def access_ended(self, *, is_revoked: bool) -> None:
+        if is_revoked and self._end is not None:
+            self._end.refuse(ErrorCode.REVOKED, REVOKED)
 
     def link_made(self, end: LinkEnd) -> None:
-        self._agents.made(end, self._access)
+        self._end = end
+        self._agents.made(end, self, self._access)
 
     def peer_hello(self, end: LinkEnd, hello: Hello) -> None:
         self._agents.hello(end, self._access, hello)

@@ -6,21 +6,14 @@ memory, and what is revoked here leaves it at once; what is revoked elsewhere, a
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from math import inf
 from typing import Final, Protocol
 
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
-
-from mcptunnel.auth.keys import KeyId, matches, parse
-from mcptunnel.relay.access import Access, client_of
-from mcptunnel.store.keys import StoredKey
+from mcptunnel.relay.access import Access, Revoked
 
 CACHE_S: Final = 5.0
 CACHE_ENTRIES: Final = 10_000
-TOUCH_EVERY_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +22,38 @@ class _Known:
     until_s: float
 
 
-class KeyBook(Protocol):
-    """Where the keys are (`store.directory.StoredKeys`)."""
+class BearerCheck(Protocol):
+    """Knows one kind of bearer tokens, which begin with `prefix`."""
 
-    async def find(self, key_id: KeyId) -> StoredKey | None: ...
+    @property
+    def prefix(self) -> str: ...
 
-    async def touch(self, key_id: KeyId) -> None: ...
+    async def find(self, token: str) -> Access | None:
+        """Return what a token gives as it is now, None if nothing. Raises `store.errors.StoreError`."""
+
+    def used(self, access: Access) -> None:
+        """Hear that a token was found good: so often at most as the cache forgets."""
+
+    def revoked(self, revoked: Revoked) -> None:
+        """Forget what is remembered of an access that was taken away."""
 
 
 class Credentials:
-    """Answers whose a token is. An unknown, mistyped or revoked one is nobody's.
+    """Answers whose a token is. An unknown, mistyped, expired or revoked one is nobody's.
 
-    Of the times that `now_s` tells only differences matter.
+    Of the times that `now_s` tells only differences matter; `epoch_s` tells the time of day.
     """
 
-    _log = Logger()
-
-    def __init__(self, keys: KeyBook, now_s: Callable[[], float]) -> None:
-        self._keys = keys
+    def __init__(
+        self,
+        checks: Iterable[BearerCheck],
+        now_s: Callable[[], float],
+        epoch_s: Callable[[], float],
+    ) -> None:
+        self._checks = tuple(checks)
         self.now_s = now_s
+        self._epoch_s = epoch_s
         self._cache: OrderedDict[bytes, _Known] = OrderedDict()
-        self._touched_s: dict[KeyId, float] = {}
         self._revocations = 0
 
     def cached(self, token: str) -> Access | None:
@@ -59,45 +63,44 @@ class Credentials:
 
     async def check(self, token: str) -> Access | None:
         """Return what a token gives, or None. Raises `store.errors.StoreError`."""
-        parsed = parse(token)
-        if parsed is None:
-            return None
-        stored = await self._find(parsed.id)
-        if stored is None or not matches(parsed, stored.secret_hash):
-            return None
-        record = stored.record
-        if record.revoked_s is not None:
-            return None
-        access = Access(record.principal, client_of(record.id), record.id, record.scope)
-        self._cache[_digest(token)] = _Known(access, self.now_s() + CACHE_S)
-        if len(self._cache) > CACHE_ENTRIES:
-            self._cache.popitem(last=False)
-        self._touch(record.id)
-        return access
+        for check in self._checks:
+            if token.startswith(check.prefix):
+                access = await self._find(check, token)
+                left_s = 0.0 if access is None else self._left_s(access)
+                if access is None or left_s <= 0:
+                    return None
+                self._remember(token, access, left_s)
+                check.used(access)
+                return access
+        return None
 
-    async def _find(self, key_id: KeyId) -> StoredKey | None:
-        """Return a key as it is now: what was read before a revocation is read again."""
+    async def _find(self, check: BearerCheck, token: str) -> Access | None:
+        """Return an access as it is now: what was read before a revocation is read again."""
         while True:
             revocations = self._revocations
-            stored = await self._keys.find(key_id)
+            access = await check.find(token)
             if revocations == self._revocations:
-                return stored
+                return access
 
-    def revoked(self, key_id: KeyId) -> None:
-        """Forget a key at once."""
+    def _left_s(self, access: Access) -> float:
+        """Return for how long an access may be believed."""
+        if access.expires_s is None:
+            return CACHE_S
+        return min(CACHE_S, access.expires_s - self._epoch_s())
+
+    def _remember(self, token: str, access: Access, left_s: float) -> None:
+        self._cache[_digest(token)] = _Known(access, self.now_s() + left_s)
+        if len(self._cache) > CACHE_ENTRIES:
+            self._cache.popitem(last=False)
+
+    def revoked(self, revoked: Revoked) -> None:
+        """Forget at once what was taken away."""
         self._revocations += 1
         for digest, known in list(self._cache.items()):
-            if known.access.key_id == key_id:
+            if revoked.takes(known.access):
                 del self._cache[digest]
-        self._touched_s.pop(key_id, None)
-
-    def _touch(self, key_id: KeyId) -> None:
-        """Remember the use of a key, now and then."""
-        now_s = self.now_s()
-        if now_s - self._touched_s.get(key_id, -inf) >= TOUCH_EVERY_S:
-            self._touched_s[key_id] = now_s
-            touching = Deferred.fromCoroutine(self._keys.touch(key_id))
-            touching.addErrback(lambda failure: self._log.failure("cannot note a use", failure))
+        for check in self._checks:
+            check.revoked(revoked)
 
 
 def _digest(token: str) -> bytes:

@@ -41,7 +41,6 @@ class Device:
     tunnel: Tunnel | None = None
     connected_s: float | None = None
     joined_s: float = 0.0
-    key_id: str = ""
     agent_version: str = ""
     announced: bool = False
     servers: dict[str, RemoteServer] = field(default_factory=dict)
@@ -158,7 +157,6 @@ class Devices:
         name: str,
         tunnel: Tunnel,
         epoch_s: float,
-        key_id: str = "",
         agent_version: str = "",
     ) -> Device:
         """Note that an installation is connected; an older tunnel of it is ended."""
@@ -174,7 +172,7 @@ class Devices:
             self.connected_count += 1
         device.name, device.tunnel = name, tunnel
         device.connected_s = device.last_seen_s = epoch_s
-        device.key_id, device.agent_version, device.announced = key_id, agent_version, False
+        device.agent_version, device.announced = agent_version, False
         if replaced is not None:
             replaced.close(ErrorCode.REPLACED, "another process of this installation connected")
         self._changed(principal)

@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from twisted.application.service import MultiService
@@ -19,8 +20,9 @@ from mcptunnel.net.stopping import Drain, StopOrder
 from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.net.tunnel import settings_of
 from mcptunnel.net.upgrade import upgrade
-from mcptunnel.relay.access import Access
+from mcptunnel.relay.access import Access, Revoked
 from mcptunnel.relay.agents import Agents
+from mcptunnel.relay.api_keys import ApiKeys
 from mcptunnel.relay.control import SOCKET_NAME, ControlSocket
 from mcptunnel.relay.control_api import RelayStatus
 from mcptunnel.relay.credentials import Credentials
@@ -28,9 +30,12 @@ from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.kept_sessions import KeptSessions, restored
+from mcptunnel.relay.in_use import InUse
 from mcptunnel.relay.remembering import Remembering
+from mcptunnel.relay.revoking import tell_agents
 from mcptunnel.relay.secret import relay_secret
 from mcptunnel.relay.session_owners import SessionOwners
+from mcptunnel.relay.web.bearer import BearerGate
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.root import Root
@@ -69,9 +74,11 @@ class RelayService(MultiService):
         self._location = location_of(config.state_dir, config.store.url)
         self._store = Store(self._location, reactor)
         keys = StoredKeys(
-            self._store, random=secrets.token_bytes, epoch_s=epoch_s, revoked=self._revoked
+            self._store, random=secrets.token_bytes, epoch_s=epoch_s, revoked=self._key_revoked
         )
-        self._credentials = Credentials(keys, reactor.seconds)
+        checks = (ApiKeys(keys, reactor.seconds),)
+        self._credentials = Credentials(checks, reactor.seconds, epoch_s)
+        self.in_use = InUse(reactor, epoch_s)
         self._remembering = Remembering(self._store, epoch_s)
         self.devices = Devices(self._changed, self._remembering.device_forgotten)
         self._epoch_s = epoch_s
@@ -79,14 +86,7 @@ class RelayService(MultiService):
         self._keep_alive = KeepAlive(ReactorTimers(reactor))
         self._mcp = self._hub_endpoint(config)
         self._settings = settings_of(config.tunnel)
-        self.agents = Agents(
-            reactor,
-            self._settings,
-            self.devices,
-            self._remembering.device_seen,
-            self._draining,
-            epoch_s=epoch_s,
-        )
+        self.agents = self._make_agents()
         root = self._root(config)
         self._site = RelaySite(root, config.limits.max_request_bytes, reactor, self._draining)
         self.listening = ListeningService(config.listen, self._site, reactor)
@@ -100,6 +100,17 @@ class RelayService(MultiService):
             self.devices,
             names_changed=self._remembering.names_changed,
             secret=lambda: relay_secret(config.secret, config.state_dir),
+            epoch_s=self._epoch_s,
+        )
+
+    def _make_agents(self) -> Agents:
+        return Agents(
+            self._reactor,
+            self._settings,
+            self.devices,
+            self._remembering.device_seen,
+            self._draining,
+            self.in_use,
             epoch_s=self._epoch_s,
         )
 
@@ -143,6 +154,7 @@ class RelayService(MultiService):
         self._mcp.stop()
         self.hub.stop()
         self._keep_alive.stop()
+        self.in_use.stop()
         await self.agents.stop()
         await self._drain.until(lambda: not self._site.answering_count, FLUSH_S)
         await MultiService.stopService(self)
@@ -172,11 +184,11 @@ class RelayService(MultiService):
         )
 
     def _root(self, config: RelayConfig) -> Root:
-        owners = SessionOwners(config.limits.max_sessions)
+        self._owners = owners = SessionOwners(config.limits.max_sessions)
         transparent = TransparentEndpoint(self.devices, owners, self._keep_alive, self._draining)
         return make_root(
             config,
-            credentials=self._credentials,
+            gate=partial(BearerGate, self._credentials, self.in_use),
             devices=self.devices,
             draining=self._draining,
             hub=self._mcp,
@@ -195,12 +207,18 @@ class RelayService(MultiService):
         )
 
     def _upgrade(self, request: RelayRequest, access: Access, _body: bytes) -> None:
+        request.let_go()  # what it becomes is noted by its own name
         upgrade(request, self.agents.receiver(access), reactor=self._reactor)
 
     def _changed(self, principal: Principal) -> None:
         self.hub.changed(principal)
 
-    def _revoked(self, key_id: KeyId) -> None:
-        self._credentials.revoked(key_id)
-        self._mcp.revoked(key_id)
-        self.agents.revoked(key_id)
+    def _key_revoked(self, key_id: KeyId) -> None:
+        self.revoked(Revoked(grant_id=key_id))
+
+    def revoked(self, revoked: Revoked) -> None:
+        """End at once what was taken away, here and on the agents; the store knows of it already."""
+        self._credentials.revoked(revoked)
+        self.in_use.end(revoked)
+        self._mcp.revoked(revoked)
+        tell_agents(self.devices, self._owners.revoked(revoked))

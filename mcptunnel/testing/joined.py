@@ -41,11 +41,12 @@ from mcptunnel.net.link import LinkLost
 from mcptunnel.net.link_end import LinkEnd
 from mcptunnel.net.memory import MemoryPair
 from mcptunnel.net.tunnel import Tunnel, settings_of
-from mcptunnel.relay.access import Access
+from mcptunnel.relay.access import Access, access_of_key
 from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
+from mcptunnel.relay.in_use import InUse
 from mcptunnel.testing.local_server import MemoryServer
 from mcptunnel.wire.constants import Role
 from mcptunnel.wire.events import PeerGoingAway
@@ -296,15 +297,20 @@ class Joined:
         self.remembered: list[tuple[Device, float]] = []
         self._settings = settings_of(self.config.tunnel)
         self.draining = Draining()
-        self.agents = Agents(
+        self.in_use = InUse(self.clock, self.epoch_s)
+        self.agents = self._make_agents()
+        self._numbers = count(1)
+
+    def _make_agents(self) -> Agents:
+        return Agents(
             self.clock,
             self._settings,
             self.devices,
             self._remember,
             self.draining,
+            self.in_use,
             epoch_s=self.epoch_s,
         )
-        self._numbers = count(1)
 
     def epoch_s(self) -> float:
         """Return the time of day."""
@@ -333,7 +339,7 @@ class Joined:
     def access(self, user: str, scope: Scope, key_id: str = "") -> Access:
         """Return what a valid key of a user gives."""
         key_id = key_id or f"{user}-{scope.value}"
-        return Access(Principal(LOCAL_ISSUER, user), f"key:{key_id}", key_id, scope)
+        return access_of_key(Principal(LOCAL_ISSUER, user), key_id, scope)
 
     def client(self, user: str = "alice", key_id: str = "") -> MemoryClient:
         """Return a client of a user's."""

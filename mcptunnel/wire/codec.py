@@ -70,6 +70,12 @@ def data_size(count_bytes: int) -> bytes:
     return b"\xc5" + count_bytes.to_bytes(2, "big")
 
 
+def end_of(stream_id: int) -> bytes:
+    """Return the END frame of a stream that is open."""
+    packed: bytes = _packer.pack((FrameType.END.value, stream_id))
+    return packed
+
+
 def without_stream(frames: Iterable[bytes], stream_id: int) -> tuple[list[bytes], bool]:
     """Return the encoded frames that are not about a stream, and whether an OPEN was left out."""
     packed: bytes = _packer.pack(stream_id)

@@ -5,6 +5,7 @@ what a later version appends to those two is passed over.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
@@ -37,6 +38,8 @@ from mcptunnel.wire.frames import (
 Fields: TypeAlias = tuple[Any, ...]
 
 _LEAST_FIELDS = 2
+_HEADS_CACHED = 256
+_USUAL_HEADERS = ((("content-type", "application/json"),), (("content-type", "text/event-stream"),))
 
 # As plain values: reading `.value` of an enumeration costs as much as packing a small frame.
 _HELLO = FrameType.HELLO.value
@@ -107,7 +110,24 @@ def _open(  # noqa: PLR0913, PLR0917 - the fields of the frame
     client: Any,
     kind: Any,
 ) -> Open:
-    head = RequestHead(
+    read = _request_head if _is_usual(headers) else _request_head.__wrapped__
+    head = read(target, method, path, headers, principal, client, kind)
+    return Open(check.stream_id(stream_id), head)
+
+
+def _is_usual(headers: Any) -> bool:
+    """Whether a head is one of those that come with every call of the hub: they are checked once.
+
+    Longer ones are not kept, for they may be of any length and hold secrets.
+    """
+    return headers in _USUAL_HEADERS
+
+
+@lru_cache(_HEADS_CACHED, typed=True)
+def _request_head(
+    target: Any, method: Any, path: Any, headers: Any, principal: Any, client: Any, kind: Any
+) -> RequestHead:
+    return RequestHead(
         check.name(target, "target", 1),
         check.method(method),
         check.path(path),
@@ -116,7 +136,11 @@ def _open(  # noqa: PLR0913, PLR0917 - the fields of the frame
         check.text(client, "client"),
         check.kind(kind),
     )
-    return Open(check.stream_id(stream_id), head)
+
+
+@lru_cache(_HEADS_CACHED, typed=True)
+def _response_head(status: Any, headers: Any) -> ResponseHead:
+    return ResponseHead(check.status(status), check.headers(headers))
 
 
 def _open_fields(frame: Open) -> Fields:
@@ -128,7 +152,8 @@ def _open_fields(frame: Open) -> Fields:
 
 
 def _head(_type: int, stream_id: Any, status: Any, headers: Any) -> Head:
-    head = ResponseHead(check.status(status), check.headers(headers))
+    read = _response_head if _is_usual(headers) else _response_head.__wrapped__
+    head = read(status, headers)
     return Head(check.stream_id(stream_id), head)
 
 

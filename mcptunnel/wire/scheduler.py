@@ -12,9 +12,8 @@ pass large bodies by; a stream that has waited long becomes light again, so nobo
 
 from collections import OrderedDict, deque
 
-from mcptunnel.wire.codec import data_prefix, data_size, encode, type_of, without_stream
+from mcptunnel.wire.codec import data_prefix, data_size, end_of, type_of, without_stream
 from mcptunnel.wire.constants import HIGH_WATER_BYTES, KIB, LOW_WATER_BYTES
-from mcptunnel.wire.frames import End
 from mcptunnel.wire.settings import Settings
 from mcptunnel.wire.windows import SendWindow
 
@@ -116,7 +115,7 @@ class Outbox:
             number += 1
         if self._end_wanted:
             if not self.unsent_bytes:
-                end = encode(End(self.stream_id))
+                end = end_of(self.stream_id)
                 parts.append(end)
                 total += len(end)
                 number += 1

@@ -72,8 +72,8 @@ class RelayEnd:
         """Return the receiver for a new link."""
         return LinkEnd(self.clock, Role.RELAY, self.settings, self)
 
-    async def dial(self, receiver: LinkReceiver) -> Link:
-        """Make a link, as `net.websocket.connect` does."""
+    async def dial(self, receiver: LinkReceiver, _timeout_s: float) -> Link:
+        """Make a link, as `net.dial.connect` does."""
         self.pairs.append(MemoryPair(receiver, self.taken_in(), reactor=self.clock))
         self.pairs[-1].open()
         return self.pairs[-1].left

@@ -1,12 +1,10 @@
 """The connector, with a relay in memory and a clock of the test's."""
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 
-from mcptunnel.agent.connector import Connector
+from mcptunnel.agent.connector import Connector, Dial
 from mcptunnel.agent.credential import ApiKey, Credential, NotRenewedError, Refused
 from mcptunnel.config.secret import Secret
 from mcptunnel.model import ResponseHead
@@ -50,7 +48,7 @@ class Bench:
         self.clock = Clock()
         self.relay = RelayEnd(self.clock)
         self.owner = Owner()
-        self.dial: Callable[[LinkReceiver], Awaitable[Link]] = self.relay.dial
+        self.dial: Dial = self.relay.dial
         self.dialled_s: list[float] = []
         self.connector = Connector(
             self.clock,
@@ -63,9 +61,9 @@ class Bench:
         )
         self.running = Deferred[None]()
 
-    async def _dial(self, receiver: LinkReceiver) -> Link:
+    async def _dial(self, receiver: LinkReceiver, timeout_s: float) -> Link:
         self.dialled_s.append(self.clock.seconds())
-        return await self.dial(receiver)
+        return await self.dial(receiver, timeout_s)
 
     def run(self) -> "Bench":
         self.running = Deferred.fromCoroutine(self.connector.run())
@@ -94,11 +92,11 @@ def bench() -> Bench:
     return Bench()
 
 
-def failing(*errors: Exception) -> Callable[[LinkReceiver], Awaitable[Link]]:
+def failing(*errors: Exception) -> Dial:
     """Return a dialling that fails, in the end always with the last error."""
     left = list(errors)
 
-    async def dial(_receiver: LinkReceiver) -> Link:
+    async def dial(_receiver: LinkReceiver, _timeout_s: float) -> Link:
         raise left.pop(0) if len(left) > 1 else left[0]
 
     return dial
@@ -129,6 +127,34 @@ def test_a_link_that_breaks_is_made_again_within_a_second_and_the_tunnel_lives(
     assert bench.connector.tunnel is tunnel
     assert bench.owner.events == ["connected as laptop"]
     assert "resumed" in log
+
+
+def test_a_dial_into_nothing_leaves_time_for_another(bench: Bench) -> None:
+    """A relay holds the session of a closed link for 10 s; without a session there is no hurry."""
+    timeouts_s: list[float] = []
+
+    async def silent(_receiver: LinkReceiver, timeout_s: float) -> Link:
+        timeouts_s.append(timeout_s)
+        await deferLater(bench.clock, timeout_s)
+        raise ConnectFailed(f"no connection within {timeout_s:g} s")
+
+    bench.run()
+    closed_s = bench.clock.seconds()
+    bench.relay.pairs[0].cut()
+    bench.relay.settle()
+    bench.dial = silent
+    bench.waits_s()
+    bench.dial = bench.relay.dial
+    bench.waits_s()
+    assert bench.clock.seconds() - closed_s < bench.relay.settings.closed_link_window_s - 2
+    assert bench.relay.hellos[-1].resume_token == "token 1"
+    assert bench.owner.events == ["connected as laptop"]
+    bench.relay.tunnels[0].close(ErrorCode.SHUTDOWN, "goes")
+    bench.relay.settle()
+    assert bench.connector.tunnel is None
+    bench.dial = silent
+    bench.waits_s()
+    assert timeouts_s == [5.0, 10.0]
 
 
 def test_a_relay_that_does_not_resume_begins_anew(bench: Bench) -> None:
@@ -364,8 +390,8 @@ def test_a_silent_relay_is_given_up(bench: Bench) -> None:
 
 
 def test_a_link_that_is_lost_before_dialling_returned_is_no_end(bench: Bench) -> None:
-    async def dial(receiver: LinkReceiver) -> Link:
-        link = await bench.relay.dial(receiver)
+    async def dial(receiver: LinkReceiver, timeout_s: float) -> Link:
+        link = await bench.relay.dial(receiver, timeout_s)
         bench.relay.pairs[-1].cut()
         return link
 

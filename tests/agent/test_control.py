@@ -14,7 +14,8 @@ from mcptunnel.agent.credential import ApiKey
 from mcptunnel.agent.servers.interfaces import LocalServer
 from mcptunnel.config.secret import Secret
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
-from mcptunnel.model import ExchangeKind
+from mcptunnel.mcp.service import Asker
+from mcptunnel.model import ExchangeKind, RequestHead
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.exchange import Exchange
 from mcptunnel.net.tunnel import Tunnel
@@ -48,6 +49,7 @@ class Agent:
         self.statuses = [ServerStatus("files", "stdio", ServerState.STARTING, 0, era="modern")]
         self.announcer = Announcer(lambda: self.statuses)
         self.servers = {"files": FakeServer(), "web": FakeServer()}
+        self.revoked: list[Asker] = []
         connector = Connector(
             self.clock,
             self,
@@ -70,7 +72,8 @@ class Agent:
         self.announcer.detach()
 
     def exchange_opened(self, exchange: Exchange) -> None:
-        exchange.receiver = ControlCall(exchange, cast("dict[str, LocalServer]", self.servers))
+        servers = cast("dict[str, LocalServer]", self.servers)
+        exchange.receiver = ControlCall(exchange, servers, self.revoked.append)
 
     def change(self, state: ServerState, revision: int) -> None:
         self.statuses = [ServerStatus("files", "stdio", state, revision)]
@@ -240,6 +243,17 @@ def test_other_paths_hold_no_orders(agent: Agent) -> None:
     assert told.head is not None
     assert told.head.status == 404
     assert told.json == {"message": "unknown order POST /run"}
+
+
+def test_the_relay_tells_whose_access_was_revoked(agent: Agent) -> None:
+    """By the head alone, as the head of that client's requests names it."""
+    told, kind = Told(), ExchangeKind.CONTROL
+    head = RequestHead(AGENT_TARGET, "POST", "/revoked", (), "local|ken", "key:1", kind)
+    agent.relay.tunnels[-1].open(head, told).end()
+    agent.relay.settle()
+    assert told.head is not None
+    assert told.head.status == 200
+    assert agent.revoked == [Asker("local|ken", "key:1")]
 
 
 def test_an_order_without_end_is_refused(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,13 @@
 """Exchanges of the hub, over a local server that does what the test says."""
 
 import json
-from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from msgspec.structs import replace
 
-from mcptunnel.agent.endpoint import MAX_HELD, MAX_UNSENT_BYTES, PIECE_BYTES, HubCall, RequestRoom
+from mcptunnel.agent.endpoint import MAX_UNSENT_BYTES, PIECE_BYTES, HubCall, RequestRoom
+from mcptunnel.agent.held_news import MAX_HELD
 from mcptunnel.agent.servers.interfaces import LocalCall, LocalServer
 from mcptunnel.mcp import sse
 from mcptunnel.mcp.calls import CallFailure, CallReceiver

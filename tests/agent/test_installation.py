@@ -1,4 +1,3 @@
-import os
 import stat
 from pathlib import Path
 
@@ -19,19 +18,6 @@ def test_an_installation_keeps_its_id(tmp_path: Path) -> None:
 
 def test_two_installations_differ(tmp_path: Path) -> None:
     assert installation_id(tmp_path / "a") != installation_id(tmp_path / "b")
-
-
-def test_the_first_of_two_writers_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two agents started at once agree on one id."""
-    theirs, link = "f" * 32, os.link
-
-    def late(source: Path, target: Path) -> None:
-        target.write_text(theirs + "\n")
-        link(source, target)
-
-    monkeypatch.setattr(os, "link", late)
-    assert installation_id(tmp_path) == theirs
-    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
 @pytest.mark.parametrize("found", [b"", b"laptop\n", b"F" * 32, b"\xff\xfe"])

@@ -9,11 +9,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mcptunnel.agent import service
+from mcptunnel.agent.connector import Dial
 from mcptunnel.agent.credential import ApiKey, Credential, Refused
 from mcptunnel.agent.servers import stdio
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, URGENT_GRACE_S, LocalServer
-from mcptunnel.agent.service import ANNOUNCE_BURST, AgentService, Dial
+from mcptunnel.agent.service import ANNOUNCE_BURST, AgentService
 from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.secret import Secret
 from mcptunnel.config.tunnel import TunnelConfig
@@ -95,8 +96,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return Bench(tmp_path / "state", workshop)
 
 
-def failing(error: Exception) -> Callable[[LinkReceiver], Any]:
-    async def dial(_receiver: LinkReceiver) -> Link:
+def failing(error: Exception) -> Callable[[LinkReceiver, float], Any]:
+    async def dial(_receiver: LinkReceiver, _timeout_s: float) -> Link:
         raise error
 
     return dial
@@ -259,7 +260,7 @@ def test_a_stop_between_attempts(bench: Bench) -> None:
 
 
 def test_a_stop_before_the_link_is_there(bench: Bench) -> None:
-    async def dial(_receiver: LinkReceiver) -> Link:
+    async def dial(_receiver: LinkReceiver, _timeout_s: float) -> Link:
         return await Deferred[Link]()
 
     bench.start(dial=dial)

@@ -100,10 +100,10 @@ def test_a_service_that_cannot_be_made_is_an_exit_message(here: Path) -> None:
 async def test_the_key_travels_in_a_header_of_the_upgrade(
     free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dialled: list[tuple[str, object]] = []
+    dialled: list[tuple[str, object, float]] = []
 
-    async def connect(url: str, *, headers: object, **_others: object) -> None:
-        dialled.append((url, headers))
+    async def connect(url: str, *, headers: object, timeout_s: float, **_others: object) -> None:
+        dialled.append((url, headers, timeout_s))
         await Deferred[None]()
 
     monkeypatch.setattr(dial, "connect", connect)
@@ -111,7 +111,7 @@ async def test_the_key_travels_in_a_header_of_the_upgrade(
     service.startService()
     await maybeDeferred(service.stopService)
     headers = {"Authorization": f"Bearer {KEY}"}
-    assert dialled == [(f"http://127.0.0.1:{free_port}/tunnel", headers)]
+    assert dialled == [(f"http://127.0.0.1:{free_port}/tunnel", headers, 10.0)]
 
 
 class FakeReactor:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,7 @@ def tool(text: str) -> Item:
     return read
 
 
-def stripped(schema: object) -> object:
+def stripped(schema: object) -> Any:
     given = tool(json.dumps({"name": "t", "inputSchema": schema}))
     return json.loads(bytes(catalogue.exposed(given, "t")))["inputSchema"]
 
@@ -113,6 +114,16 @@ def test_the_annotation_is_taken_out_and_the_rest_stays_byte_for_byte() -> None:
     )
     expected = text.replace(',"x-mcp-header":"Region"', "").replace('"x-mcp-header":"X"', "")
     assert bytes(catalogue.exposed(tool(text), "a")).decode() == expected
+
+
+def test_a_schema_too_long_to_be_taken_apart_allows_any_arguments() -> None:
+    """Only if there is something to take out; one that has no annotation stays, however long it is."""
+    annotated = {"properties": {"p": {"x-mcp-header": "P"}}, "title": ""}
+    room = catalogue.MAX_ANNOTATED_BYTES - len(json.dumps(annotated))
+    assert stripped({**annotated, "title": "x" * room})["title"] == "x" * room
+    assert stripped({**annotated, "title": "x" * (room + 1)}) == {"type": "object"}
+    plain = {"title": "x" * catalogue.MAX_ANNOTATED_BYTES}
+    assert stripped(plain) == plain
 
 
 def test_data_and_properties_of_that_name_are_no_annotations() -> None:

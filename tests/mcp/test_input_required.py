@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from mcptunnel.mcp import input_required, jsonrpc
-from mcptunnel.mcp.input_required import asking, digest, pack, state_of, unpack
+from mcptunnel.mcp.input_required import MAX_REQUESTS, asking, digest, pack, state_of, unpack
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, JsonRpcError, Members
 
 ALL = Raw(b'{"elicitation":{},"sampling":{},"roots":{}}')
@@ -35,6 +35,14 @@ def test_a_question_to_a_person_says_which_server_asks() -> None:
     }
     asking(given, "files", ALL)
     assert bytes(given["inputRequests"]) == once
+
+
+def test_no_more_is_asked_at_once_than_the_bound() -> None:
+    """One thing more is the server's fault, and none of them is looked at."""
+    roots = {"method": "roots/list"}
+    asking(result({str(number): roots for number in range(MAX_REQUESTS)}), "files", ALL)
+    with pytest.raises(JsonRpcError, match="'files' asks for more than 64 things at once"):
+        asking(result({str(number): 1 for number in range(MAX_REQUESTS + 1)}), "files", ALL)
 
 
 def test_a_state_alone_asks_nothing() -> None:

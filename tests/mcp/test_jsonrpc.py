@@ -191,12 +191,11 @@ def test_an_error_becomes_a_response_and_back() -> None:
     error = JsonRpcError(-32020, "No match", {"header": "mcp-name"}, "a")
     back = jsonrpc.error_of(error.response())
     assert back is not None
-    assert (back.code, back.message, back.data, back.request_id) == (
-        -32020,
-        "No match",
-        {"header": "mcp-name"},
-        "a",
-    )
+    assert (back.code, back.message, back.request_id) == (-32020, "No match", "a")
+    for one in (error, back):
+        assert jsonrpc.data_as(one, dict[str, str]) == {"header": "mcp-name"}
+        assert jsonrpc.data_as(one, list[str]) is None
+    assert back.response() == error.response()
     assert error.response(5).id == 5
     assert jsonrpc.error_of(Response(1, Raw(b"{}"))) is None
 
@@ -208,11 +207,20 @@ def test_a_malformed_error_is_still_an_error(error: bytes) -> None:
     assert (back.code, back.request_id) == (INTERNAL_ERROR, 1)
 
 
-def test_error_data_that_cannot_be_represented_is_left_out() -> None:
-    encoded = Raw(b'{"code":5,"message":"m","data":"\xff"}')
-    back = jsonrpc.error_of(Response(1, None, encoded))
+@pytest.mark.parametrize("data", [b'{"a" : [ 1 ]}', b"[" * 300 + b"]" * 300, b'"\\\\"', b"0"])
+def test_the_data_of_an_error_is_never_decoded(data: bytes) -> None:
+    """It passes byte for byte, and as it was written, whatever it is."""
+    back = jsonrpc.error_of(Response(1, None, Raw(b'{"code":5,"message":"m","data":%b}' % data)))
     assert back is not None
-    assert (back.code, back.message, back.data) == (5, "m", None)
+    assert isinstance(back.data, Raw)
+    assert bytes(back.data) == data
+    assert data in jsonrpc.encode(back.response())
+
+
+def test_data_that_is_null_is_none() -> None:
+    back = jsonrpc.error_of(Response(1, None, Raw(b'{"code":5,"message":"m","data":null}')))
+    assert back is not None
+    assert back.data is None
 
 
 @pytest.mark.parametrize("value", [b"[]", b"1", b'{"\xff":1}', b"{", b"null"])

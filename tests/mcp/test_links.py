@@ -85,6 +85,48 @@ def test_what_holds_nothing_to_map_stays_as_it_is(change: Any, value: dict[str, 
     assert {name: bytes(raw) for name, raw in result.items()} == before
 
 
+LINKS = [{**LINK, "uri": f"x:{number}"} for number in range(links.MAX_LINKS + 1)]
+RESULTS: dict[Any, Any] = {
+    links.map_content: lambda found: {"content": found},
+    links.map_contents: lambda found: {"contents": found},
+    links.map_messages: lambda found: {"messages": [{"content": one} for one in found]},
+}
+
+
+@pytest.mark.parametrize("change", RESULTS)
+def test_no_more_links_are_mapped_than_the_bound(change: Any) -> None:
+    """With one more the result is refused; and the mapping was not asked for more, either."""
+    asked: list[str] = []
+
+    def noted(uri: str) -> str:
+        asked.append(uri)
+        return mapping(uri)
+
+    assert change(encoded(RESULTS[change](LINKS[:-1])), noted)
+    assert len(asked) == links.MAX_LINKS
+    asked.clear()
+    with pytest.raises(links.TooManyLinks, match="more than 2000 resources"):
+        change(encoded(RESULTS[change](LINKS)), noted)
+    assert len(asked) == links.MAX_LINKS
+
+
+@pytest.mark.parametrize("change", RESULTS)
+def test_no_more_parts_are_looked_at_than_the_bound(change: Any) -> None:
+    parts = [LINK, *({"type": "text"} for _ in range(links.MAX_PARTS))]
+    assert change(encoded(RESULTS[change](parts[:-1])), mapping)
+    with pytest.raises(links.TooManyLinks, match="more than 10000 parts"):
+        change(encoded(RESULTS[change](parts)), mapping)
+
+
+def test_content_that_is_only_passed_on_is_never_taken_apart() -> None:
+    """It is the same text afterwards, down to the way it is written."""
+    blob = b'{"uri":"x:1", "blob" : "\\u0041AAA"}'
+    result = jsonrpc.members(b'{"contents": [%b, {"uri":"z:1" , "text":"\\u0041"}]}' % blob)
+    assert links.map_contents(result, mapping)
+    assert b'"blob":"\\u0041AAA"' in bytes(result["contents"])
+    assert b'{"uri":"z:1" , "text":"\\u0041"}' in bytes(result["contents"])
+
+
 def test_pages_of_apps_in_both_places() -> None:
     about = {"ui": {"resourceUri": "x:1", "visibility": ["app"]}, "ui/resourceUri": "x:1", "v": 1}
     tool = Raw(json.dumps({"name": "t", "_meta": about}).encode())

@@ -20,12 +20,16 @@ def tell(exchanges: OpenExchanges, *told: events.Event) -> None:
         exchanges.dispatch[type(event)](event)
 
 
-ALL = (
-    events.HeadReceived(1, RESPONSE),
-    events.DataReceived(1, b"x"),
-    events.StreamDrained(1),
-    events.EndReceived(1),
-)
+def everything(stream_id: int) -> tuple[events.Event, ...]:
+    return (
+        events.HeadReceived(stream_id, RESPONSE),
+        events.DataReceived(stream_id, b"x"),
+        events.StreamDrained(stream_id),
+        events.EndReceived(stream_id),
+    )
+
+
+ALL = everything(1)
 
 
 def test_every_event_reaches_its_receiver() -> None:
@@ -37,9 +41,7 @@ def test_every_event_reaches_its_receiver() -> None:
 
 def test_other_streams_are_nobodys() -> None:
     exchanges, receiver = opened()
-    for event in (*ALL, events.StreamLost(1, Outcome.UNKNOWN)):
-        values = {name: getattr(event, name) for name in event.__slots__}
-        tell(exchanges, type(event)(**{**values, "stream_id": 3}))
+    tell(exchanges, *everything(3), events.StreamLost(3, Outcome.UNKNOWN))
     assert not receiver.events
 
 

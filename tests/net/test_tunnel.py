@@ -1,8 +1,7 @@
 """The pump between a session and a link: batches, pauses, endings, and mistakes of receivers."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.model import Outcome

@@ -136,25 +136,40 @@ class Client:
 
     def post(self, message: Json, params: Json) -> Answer:
         """POST a message with what the era wants beside it; return when the head has come."""
-        if self.is_modern:
-            about = {
-                _META + "protocolVersion": MODERN,
-                _META + "clientCapabilities": self._capabilities,
-            }
-            params = {**params, "_meta": {**about, **params.get("_meta", {})}}
-        return self._send({**message, "params": params}, self._headers(message["method"], params))
+        params = self._complete(params)
+        return self._send({**message, "params": params}, self.headers(message["method"], params))
+
+    def _complete(self, params: Json) -> Json:
+        if not self.is_modern:
+            return params
+        about = {
+            _META + "protocolVersion": MODERN,
+            _META + "clientCapabilities": self._capabilities,
+        }
+        return {**params, "_meta": {**about, **params.get("_meta", {})}}
+
+    def begin(self, method: str, params: Json) -> http.client.HTTPConnection:
+        """Send a request without waiting for the head of its answer."""
+        params = self._complete(params)
+        message = {"id": "begun", "method": method, "params": params}
+        return self._request(message, self.headers(method, params))
 
     def reply(self, request_id: Any, result: Json) -> int:
         """Answer a request of the server's in our session; return the HTTP status."""
-        answer = self._send({"id": request_id, "result": result}, self._headers("", {}))
+        answer = self._send({"id": request_id, "result": result}, self.headers("", {}))
         answer.close()
         return answer.status
 
     def _send(self, message: Json | None, headers: dict[str, str], method: str = "POST") -> Answer:
+        return Answer(self._request(message, headers, method))
+
+    def _request(
+        self, message: Json | None, headers: dict[str, str], method: str = "POST"
+    ) -> http.client.HTTPConnection:
         body = None if message is None else json.dumps({"jsonrpc": "2.0", **message}).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
         connection.request(method, self._path, body, headers)
-        return Answer(connection)
+        return connection
 
     def use_key(self, key: str) -> None:
         """Come with another key from now on."""
@@ -162,16 +177,17 @@ class Client:
 
     def delete(self) -> int:
         """End the session; return the HTTP status."""
-        answer = self._send(None, self._headers("", {}), "DELETE")
+        answer = self._send(None, self.headers("", {}), "DELETE")
         answer.close()
         return answer.status
 
     def get(self) -> Answer:
         """Open the event stream of the session; return when the head has come."""
-        headers = {**self._headers("", {}), "Accept": "text/event-stream"}
+        headers = {**self.headers("", {}), "Accept": "text/event-stream"}
         return self._send(None, headers, "GET")
 
-    def _headers(self, method: str, params: Json) -> dict[str, str]:
+    def headers(self, method: str, params: Json) -> dict[str, str]:
+        """Return the header fields of a request."""
         headers = {
             "Authorization": f"Bearer {self._key}",
             "Content-Type": "application/json",

@@ -1,13 +1,14 @@
 """An agent that dies: what its clients hear, what becomes of its servers, and its return."""
 
 import signal
+import sys
 import time
 
 import pytest
 
-from tests.programs.client import LEGACY, MODERN, Answer, Client, tunnel_state
+from tests.programs.client import LEGACY, MODERN, Answer, Client, Json, tunnel_state
 from tests.programs.conftest import Stage
-from tests.programs.process import eventually, is_gone
+from tests.programs.process import CHECKOUT, eventually, is_gone
 from tests.programs.programs import Agent, Estate, Relay
 
 DEFAULT_HELD_S = 10.0
@@ -16,6 +17,9 @@ DEFAULT_HELD_S = 10.0
 HELD_S = 1.0
 HELD = f"[tunnel]\nresume_window_s = {HELD_S:g}\n"
 OFF = "[tunnel]\nresume_window_s = 0\n"
+
+ASKING_SERVER = (sys.executable, str(CHECKOUT / "tests/agent/servers/asking_server.py"))
+MAY_BE_ASKED: Json = {"_meta": {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}}
 
 IMPATIENT = "[tunnel]\ndrain_s = 0\n"
 
@@ -131,3 +135,47 @@ def test_a_stopped_agent_process_is_noticed_by_its_silence(estate: Estate) -> No
     agent.program.signal(signal.SIGCONT)
     agent.program.wait_for("connected to", start=start)
     assert client.call("demo__add", a=1, b=2).text == '{"sum": 3}'
+
+
+def announced(client: Client) -> list[str]:
+    """Return the names of the tools; the agent tells of its servers just after it is connected."""
+
+    def tools() -> list[str]:
+        listed = client.request("tools/list").result.get("tools", ())
+        return [tool["name"] for tool in listed]
+
+    return eventually(tools, 10, "the agent's servers")
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+@pytest.mark.parametrize("path", ["/mcp", "/servers/asking/mcp"])
+def test_a_question_from_before_a_restart_leads_to_a_call_that_is_lost(
+    estate: Estate, path: str, how: str
+) -> None:
+    """The retry hears so, and that the call may have run: its server had begun it."""
+    relay = estate.relay(HELD).start()
+    servers = {"asking": ASKING_SERVER}
+    agent = estate.agent(relay, relay.key("alice", "agent"), servers=servers, extra=HELD).start()
+    client = Client(relay.port, relay.key("alice", "mcp"), path=path)
+    (name,) = (one for one in announced(client) if one.endswith("ask"))
+    call: Json = {"name": name, "arguments": {}, **MAY_BE_ASKED}
+    asked = client.request("tools/call", call).result
+    assert asked["resultType"] == "input_required", asked
+    if how == "killed":
+        agent.program.kill()
+    else:
+        agent.program.stop()
+    agent.start()
+    assert name in announced(client)
+    ((key, _),) = asked["inputRequests"].items()
+    given = {key: {"action": "accept", "content": {"name": "Ada"}}}
+    state = asked["requestState"]
+    retried = client.request("tools/call", {**call, "inputResponses": given, "requestState": state})
+    text = retried.text if path == "/mcp" else retried.error["message"]
+    assert "'asking' ended while the call waited for answers of its client" in text
+    assert "may have run" in text
+    told = retried.outcome if path == "/mcp" else retried.error["data"]["outcome"]
+    assert told == "unknown"
+    kept = agent.folder / "state" / "secret"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert kept.read_text().strip() not in agent.program.log

@@ -17,7 +17,7 @@ from mcptunnel.store.keys import StoredKey
 
 
 class MemoryKeys:
-    """The keys (`relay.credentials.KeyBook`).
+    """The keys (`relay.api_keys.KeyBook`).
 
     While `gate` is set, answers wait for it; what was read before it opens is what is answered.
     """
@@ -28,6 +28,7 @@ class MemoryKeys:
         self.gate: Deferred[None] | None = None
         self.error: Exception | None = None
         self.touch_error: Exception | None = None
+        self.issued: list[IssuedKey] = []
         self._stored: dict[KeyId, StoredKey] = {}
 
     def issue(self, user: str = "alice", scope: Scope = Scope.MCP) -> IssuedKey:
@@ -43,7 +44,8 @@ class MemoryKeys:
             created_s=0.0,
         )
         self._stored[key_id] = StoredKey(record, hash_secret(parsed.secret))
-        return IssuedKey(record=record, text=text)
+        self.issued.append(IssuedKey(record=record, text=text))
+        return self.issued[-1]
 
     def revoke(self, key: IssuedKey, revoked_s: float = 1.0) -> None:
         record = key.record

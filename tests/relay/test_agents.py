@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, fail
 
-from mcptunnel.auth.keys import KeyId, Scope
+from mcptunnel.auth.keys import Scope
 from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.model import ExchangeKind, RequestHead
+from mcptunnel.relay.access import Revoked
 from mcptunnel.relay.devices import MAX_DEVICES, Device
 from mcptunnel.testing.joined import Answer, Joined, MemoryAgent
 from mcptunnel.testing.local_server import MemoryServer
@@ -34,7 +35,7 @@ def test_an_agent_becomes_a_device() -> None:
     joined = Joined()
     agent = joined.agent(name="laptop", key_id="k1")
     (device,) = joined.devices.everyone()
-    assert (device.name, device.key_id, device.is_connected) == ("laptop", "k1", True)
+    assert (device.name, device.is_connected) == ("laptop", True)
     assert joined.remembered == [(device, joined.clock.seconds())]
     assert notice_to(agent) == ""
     assert agent.welcome is not None
@@ -313,7 +314,7 @@ def test_revoking_a_key_ends_the_sessions_that_wait_and_the_links_that_greet() -
     joined.agents.receiver(joined.access("alice", Scope.AGENT, "k1")).link_made(link)
     kept = joined.agents.receiver(joined.access("alice", Scope.AGENT, "k2"))
     kept.link_made(other)
-    joined.agents.revoked(KeyId("k1"))
+    joined.in_use.end(Revoked(grant_id="k1"))
     assert joined.devices.connected_count == 0
     ((said,),) = link.take()
     assert isinstance(said, Goaway)
@@ -361,7 +362,7 @@ def test_an_agent_that_goes_away_by_itself_is_let_go() -> None:
 def test_revoking_a_key_closes_its_links_and_no_other() -> None:
     joined = Joined()
     revoked, kept = joined.agent(key_id="k1"), joined.agent(key_id="k2")
-    joined.agents.revoked(KeyId("k1"))
+    joined.in_use.end(Revoked(grant_id="k1"))
     joined.settle()
     assert revoked.notices[0].code is ErrorCode.REVOKED
     assert revoked.lost is not None

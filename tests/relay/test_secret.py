@@ -6,7 +6,8 @@ import pytest
 
 from mcptunnel.config.secret import Secret
 from mcptunnel.errors import McpTunnelError
-from mcptunnel.relay.secret import FILE_NAME, relay_secret
+from mcptunnel.relay.secret import relay_secret
+from mcptunnel.store.kept_file import KEPT_AS
 
 
 def test_a_configured_secret_needs_no_file(tmp_path: Path) -> None:
@@ -20,25 +21,11 @@ def test_else_one_is_made_once_and_kept_private(tmp_path: Path) -> None:
     assert len(made) == 64
     assert relay_secret(None, state_dir) == made
     assert relay_secret(None, tmp_path) != made
-    assert [path.name for path in state_dir.iterdir()] == [FILE_NAME]
-    assert (state_dir / FILE_NAME).stat().st_mode & 0o777 == 0o600
-
-
-def test_a_file_that_others_could_read_is_closed_to_them(tmp_path: Path) -> None:
-    relay_secret(None, tmp_path)
-    (tmp_path / FILE_NAME).chmod(0o644)
-    relay_secret(None, tmp_path)
-    assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
-
-
-def test_what_holds_too_little_is_refused_without_being_told(tmp_path: Path) -> None:
-    (tmp_path / FILE_NAME).write_text("short-and-secret\n")
-    with pytest.raises(McpTunnelError, match="does not hold a secret") as caught:
-        relay_secret(None, tmp_path)
-    assert "short-and-secret" not in str(caught.value)
+    assert [path.name for path in state_dir.iterdir()] == [KEPT_AS]
+    assert (state_dir / KEPT_AS).stat().st_mode & 0o777 == 0o600
 
 
 def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(McpTunnelError, match="cannot be used"):
+    with pytest.raises(McpTunnelError, match=r"cannot be used.*Give `secret`"):
         relay_secret(None, tmp_path / "file")

@@ -30,12 +30,13 @@ def agent(reactor: Any, config: AgentConfig) -> AgentService:
     assert config.key is not None
     credential = ApiKey(config.key, "key_file")
 
-    async def dial(receiver: LinkReceiver) -> Link:
+    async def dial(receiver: LinkReceiver, timeout_s: float) -> Link:
         return await connect(
             config.relay + TUNNEL_PATH,
             receiver=receiver,
             reactor=reactor,
             headers={"Authorization": f"Bearer {await credential.bearer()}"},
+            timeout_s=timeout_s,
         )
 
     def refused(error: object) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mcptunnel.model import ExchangeKind, RequestHead, ResponseHead
 from mcptunnel.wire import codec
 from mcptunnel.wire import frames as frame_module
-from mcptunnel.wire.codec import Decoder, data_prefix, data_size, encode, shared_decoder
+from mcptunnel.wire.codec import Decoder, data_prefix, data_size, encode, end_of, shared_decoder
 from mcptunnel.wire.constants import (
     MAX_DATA_BYTES,
     MAX_HEADER_COUNT,
@@ -259,3 +259,8 @@ def test_the_largest_frame_fits_into_a_message() -> None:
     encoded = encode(Open(MAX_STREAM_ID, head))
     assert len(encoded) <= MAX_MESSAGE_BYTES
     assert Decoder().decode(encoded) == [Open(MAX_STREAM_ID, head)]
+
+
+def test_the_end_of_a_stream_is_its_end_frame() -> None:
+    for stream_id in (1, 127, 128, 2**31 - 1):
+        assert end_of(stream_id) == encode(End(stream_id))

@@ -51,3 +51,7 @@ def test_the_data_of_a_message_full_of_splinters_comes_joined() -> None:
         events.EndReceived(1),
         events.EndReceived(3),
     ]
+
+
+def test_an_event_in_a_log_shows_nothing_of_a_body() -> None:
+    assert repr(events.DataReceived(3, b"secret")) == "DataReceived(3)"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from mcptunnel.wire.constants import OPTIONAL_FRAME_TYPES
+from mcptunnel.wire.constants import OPTIONAL_FRAME_TYPES, FrameType
 from mcptunnel.wire.fields import FieldError
 from mcptunnel.wire.frames import Frame, Hello, Unknown, Welcome
 from mcptunnel.wire.layout import fields_of, frame_of
@@ -76,3 +76,12 @@ def test_an_optional_frame_needs_a_proper_id(stream_id: object) -> None:
     """Even a frame that is ignored has the form of a frame."""
     with pytest.raises(FieldError):
         frame_of((64, stream_id))
+
+
+@pytest.mark.parametrize("status", [200.0, True, "200", 199])
+def test_a_head_that_was_read_before_vouches_for_no_other(status: object) -> None:
+    """Equal to Python is not enough: 200.0 is no status."""
+    fields = (("content-type", "application/json"),)
+    frame_of((FrameType.HEAD.value, 2, 200, fields))
+    with pytest.raises(FieldError):
+        frame_of((FrameType.HEAD.value, 2, status, fields))

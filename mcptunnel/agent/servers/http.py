@@ -32,7 +32,7 @@ from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Request, Response
 from mcptunnel.mcp.server_half import http as rules
 from mcptunnel.mcp.server_half.actions import Deliver
-from mcptunnel.mcp.server_half.listens import MAX_LISTENS
+from mcptunnel.mcp.server_half.listens import MAX_LISTENS, MAX_LISTENS_OF_ASKER
 from mcptunnel.mcp.server_half.request_state import RequestStates
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers, Outcome
@@ -45,7 +45,7 @@ JUST_NOW_S: Final = 1.0
 """So long a failed handshake stands: what comes is passed on to a server that we do not understand."""
 MAX_IDLE: Final = 256
 """As many connections as streams: with fewer, a busy server is connected to anew for every call."""
-MAX_CONNECTIONS: Final = MAX_IDLE + 2 * MAX_ONE_WAY + MAX_LISTENS + 1
+MAX_CONNECTIONS: Final = MAX_IDLE + 2 * MAX_ONE_WAY + MAX_LISTENS + MAX_LISTENS_OF_ASKER + 1
 """Calls, what has no answer, listens, the stream of notifications. Further calls wait for one."""
 
 

@@ -106,6 +106,7 @@ class Calls:
     def retire(self) -> None:
         """Listen no more: another conversation with the server does."""
         self._is_retired = True
+        self._conversation.retire()
         if self._stream is not None:
             self._stream.close()
             self._stream = None

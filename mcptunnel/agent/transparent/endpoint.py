@@ -11,6 +11,7 @@ from typing import Any, Final
 from mcptunnel.agent.endpoint import RequestRoom
 from mcptunnel.agent.servers.interfaces import LocalServer, Passage
 from mcptunnel.agent.transparent.local_service import LocalService
+from mcptunnel.agent.transparent.passed_sessions import PassedSessions
 from mcptunnel.agent.transparent.passing import PassedRequest
 from mcptunnel.agent.transparent.spoken import SpokenRequest
 from mcptunnel.agent.transparent.tool_headers import ToolHeaders
@@ -21,6 +22,7 @@ from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.refusals import Draining
 from mcptunnel.mcp.client_half.session_table import McpSessions
 from mcptunnel.mcp.headers import SESSION_HEADER
+from mcptunnel.mcp.service import Asker
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import header
 from mcptunnel.net.exchange import Exchange
@@ -54,6 +56,7 @@ class ServerEndpoint:
         self._room = room
         self._max_bytes = max_bytes
         self._sessions = McpSessions(random, MAX_SESSIONS)
+        self._passed = PassedSessions()
         timers = ReactorTimers(reactor)
         self._tools = ToolHeaders(server, timers, self._now_s)
         self._front = Endpoint(self._sessions, timers, random, keep_alive, draining)
@@ -69,6 +72,12 @@ class ServerEndpoint:
         undecided = exchange.receiver = Undecided(exchange, era, self)
         self._server.find_passage(era or Era.LEGACY, undecided.found)
 
+    def end_sessions(self, asker: Asker) -> None:
+        """End the sessions of a client that may come no more, and the calls in them."""
+        lost = (asker.principal, asker.client)
+        self._front.end_sessions(lambda whose: (whose.principal, whose.client) == lost)
+        self._passed.end(asker)
+
     def end_streams(self) -> None:
         """End all streams of ours that last for as long as their clients like."""
         self._front.end_streams()
@@ -81,7 +90,7 @@ class ServerEndpoint:
     def pass_on(self, exchange: Exchange, passage: Passage) -> None:
         name = self._server.status.name
         try:
-            exchange.receiver = PassedRequest(exchange, passage, name)
+            exchange.receiver = PassedRequest(exchange, passage, name, self._passed)
         except (ValueError, RequestError) as error:
             text = f"The request cannot be passed on: {error}."
             exchange.reset(ErrorCode.REFUSED_STREAM, text)

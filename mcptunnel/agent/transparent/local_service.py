@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec import Raw
 
+from mcptunnel.agent.held_news import HeldNews
 from mcptunnel.agent.servers.interfaces import LocalCall, LocalServer
 from mcptunnel.agent.transparent.tool_headers import ToolHeaders
 from mcptunnel.mcp import jsonrpc
@@ -20,9 +21,6 @@ from mcptunnel.mcp.listens import LISTEN
 from mcptunnel.mcp.service import Asker, Caller, Running, client_of_session
 from mcptunnel.mcp.versions import Era
 from mcptunnel.model import Headers, Outcome
-
-MAX_HELD: Final = 1024
-"""Different changes that are held for one listen while its client reads too slowly."""
 
 _EMPTY: Final = Raw(b"{}")
 _STATUS: Final = {
@@ -77,14 +75,13 @@ class ServiceCall:
     While the front holds, a call's progress is left out; of a listen each change is told once, later.
     """
 
-    __slots__ = ("_call", "_caller", "_held", "_is_held", "_is_listen")
+    __slots__ = ("_call", "_caller", "_held", "_is_held")
 
     def __init__(self, caller: Caller, *, is_listen: bool) -> None:
         self._caller: Caller | None = caller  # None when it is over
         self._call: LocalCall | None = None
-        self._is_listen = is_listen
         self._is_held = False
-        self._held: dict[bytes, Notification] = {}
+        self._held: HeldNews | None = HeldNews() if is_listen else None
 
     @property
     def is_over(self) -> bool:
@@ -113,8 +110,8 @@ class ServiceCall:
             return
         if not self._is_held:
             self._caller.notification(message)
-        elif self._is_listen and len(self._held) < MAX_HELD:
-            self._held[jsonrpc.encode(message)] = message
+        elif self._held is not None:
+            self._held.add(message)
 
     def response(self, message: Response) -> None:
         caller = self._over()
@@ -150,9 +147,10 @@ class ServiceCall:
             if self._call is not None:
                 self._call.pause()
             return
-        held, self._held = self._held, {}
-        for message in held.values():
-            self.notification(message)
+        for encoded in () if self._held is None else self._held.take():
+            message = jsonrpc.parse(encoded)
+            if isinstance(message, Notification):
+                self.notification(message)
         if self._call is not None and not self._is_held:
             self._call.resume()
 
@@ -163,5 +161,5 @@ class ServiceCall:
     def _over(self) -> Caller | None:
         caller, self._caller = self._caller, None
         self._call = None
-        self._held.clear()
+        self._held = None
         return caller

@@ -5,6 +5,7 @@ relay when the server's connection took the bytes; the response is read only as 
 """
 
 from mcptunnel.agent.servers.interfaces import Passage, UnderWay
+from mcptunnel.agent.transparent.passed_sessions import PassedSessions
 from mcptunnel.mcp.passthrough import body_length, request_headers, response_headers, with_length
 from mcptunnel.model import Headers, ResponseHead
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
@@ -29,10 +30,12 @@ class PassedRequest(ExchangeReceiver):
 
     __slots__ = ("_body", "_call", "_exchange", "_held_bytes", "_passage", "_response", "_upload")
 
-    def __init__(self, exchange: Exchange, passage: Passage, server: str) -> None:
+    def __init__(
+        self, exchange: Exchange, passage: Passage, server: str, sessions: PassedSessions
+    ) -> None:
         self._exchange = exchange
         self._passage = passage
-        self._response = PassedResponse(exchange, server, passage)
+        self._response = PassedResponse(exchange, server, passage, sessions)
         self._body = bytearray()
         self._held_bytes = 0
         self._call: UnderWay | None = None
@@ -114,16 +117,20 @@ class PassedRequest(ExchangeReceiver):
 class PassedResponse:
     """The way back (`net.http1.ResponseReceiver`). `over` when it is complete or given up."""
 
-    __slots__ = ("_exchange", "_passage", "_server", "call", "over")
+    __slots__ = ("_exchange", "_passage", "_server", "_sessions", "call", "over")
 
-    def __init__(self, exchange: Exchange, server: str, passage: Passage) -> None:
+    def __init__(
+        self, exchange: Exchange, server: str, passage: Passage, sessions: PassedSessions
+    ) -> None:
         self._exchange = exchange
+        self._sessions = sessions
         self._server = server
         self._passage = passage
         self.call: UnderWay | None = None
         self.over = False
 
     def head_received(self, head: ResponseHead) -> None:
+        self._sessions.answered(self._exchange.request, head, self._passage)
         passed = with_length(response_headers(head.headers), body_length(head.headers))
         try:
             self._exchange.send_head(ResponseHead(head.status, passed))

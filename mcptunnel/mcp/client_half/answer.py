@@ -115,6 +115,17 @@ class HttpAnswer:
         if self._watcher is not None:
             self._watcher.client_slow(slow)
 
+    def access_ended(self, is_revoked: bool) -> None:
+        watcher = self._watcher
+        if watcher is None:
+            return
+        watcher.access_ended(is_revoked)
+        if is_revoked and self._watcher is not None:  # it did not answer
+            if self._streaming:
+                self._finish()
+            else:
+                self._leave()
+
     def _finish(self) -> None:
         self._leave()
         self._http.finish()

@@ -108,6 +108,11 @@ class Answers:
                 watcher.client_gone()
         self._open.clear()
 
+    def access_ended(self, is_revoked: bool) -> None:
+        for watcher in tuple(self._open.values()):
+            if watcher is not None:
+                watcher.access_ended(is_revoked)
+
     def client_slow(self, slow: bool) -> None:
         for watcher in tuple(self._open.values()):
             if watcher is not None:

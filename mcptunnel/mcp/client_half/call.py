@@ -59,6 +59,13 @@ class Call:
         if self._running is not None:
             self._running.hold(slow)
 
+    def access_ended(self, is_revoked: bool) -> None:
+        if is_revoked:
+            running = self._running
+            self._settle()
+            if running is not None:
+                running.cancel("the client's access was revoked")
+
     def _respond(self, status: int, response: Response) -> None:
         out = self._out
         self._settle()

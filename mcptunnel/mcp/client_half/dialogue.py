@@ -28,6 +28,9 @@ FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 30.0
 """How long to wait before a request is repeated that the server could not answer yet."""
 
+ANSWER_S: Final = 3600.0
+"""How long a client has for all answers of one round."""
+
 
 class Asked(Protocol):
     """The call that asks."""
@@ -102,6 +105,13 @@ class Dialogue:
             self._open[question_id] = replace(question, params={})
             self._live.questions[question_id] = self
             self._call.send(Request(question_id, question.method, params))
+        self._timer = self._live.shared.timers.call_later(ANSWER_S, self._unanswered)
+
+    def _unanswered(self) -> None:
+        self._timer = None
+        asked = ", ".join(sorted({question.method for question in self._open.values()}))
+        text = f"The client has not answered {asked} for {ANSWER_S:g} s, so the call was given up"
+        self._call.error(_fault(text))
 
     def _check(self, asked: InputRequired, can_be_asked: bool) -> None:
         for question in asked.questions:
@@ -134,6 +144,7 @@ class Dialogue:
             return
         self._answers[question.key] = answer
         if not self._open:
+            self._stop_timer()
             self._retry()
 
     def finish(self) -> None:
@@ -155,6 +166,9 @@ class Dialogue:
             self._live.questions.pop(question_id, None)
         self._open.clear()
         self._forget()
+        self._stop_timer()
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -29,6 +29,7 @@ from mcptunnel.mcp.client_half.session_endpoint import SessionEndpoint, Visit
 from mcptunnel.mcp.client_half.sse_endpoint import SseEndpoint
 from mcptunnel.mcp.client_half.streams import Streams
 from mcptunnel.mcp.client_half.timers import Timers
+from mcptunnel.mcp.client_half.unread import MAX_ALL_BYTES, MAX_USER_BYTES
 from mcptunnel.mcp.eras import Initialize, InSession, Modern, Refused, classify_post
 from mcptunnel.mcp.jsonrpc import INVALID_REQUEST, Batch, JsonRpcError, Message, Request
 from mcptunnel.mcp.listens import LISTEN
@@ -53,7 +54,8 @@ class Endpoint:
     ) -> None:
         self._keep_alive, self._draining = keep_alive, draining
         self._streams = Streams()
-        shared = Shared(sessions, timers, random, keep_alive, self._streams, Kept())
+        unread = Kept(MAX_USER_BYTES, MAX_ALL_BYTES)
+        shared = Shared(sessions, timers, random, keep_alive, self._streams, Kept(), unread)
         self._sessions = SessionEndpoint(shared)
         self._sse = SseEndpoint(shared, draining)
 
@@ -95,15 +97,14 @@ class Endpoint:
         """Take what such a client posts to the path that it was told."""
         self._sse.post(Visit(client, asker, service, now_s), session_id, body)
 
-    def revoked(self, whose: Callable[[Asker], bool]) -> None:
-        """End the streams and the sessions of some askers, who may come in no more."""
+    def end_sessions(self, whose: Callable[[Asker], bool]) -> None:
+        """End the sessions of some askers, with all that is under way in them."""
         self._sse.close(whose)
-        self._streams.end(whose)
-        self._sessions.revoked(whose)
+        self._sessions.end_those(whose)
 
     def end_streams(self) -> None:
         """End, in order, all streams that would stay open for as long as their clients like."""
-        self._streams.end(lambda _asker: True)
+        self._streams.end()
 
     def stop(self) -> None:
         """End all streams, and do nothing more of our own accord; sessions may be continued later."""

@@ -4,9 +4,10 @@ from typing import Final
 
 from mcptunnel.mcp import sse
 from mcptunnel.mcp.client_half.http import Http
-from mcptunnel.mcp.client_half.keep_alive import QUIET_SWEEPS, KeepAlive
+from mcptunnel.mcp.client_half.keep_alive import QUIET_SWEEPS
 from mcptunnel.mcp.client_half.listening import Listening
-from mcptunnel.mcp.client_half.streams import Streams
+from mcptunnel.mcp.client_half.live import Shared
+from mcptunnel.mcp.client_half.unread import Unread
 from mcptunnel.mcp.service import Asker
 
 MAX_UNREAD_BYTES: Final = 256 * 1024
@@ -24,11 +25,10 @@ class GetStream:
     __slots__ = (
         "_asker",
         "_http",
-        "_is_slow",
         "_keep_alive",
         "_listening",
         "_streams",
-        "_unread_bytes",
+        "_unread",
         "was_heard",
     )
 
@@ -37,17 +37,17 @@ class GetStream:
         http: Http,
         asker: Asker,
         listening: Listening,
-        streams: Streams,
-        keep_alive: KeepAlive,
+        shared: Shared,
     ) -> None:
         self._http = http
         self._asker = asker
         self._listening: Listening | None = listening  # None: it is over
-        self._streams = streams
-        self._keep_alive = keep_alive
-        self._is_slow = False
+        self._streams = shared.streams
+        self._keep_alive = shared.keep_alive
+        self._unread = Unread(
+            shared.unread, shared.timers, asker.principal, MAX_UNREAD_BYTES, self.end
+        )
         self.was_heard = True
-        self._unread_bytes = 0
 
     def open(self) -> None:
         """Send the head, and what has been waiting for a stream."""
@@ -63,13 +63,9 @@ class GetStream:
         if self._listening is None:
             return
         event = sse.encode(message)
-        if self._is_slow:
-            self._unread_bytes += len(event)
-            if self._unread_bytes > MAX_UNREAD_BYTES:
-                self.end()
-                return
-        self._http.write_soon(event)
-        self.was_heard = True
+        if self._unread.takes(len(event)):
+            self._http.write_soon(event)
+            self.was_heard = True
 
     def end(self) -> None:
         """End the stream; the client may open another."""
@@ -77,7 +73,7 @@ class GetStream:
             self._http.finish()
 
     def keep_alive(self, quiet_sweeps: int) -> bool:
-        if self._is_slow or quiet_sweeps < QUIET_SWEEPS:
+        if self._unread.is_slow or quiet_sweeps < QUIET_SWEEPS:
             return False
         self._http.write(sse.COMMENT)
         return True
@@ -85,9 +81,11 @@ class GetStream:
     def client_gone(self) -> None:
         self._leave()
 
+    def access_ended(self, is_revoked: bool) -> None:
+        self.end()
+
     def client_slow(self, slow: bool) -> None:
-        self._is_slow = slow
-        self._unread_bytes = 0
+        self._unread.slow(slow)
         if self._listening is not None:
             self._listening.hold(slow)
 
@@ -96,6 +94,7 @@ class GetStream:
         if listening is None:
             return False
         self._keep_alive.over(self)
+        self._unread.over()
         self._http.watch(None)
         self._streams.remove(self._asker, self)
         listening.detach(self)

@@ -35,6 +35,13 @@ class Watcher(Protocol):
     def client_slow(self, slow: bool) -> None:
         """The client reads more slowly than is written (True), or has caught up."""
 
+    def access_ended(self, is_revoked: bool) -> None:
+        """The client's access was revoked, or only expired.
+
+        End a stream that would last, in order. If it was revoked give up all else: who has the
+        connection breaks off what is not complete then.
+        """
+
 
 class Http(Protocol):
     """One HTTP request, and the way of its answer: `answer`, or `start`, `write`… and `finish`."""

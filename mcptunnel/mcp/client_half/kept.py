@@ -1,4 +1,4 @@
-"""Requests that are kept because they may have to be sent again, with answers: bounded bytes."""
+"""Bytes that are kept for clients, such as requests that may have to be sent again: bounded."""
 
 from typing import Final
 
@@ -12,18 +12,20 @@ SMALL_BYTES: Final = 4 * 1024
 
 
 class Kept:
-    """Counts what is kept for whom."""
+    """Counts what is kept for whom: at most `user_bytes` for one principal, `all_bytes` for all."""
 
-    __slots__ = ("_all_bytes", "_bytes")
+    __slots__ = ("_all_bytes", "_bytes", "_max_all_bytes", "_max_user_bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, user_bytes: int = MAX_KEPT_BYTES, all_bytes: int = MAX_ALL_BYTES) -> None:
+        self._max_user_bytes = user_bytes
+        self._max_all_bytes = all_bytes
         self._bytes: dict[str, int] = {}
         self._all_bytes = 0
 
     def take(self, principal: str, count_bytes: int) -> bool:
         """Count so many bytes more; return whether there is room for them."""
         own_bytes = self._bytes.get(principal, 0) + count_bytes
-        if own_bytes > MAX_KEPT_BYTES or self._all_bytes + count_bytes > MAX_ALL_BYTES:
+        if own_bytes > self._max_user_bytes or self._all_bytes + count_bytes > self._max_all_bytes:
             return False
         self._bytes[principal] = own_bytes
         self._all_bytes += count_bytes

@@ -59,6 +59,9 @@ class ListenCall(Call):
         if running is not None:
             running.cancel("the subscription was ended")
 
+    def access_ended(self, is_revoked: bool) -> None:
+        self.end()
+
     def _respond_ended(self) -> None:
         complete = {"resultType": jsonrpc.raw("complete")}
         self._respond(OK, Response(self._id, jsonrpc.raw(self._tagged(complete))))

@@ -1,6 +1,6 @@
 """What a legacy session hears outside its requests: its GET stream, and one listen on the service."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
@@ -18,6 +18,7 @@ from mcptunnel.mcp.jsonrpc import (
     Notification,
 )
 from mcptunnel.mcp.service import Caller, Service
+from mcptunnel.mcp.subscriptions import UPDATED
 
 MAX_SUBSCRIPTIONS: Final = 500
 MAX_SUBSCRIBED_CHARS: Final = 64 * 1024
@@ -209,14 +210,21 @@ class Listening:
         self._wait_s = FIRST_WAIT_S
         waiting, self._waiting = self._waiting, []
         refused = {one.uri for one in waiting if one.uri not in uris}
-        if refused:
-            self._drop(refused)
+        lost = set(self._live.session.subscriptions) - uris
+        if lost:
+            self._drop(lost)
+            self._tell_lost(lost - {one.uri for one in waiting})
         for one in waiting:
             if one.uri in refused:
                 text = f"The server does not tell of changes of {one.uri[:200]!r}"
                 one.caller.error(JsonRpcError(INVALID_PARAMS, text))
             else:
                 one.caller.result(_EMPTY)
+
+    def _tell_lost(self, uris: Iterable[str]) -> None:
+        """Say of what the service tells no more that it changed: reading it, the client hears why."""
+        for uri in sorted(uris):
+            self.news(Notification(UPDATED, {"uri": jsonrpc.raw(uri)}))
 
     def news(self, message: Notification) -> None:
         if self._stream is not None:

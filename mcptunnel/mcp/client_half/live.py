@@ -32,6 +32,7 @@ class Shared:
     keep_alive: KeepAlive
     streams: Streams
     kept: Kept
+    unread: Kept
 
 
 class InFlight(Protocol):

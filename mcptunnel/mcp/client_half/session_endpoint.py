@@ -82,9 +82,8 @@ class SessionEndpoint:
         live = self._find(visit, session_id, None)
         if live is None:
             return
-        streams, alive = self._shared.streams, self._shared.keep_alive
-        stream = GetStream(visit.client, visit.asker, live.listening, streams, alive)
-        if streams.add(visit.asker, stream):
+        stream = GetStream(visit.client, visit.asker, live.listening, self._shared)
+        if self._shared.streams.add(visit.asker, stream):
             stream.open()
         else:
             send_error(visit.client, http.UNAVAILABLE, too_many_streams(None))
@@ -100,7 +99,7 @@ class SessionEndpoint:
             self._shared.sessions.end(session_id)
             visit.client.answer(http.NO_CONTENT)
 
-    def revoked(self, whose: Callable[[Asker], bool]) -> None:
+    def end_those(self, whose: Callable[[Asker], bool]) -> None:
         """End the sessions of some askers."""
         self._shared.sessions.end_those(whose)
 

@@ -17,6 +17,7 @@ from mcptunnel.mcp.client_half.keep_alive import QUIET_SWEEPS
 from mcptunnel.mcp.client_half.live import Live, Shared
 from mcptunnel.mcp.client_half.session import McpSession
 from mcptunnel.mcp.client_half.translate import to_legacy_error
+from mcptunnel.mcp.client_half.unread import Unread
 from mcptunnel.mcp.jsonrpc import (
     INVALID_REQUEST,
     JsonRpcError,
@@ -32,8 +33,8 @@ from mcptunnel.mcp.versions import Era
 VERSION: Final = "2024-11-05"
 """What is agreed on, whatever the client asks for: later versions have no such transport."""
 
-MAX_UNREAD_BYTES: Final = 32 * 1024 * 1024
-"""What a client that does not read may leave unread before its stream is ended."""
+MAX_UNREAD_BYTES: Final = 4 * 1024 * 1024
+"""What a client that reads slowly may leave unread before its stream is ended."""
 
 
 class SseSession:
@@ -53,9 +54,11 @@ class SseSession:
         self._left = left
         self._service: Service | None = None
         self._live: Live | None = None
-        self._is_begun = self._is_ending = self._is_slow = False
+        self._is_begun = self._is_ending = False
         self._answers: dict[_Answer, Watcher | None] = {}
-        self._unread_bytes = 0
+        self._unread = Unread(
+            shared.unread, shared.timers, asker.principal, MAX_UNREAD_BYTES, self.close
+        )
 
     def open(self, post_to: str) -> None:
         """Begin the stream: first comes where to post to, a path with its query."""
@@ -115,16 +118,12 @@ class SseSession:
         if self._http is None:
             return
         event = sse.encode(message)
-        if self._is_slow:
-            self._unread_bytes += len(event)
-            if self._unread_bytes > MAX_UNREAD_BYTES:
-                self.close()
-                return
-        self._http.write_soon(event)
-        self.was_heard = True
+        if self._unread.takes(len(event)):
+            self._http.write_soon(event)
+            self.was_heard = True
 
     def keep_alive(self, quiet_sweeps: int) -> bool:
-        if self._http is None or self._is_slow or quiet_sweeps < QUIET_SWEEPS:
+        if self._http is None or self._unread.is_slow or quiet_sweeps < QUIET_SWEEPS:
             return False
         self._http.write(sse.COMMENT)
         return True
@@ -133,6 +132,8 @@ class SseSession:
         """Note who answers a request, and wants to hear how fast the client reads."""
         if answer in self._answers:
             self._answers[answer] = watcher
+            if self._unread.is_slow:
+                watcher.client_slow(True)
 
     def answered(self, answer: "_Answer") -> None:
         """Note that a request is over."""
@@ -141,8 +142,7 @@ class SseSession:
             self.close()
 
     def client_slow(self, slow: bool) -> None:
-        self._is_slow = slow
-        self._unread_bytes = 0
+        self._unread.slow(slow)
         if self._live is not None:
             self._live.listening.hold(slow)
         for watcher in tuple(self._answers.values()):
@@ -160,6 +160,12 @@ class SseSession:
         if not self._answers:
             self.close()
 
+    def access_ended(self, is_revoked: bool) -> None:
+        if is_revoked:
+            self.close()
+        else:
+            self.end()
+
     def close(self) -> None:
         """End the stream, and the session, now."""
         http = self._http
@@ -173,6 +179,7 @@ class SseSession:
         if http is None:
             return
         http.watch(None)
+        self._unread.over()
         self._shared.keep_alive.over(self)
         self._shared.streams.remove(self.asker, self)
         self._left()

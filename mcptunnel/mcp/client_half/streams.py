@@ -1,6 +1,5 @@
 """The streams that stay open for as long as the client likes: bounded, and ended when we say so."""
 
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from mcptunnel.mcp.service import Asker
@@ -22,14 +21,14 @@ class Streams:
     __slots__ = ("_open",)
 
     def __init__(self) -> None:
-        self._open: dict[str, dict[Ending, Asker]] = {}
+        self._open: dict[str, dict[Ending, None]] = {}
 
     def add(self, asker: Asker, stream: Ending) -> bool:
         """Note a stream; False if its principal has too many."""
         own = self._open.setdefault(asker.principal, {})
         if len(own) >= MAX_STREAMS:
             return False
-        own[stream] = asker
+        own[stream] = None
         return True
 
     def remove(self, asker: Asker, stream: Ending) -> None:
@@ -40,9 +39,8 @@ class Streams:
             if not own:
                 del self._open[asker.principal]
 
-    def end(self, whose: Callable[[Asker], bool]) -> None:
-        """End the streams of some askers."""
+    def end(self) -> None:
+        """End all streams."""
         for own in tuple(self._open.values()):
-            for stream, asker in tuple(own.items()):
-                if whose(asker):
-                    stream.end()
+            for stream in tuple(own):
+                stream.end()

@@ -127,6 +127,13 @@ class Conversation:
         """Let time pass; about once a second."""
         for call in self._questions.tick(now_s):
             self._drop(call.own)
+        if self._passed is not None:
+            self._passed.tick(now_s)
+
+    def retire(self) -> None:
+        """Listen no more: another conversation with the server does."""
+        if self._passed is not None:
+            self._passed.retire()
 
     def end(self) -> list[int]:
         """Forget all calls; return the keys of those that somebody waits for. Listens stay."""

@@ -165,10 +165,8 @@ def assumed(version: str) -> ServerInfo:
 
 def versions_in(error: JsonRpcError) -> list[str]:
     """Return `data.supported` of an error -32022; [] if there is no such list."""
-    try:
-        return msgspec.convert(error.data, _Refusal).supported
-    except msgspec.ValidationError:
-        return []
+    said = jsonrpc.data_as(error, _Refusal)
+    return [] if said is None else said.supported
 
 
 def read_initialize(response: Response) -> ServerInfo:

@@ -29,8 +29,10 @@ LISTEN: Final = "subscriptions/listen"
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 UPDATED: Final = "notifications/resources/updated"
 
-MAX_LISTENS: Final = 256
-"""On one server."""
+MAX_LISTENS: Final = 512
+"""On one server; the hub, which listens for all of a user's clients, has its own beside them."""
+MAX_LISTENS_OF_CLIENT: Final = 128
+"""All sessions of one client together."""
 MAX_LISTENS_OF_ASKER: Final = 64
 MAX_URIS: Final = 1024
 """Resources of one listen."""
@@ -100,7 +102,7 @@ class Listen:
 
 
 class Listens:
-    """The listens on one server, by caller's key; bounded, in all and of one asker."""
+    """The listens on one server, by caller's key; bounded, in all, of one client and of one asker."""
 
     def __init__(self) -> None:
         self._listens: dict[int, Listen] = {}
@@ -123,15 +125,25 @@ class Listens:
         uris = frozenset(wanted.uris or ())
         if len(uris) > MAX_URIS:
             raise JsonRpcError(INVALID_PARAMS, f"More than {MAX_URIS} resourceSubscriptions")
-        of_asker = sum(other.asker == asker for other in self._listens.values())
-        is_full = len(self._listens) >= MAX_LISTENS or of_asker >= MAX_LISTENS_OF_ASKER
-        if is_full and key != OWN_KEY:
+        if key != OWN_KEY and self._is_full(asker):
             raise JsonRpcError(INTERNAL_ERROR, "The server has too many listens already")
         flags = (wanted.tools, wanted.prompts, wanted.resources)
         kinds = frozenset(kind for kind, flag in zip(Kind, flags, strict=True) if flag)
         listen = Listen(key, request.id, request.params, asker, kinds, uris)
         self._listens[key] = listen
         return listen
+
+    def _is_full(self, asker: Asker) -> bool:
+        """Whether there are too many listens for one more of this asker."""
+        askers = [listen.asker for listen in self._listens.values()]
+        if askers.count(asker) >= MAX_LISTENS_OF_ASKER:
+            return True
+        if not asker.client:
+            return False
+        client = _client(asker)
+        if sum(_client(other) == client for other in askers) >= MAX_LISTENS_OF_CLIENT:
+            return True
+        return sum(bool(other.client) for other in askers) >= MAX_LISTENS
 
     def pop(self, key: int) -> Listen | None:
         """Take a listen out."""
@@ -142,6 +154,11 @@ class Listens:
         ended = [listen.end() for listen in self._listens.values() if listen.key != OWN_KEY]
         self._listens.clear()
         return ended
+
+
+def _client(asker: Asker) -> tuple[str, str]:
+    """Return whose an asker is: sessions of one client count as askers, and have its name first."""
+    return asker.principal, asker.client.partition(" ")[0]
 
 
 def own_request(about: Members) -> Request:

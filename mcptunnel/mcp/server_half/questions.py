@@ -198,6 +198,7 @@ class Questions:
                 INVALID_PARAMS,
                 "The requestState was used already, or waited too long. Whether the call has run is not"
                 " known. If that does no harm, make it again, without requestState and inputResponses.",
+                {"outcome": Outcome.UNKNOWN.value},
             )
         self._calls.take_up(call, key, request)
         return call, answers

@@ -12,8 +12,10 @@ from typing import Final
 import msgspec
 
 from mcptunnel.mcp import jsonrpc, meta
+from mcptunnel.mcp.alike import by_value
 from mcptunnel.mcp.jsonrpc import INVALID_PARAMS, JsonRpcError, Members, Request
 from mcptunnel.mcp.service import Asker
+from mcptunnel.model import Outcome
 from mcptunnel.sealing import NONCE_BYTES, SealBrokenError, Sealer
 
 TTL_S: Final = 600.0
@@ -24,7 +26,6 @@ RESPONSES: Final = "inputResponses"
 
 _ROUND: Final = frozenset({STATE, RESPONSES, meta.META})
 _MAX_SORTED_BYTES: Final = 64 * 1024
-_sorted = msgspec.json.Encoder(order="sorted")
 
 
 class Parked(msgspec.Struct, frozen=True, array_like=True):
@@ -57,24 +58,18 @@ def digest(method: str, params: Members) -> bytes:
     for name in sorted(what):
         encoded = bytes(what[name])
         if size <= _MAX_SORTED_BYTES:
-            encoded = _by_value(encoded)
+            encoded = by_value(encoded)
         found.update(b"%d:%b%d:" % (len(name.encode()), name.encode(), len(encoded)))
         found.update(encoded)
     return found.digest()
-
-
-def _by_value(encoded: bytes) -> bytes:
-    try:
-        return _sorted.encode(msgspec.json.decode(encoded))
-    except (msgspec.MsgspecError, RecursionError):
-        return encoded
 
 
 @dataclass(frozen=True, slots=True)
 class RequestStates:
     """Seals and opens the states of one program's servers.
 
-    `nonce` returns 12 random bytes, new ones each time. Times are seconds of one clock, any one.
+    `nonce` returns 12 random bytes, new ones each time. Times are seconds of one clock, any one: after
+    a new start it may be another, for then all that states lead to is gone.
     """
 
     sealer: Sealer
@@ -112,6 +107,7 @@ class RequestStates:
             "The requestState is not valid: it was changed, has expired, or belongs to another"
             " request or client. Whether the call has run is not known."
             " If that does no harm, make it again, without requestState and inputResponses.",
+            {"outcome": Outcome.UNKNOWN.value},
         )
 
     def has_sealed(self, request: Request, asker: Asker) -> bool:

@@ -140,10 +140,8 @@ def _url_elicitations(response: Response, declared: Declared) -> dict[str, objec
     error = jsonrpc.error_of(response)
     if error is None or error.code != URL_ELICITATION_REQUIRED:
         return None
-    try:
-        found = msgspec.convert(error.data, _Elicitations).elicitations
-    except msgspec.ValidationError:
-        found = []
+    said = jsonrpc.data_as(error, _Elicitations)
+    found = [] if said is None else said.elicitations
     if not found:
         raise JsonRpcError(jsonrpc.INTERNAL_ERROR, error.message)
     if not declared.url:

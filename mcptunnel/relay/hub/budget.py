@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
+from mcptunnel.mcp.alike import is_alike
 from mcptunnel.mcp.catalogue import Item
 from mcptunnel.mcp.features import Features
 from mcptunnel.mcp.kinds import Kind
@@ -65,7 +66,7 @@ def keep(devices: Iterable[Device], server: RemoteServer, kind: Kind, items: Ite
     excess = (count - bounds.user_items, size_bytes - bounds.user_bytes)
     kept = fetched[: _fitting(fetched, *excess)]
     known = server.known[kind]
-    if kept != known.items:  # the old ones may be listed already: it is by them that this is known
+    if not _are_alike(kept, known.items):  # by the old ones it is known what is listed already
         known.items, known.size_bytes = kept, sum(item.size_bytes for item in kept)
     return len(fetched) - len(kept)
 
@@ -80,6 +81,13 @@ def keep_features(devices: Iterable[Device], server: RemoteServer, features: Fea
     if taken_chars > MAX_INSTRUCTIONS_CHARS:
         features = replace(features, instructions="")
     server.features = features
+
+
+def _are_alike(new: tuple[Item, ...], old: tuple[Item, ...]) -> bool:
+    """Whether a server's list says the same as before: some write it anew each time, in any order."""
+    return [item.name for item in new] == [item.name for item in old] and all(
+        is_alike(one.definition, other.definition) for one, other in zip(new, old, strict=True)
+    )
 
 
 def _fitting(items: tuple[Item, ...], excess_count: int, excess_bytes: int) -> int:

@@ -28,6 +28,7 @@ from mcptunnel.relay.hub.listening import Listening
 from mcptunnel.relay.hub.listing import Listing
 from mcptunnel.relay.hub.lists import Lists
 from mcptunnel.relay.hub.open_calls import OpenCalls
+from mcptunnel.relay.hub.owners import OwnersOfUsers
 from mcptunnel.relay.hub.parts import Method, Parts
 from mcptunnel.relay.hub.prompt_call import PromptCalls
 from mcptunnel.relay.hub.resource_call import ResourceCalls
@@ -83,6 +84,7 @@ class Hub:
             self.catalogue,
             self.listings,
             self.tables,
+            OwnersOfUsers(self.listings[Kind.RESOURCE], self.tables),
             self._settling,
             Seals(secret, random, epoch_s),
             self.server_info,

@@ -1,6 +1,6 @@
 """Notices when a user's merged lists become others, and says so, not too often."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -12,6 +12,7 @@ from mcptunnel.mcp.subscriptions import ALIKE, CHANGED
 from mcptunnel.model import Principal
 from mcptunnel.relay.devices import Devices
 from mcptunnel.relay.hub.listing import Listing
+from mcptunnel.relay.hub.settling import Settling
 
 INTERVAL_S: Final = 1.0
 """A change of the same list is told of no sooner after the last one."""
@@ -21,9 +22,13 @@ _Seen: TypeAlias = tuple[tuple[Raw, ...], ...]
 
 @dataclass(slots=True)
 class _Watched:
-    """One kind of a user's: its lists when last looked at, when a change was told of last."""
+    """One kind of a user's: its lists when last looked at, when a change was told of last.
 
-    seen: _Seen
+    A list that is not there was not known before `unknown_until_s`, and nobody had asked for it.
+    """
+
+    seen: dict[Kind, _Seen]
+    unknown_until_s: float
     told_s: float = float("-inf")
     later: IDelayedCall | None = None
 
@@ -45,6 +50,7 @@ class ListChanges:
         reactor: Any,
         devices: Devices,
         listings: Mapping[Kind, Listing],
+        settling: Settling,
         *,
         epoch_s: Callable[[], float],
         offline_grace_s: float,
@@ -53,16 +59,26 @@ class ListChanges:
         self._reactor = reactor
         self._devices = devices
         self._listings = listings
+        self._settling = settling
         self._epoch_s = epoch_s
         self._offline_grace_s = offline_grace_s
         self._tell = tell
         self._users: dict[Principal, _User] = {}
 
-    def watch(self, principal: Principal, kinds: Iterable[Kind]) -> None:
-        """Look at these lists of a user from now on, and at no others."""
+    def watch(
+        self, principal: Principal, kinds: Iterable[Kind], unasked: Container[Kind] = ()
+    ) -> None:
+        """Look at these lists of a user from now on, and at no others.
+
+        What the servers say of the lists `unasked`, for which nobody asked before, is no change the
+        first time.
+        """
         user, wanted = self._users.setdefault(principal, _User()), set(kinds)
+        until_s = self._reactor.seconds() + self._settling.timeout_s
         for kind in wanted - user.kinds.keys():
-            user.kinds[kind] = _Watched(self._look(principal, kind))
+            known = [one for one in ALIKE[CHANGED[kind]] if one not in unasked]
+            seen = {one: self._look(principal, one) for one in known}
+            user.kinds[kind] = _Watched(seen, until_s)
         for kind in user.kinds.keys() - wanted:
             _call_off(user.kinds.pop(kind).later)
         _call_off(user.away)
@@ -94,20 +110,20 @@ class ListChanges:
             self.watch(principal, ())
 
     def _is_changed(self, principal: Principal, kind: Kind, watched: _Watched) -> bool:
-        seen = self._look(principal, kind)
-        before = watched.seen
-        watched.seen = seen
-        return len(seen) != len(before) or any(
-            a is not b for a, b in zip(seen, before, strict=True)
-        )
+        is_late = self._reactor.seconds() >= watched.unknown_until_s
+        changed = False
+        for one in ALIKE[CHANGED[kind]]:
+            now, before = self._look(principal, one), watched.seen.get(one)
+            if before is None:
+                if not is_late and not self._settling.is_settled(principal, one):
+                    continue
+                before = () if is_late else now  # who asked meanwhile was answered by then
+            watched.seen[one] = now
+            changed = changed or _differ(now, before)
+        return changed
 
     def _look(self, principal: Principal, kind: Kind) -> _Seen:
-        epoch_s = self._epoch_s()
-        return tuple(
-            definitions
-            for one in ALIKE[CHANGED[kind]]
-            for definitions in self._listings[one].by_server(principal, epoch_s)
-        )
+        return tuple(self._listings[kind].by_server(principal, self._epoch_s()))
 
     def _tell_now(self, principal: Principal, kind: Kind, watched: _Watched) -> None:
         watched.later = None
@@ -131,6 +147,10 @@ class ListChanges:
     def _absent(self, principal: Principal, user: _User) -> None:
         user.away = None
         self.check(principal)
+
+
+def _differ(now: _Seen, before: _Seen) -> bool:
+    return len(now) != len(before) or any(a is not b for a, b in zip(now, before, strict=True))
 
 
 def _call_off(call: IDelayedCall | None) -> None:

@@ -1,6 +1,9 @@
 """One client's `subscriptions/listen` on the hub."""
 
 from collections.abc import Callable
+from typing import Final
+
+from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc, subscriptions
 from mcptunnel.mcp.jsonrpc import Notification
@@ -10,13 +13,16 @@ from mcptunnel.mcp.names import Target
 from mcptunnel.mcp.service import Caller
 from mcptunnel.mcp.subscriptions import CHANGED, UPDATED
 
+MAX_HELD_URI_BYTES: Final = 8 * 1024
+"""Of a part with a longer URI is told, later, by what was subscribed to."""
+
 
 class Listen:
     """A listen from its acknowledgement to its end (`mcp.service.Running`).
 
     `kinds` and `places` are what was honoured: of each URI, as the client calls it, the place that it
     is read from, None while that is not known. What comes while the client reads slowly waits: of
-    several alike one. Who is in front of us writes the subscription's id into all that we say.
+    several alike one, and of a resource only that it has changed. Who is in front of us writes the subscription's id into all that we say.
     """
 
     __slots__ = ("_caller", "_is_held", "_left", "_missed", "kinds", "places")
@@ -42,11 +48,21 @@ class Listen:
 
     def list_changed(self, kind: Kind) -> None:
         """Tell that a list is another one now."""
-        self._tell(kind, Notification(CHANGED[kind], {}))
+        message = Notification(CHANGED[kind], {})
+        if self._is_held:
+            self._missed[kind] = message
+        else:
+            self._say(message)
 
     def updated(self, uri: str, params: jsonrpc.Members) -> None:
         """Tell what a server says of a resource that the client subscribed to as `uri`."""
-        self._tell(uri, Notification(UPDATED, params))
+        if not self._is_held:
+            self._say(Notification(UPDATED, params))
+            return
+        # A server's `_meta` may be large, and so may the name of a part.
+        told = params.get("uri", b"")
+        shown = told if len(bytes(told)) <= MAX_HELD_URI_BYTES else jsonrpc.raw(uri)
+        self._missed[uri] = Notification(UPDATED, {"uri": Raw(bytes(shown))})
 
     def end(self) -> None:
         """End it in order."""
@@ -69,12 +85,6 @@ class Listen:
 
     def client_gone(self) -> None:
         """Nobody hears it any more: whoever leaves has it cancelled."""
-
-    def _tell(self, key: Kind | str, message: Notification) -> None:
-        if self._is_held:
-            self._missed[key] = message
-        else:
-            self._say(message)
 
     def _say(self, message: Notification) -> None:
         if self._caller is not None:

@@ -4,7 +4,7 @@ A listen outlives devices and their tunnels: their coming and going is a change 
 listens of one user want of one server is asked for once (`server_listen`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -21,10 +21,11 @@ from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.draining import REFUSAL
+from mcptunnel.relay.hub.expected import Expected, is_strange
 from mcptunnel.relay.hub.list_changes import ListChanges
 from mcptunnel.relay.hub.listen import Listen
+from mcptunnel.relay.hub.owners import Owners
 from mcptunnel.relay.hub.parts import Parts
-from mcptunnel.relay.hub.resource_call import owner
 from mcptunnel.relay.hub.server_listen import ServerListen
 from mcptunnel.relay.remote_server import RemoteServer
 
@@ -38,6 +39,12 @@ MAX_USER_URIS: Final = 10_000
 MAX_USER_CHARS: Final = 1024 * 1024
 """URIs of all listens of one user, and their characters together."""
 
+STEPS_PER_TURN: Final = 500
+"""How much is looked up in one turn of the reactor (`owners.Owners.steps`): about a millisecond."""
+
+_STEPS_WITHOUT_LISTS: Final = 20
+"""What it takes to see which of a user's servers have resources."""
+
 PAUSE_S: Final = 0.1
 """Servers are asked anew no sooner after the last time, for all that changed till then."""
 
@@ -49,7 +56,10 @@ _ServerChanged: TypeAlias = Callable[[Device, RemoteServer, Kind], None]
 
 @dataclass(slots=True)
 class _User:
-    """What one user listens to: `heard` are the URIs of each place, and who calls them how."""
+    """What one user listens to: `heard` are the URIs of each place, and who calls them how.
+
+    `finding` makes it anew, a part in each turn; `again` says that meanwhile something changed.
+    """
 
     listens: dict[Listen, None] = field(default_factory=dict)
     servers: dict[_Place, ServerListen] = field(default_factory=dict)
@@ -57,7 +67,10 @@ class _User:
     uri_count: int = 0
     char_count: int = 0
     soon: IDelayedCall | None = None
+    doubt: IDelayedCall | None = None  # when a device is expected no longer
     refreshed_s: float = float("-inf")
+    finding: Iterator[int] | None = None
+    again: bool = False
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -78,10 +91,12 @@ class Listening:
         self._server_changed = server_changed
         self._users: dict[Principal, _User] = {}
         self._is_stopped = False
+        self._expected = Expected(parts, offline_grace_s)
         self._list_changes = ListChanges(
             parts.reactor,
             parts.devices,
             parts.listings,
+            parts.settling,
             epoch_s=parts.epoch_s,
             offline_grace_s=offline_grace_s,
             tell=self._tell_list_changed,
@@ -107,9 +122,11 @@ class Listening:
         kinds = {one for kind in asked.kinds for one in ALIKE[CHANGED[kind]]}
         if None in places.values():  # whose they are is seen by the lists
             kinds |= {Kind.RESOURCE, Kind.TEMPLATE}
+        catalogue = self._parts.catalogue
+        unasked = {kind for kind in kinds if not catalogue.is_wanted(principal, kind)}
         for kind in sorted(kinds):
-            self._parts.catalogue.want(principal, kind)
-        self._changed(principal, user)
+            catalogue.want(principal, kind)
+        self._changed(principal, user, unasked)
         return listen
 
     def refresh(self, principal: Principal) -> None:
@@ -132,25 +149,31 @@ class Listening:
     def _honoured(
         self, principal: Principal, user: _User, uris: Iterable[str]
     ) -> Iterable[tuple[str, Target | None]]:
-        """Return the URIs that can be heard of, as far as can be known now, and their places."""
+        """Return the URIs that can be heard of, as far as can be known now, and their places.
+
+        What cannot be looked up in this turn is honoured like what is not known yet.
+        """
         count, chars = user.uri_count, user.char_count
+        is_known = self._expected.knows_all(principal)
+        owners = self._parts.owners.now(principal, self._parts.epoch_s())
         for uri in tuple(uris)[:MAX_URIS]:
             count, chars = count + 1, chars + len(uri)
             if count > MAX_USER_URIS or chars > MAX_USER_CHARS:
                 return
-            target = self._place(principal, uri)
+            may_look = is_known and owners.steps < STEPS_PER_TURN
+            target = self._place(principal, uri, owners if may_look else None)
             if target is None:
-                if not self._is_known(principal):
+                if not may_look:
                     yield uri, None
             elif self._can_tell(principal, target):
                 yield uri, target
 
-    def _place(self, principal: Principal, uri: str) -> Target | None:
+    def _place(self, principal: Principal, uri: str, owners: Owners | None) -> Target | None:
         """Return the place that a URI is read from; None if that is nowhere, or not known yet."""
-        if not self._is_known(principal):
+        if owners is None:
             return self._parts.tables.of(principal).uris.resolve(uri)
         try:
-            return owner(self._parts, principal, uri)
+            return owners.of(uri)
         except JsonRpcError:
             return None
 
@@ -161,15 +184,15 @@ class Listening:
             return False
         server = device.servers.get(target.server)
         if server is None:
-            return not device.announced
+            return self._expected.may_come(device) or (device.is_connected and not device.announced)
         return server.features is None or server.features.subscribe
 
-    def _is_known(self, principal: Principal) -> bool:
-        """Whether it is known what a user's devices have: not right after the relay has started."""
-        settling, devices = self._parts.settling, self._parts.devices.of(principal)
-        return all(device.announced or device.servers for device in devices) and all(
-            settling.is_settled(principal, kind) for kind in (Kind.RESOURCE, Kind.TEMPLATE)
-        )
+    def _is_nowhere(self, principal: Principal, target: Target | None) -> bool:
+        """Whether nothing will be heard of a URI that was honoured in doubt, once all is known."""
+        if target is None:
+            return True
+        device = self._parts.devices.get(principal, target.device_key)
+        return device is None or is_strange(device)
 
     # Who wants what.
 
@@ -180,27 +203,55 @@ class Listening:
         user.char_count -= sum(map(len, listen.places))
         self._changed(principal, user)
 
-    def _changed(self, principal: Principal, user: _User) -> None:
+    def _changed(
+        self, principal: Principal, user: _User, unasked: Container[Kind] = frozenset()
+    ) -> None:
         """Look after what is wanted now; a user who listens no more is forgotten."""
-        self._list_changes.watch(principal, user.kinds)
+        self._list_changes.watch(principal, user.kinds, unasked)
         if user.listens:
             self._refresh_soon(principal, user)
             return
         del self._users[principal]
-        if user.soon is not None:
-            user.soon.cancel()
+        for call in (user.soon, user.doubt):
+            if call is not None:
+                call.cancel()
         for server_listen in user.servers.values():
             server_listen.stop()
 
     def _refresh_soon(self, principal: Principal, user: _User) -> None:
-        if user.soon is None:
+        if user.finding is not None:
+            user.again = True
+        elif user.soon is None:
             wait_s = max(0.0, user.refreshed_s + PAUSE_S - self._reactor.seconds())
             user.soon = self._reactor.callLater(wait_s, self._refresh, principal, user)
 
     def _refresh(self, principal: Principal, user: _User) -> None:
+        """Find out what is wanted of each server, in as many turns as it takes, and listen to it."""
+        user.refreshed_s = self._reactor.seconds()
+        user.finding = self._find(principal, user)
+        self._go_on(principal, user)
+
+    def _go_on(self, principal: Principal, user: _User) -> None:
+        user.soon = None
+        finding, user.finding = user.finding or iter(()), None
+        steps = 0
+        for taken in finding:
+            steps += taken
+            if steps >= STEPS_PER_TURN:
+                user.finding = finding
+                user.soon = self._reactor.callLater(0, self._go_on, principal, user)
+                return
+        self._listen_to_servers(principal, user)
+        if user.again:
+            user.again = False
+            self._refresh_soon(principal, user)
+
+    def _listen_to_servers(self, principal: Principal, user: _User) -> None:
         """Listen to each server for what is wanted of it."""
-        user.soon, user.refreshed_s = None, self._reactor.seconds()
-        user.heard = self._find(principal, user)
+        if not user.again:  # else there may be some that were not looked up yet
+            self._clear_doubts(principal, user)
+            if not user.listens:
+                return
         kinds, there = user.kinds, set()
         for device in self._parts.devices.of(principal):
             for name, server in device.servers.items():
@@ -223,24 +274,53 @@ class Listening:
             else:
                 user.servers.pop(place).stop()
 
+    def _clear_doubts(self, principal: Principal, user: _User) -> None:
+        """End the listens that wait for what nobody has: listening anew, a client hears so.
+
+        While devices are expected it is looked at again when the next of them is so no longer.
+        """
+        if user.doubt is not None:
+            user.doubt.cancel()
+            user.doubt = None
+        wait_s = self._expected.wait_s(principal)
+        if wait_s is not None:
+            user.doubt = self._reactor.callLater(wait_s, self._refresh_doubt, principal, user)
+        elif self._expected.knows_all(principal):
+            for listen in tuple(user.listens):
+                if any(self._is_nowhere(principal, at) for at in listen.places.values()):
+                    listen.end()
+
+    def _refresh_doubt(self, principal: Principal, user: _User) -> None:
+        user.doubt = None
+        self._refresh_soon(principal, user)
+
     def _is_away(self, principal: Principal, place: _Place) -> bool:
         """Whether a device is away, and may come back with the server."""
         device = self._parts.devices.get(principal, place[0])
         return device is not None and not device.is_connected and place[1] in device.servers
 
-    def _find(
-        self, principal: Principal, user: _User
-    ) -> dict[_Place, dict[str, list[tuple[Listen, str]]]]:
-        """Return who wants to hear of which URIs of each server."""
+    def _find(self, principal: Principal, user: _User) -> Iterator[int]:
+        """Find who wants to hear of which URIs of each server; yield how many steps each URI took."""
         heard: dict[_Place, dict[str, list[tuple[Listen, str]]]] = {}
-        for listen in user.listens:
-            for uri, target in listen.places.items():
-                known = target or self._place(principal, uri)
+        for listen in tuple(user.listens):
+            for uri in tuple(listen.places):
+                steps, known = 1, listen.places[uri]
+                if known is None:
+                    steps, known = self._look_up(principal, uri)
                 if known is not None:
                     listen.places[uri] = known
                     of_place = heard.setdefault((known.device_key, known.server), {})
                     of_place.setdefault(known.item, []).append((listen, uri))
-        return heard
+                yield steps
+        user.heard = heard
+
+    def _look_up(self, principal: Principal, uri: str) -> tuple[int, Target | None]:
+        """Return how many steps it took, and the place of a URI, as `_place` does."""
+        if not self._expected.knows_all(principal):
+            return _STEPS_WITHOUT_LISTS, self._place(principal, uri, None)
+        owners = self._parts.owners.now(principal, self._parts.epoch_s())
+        place = self._place(principal, uri, owners)
+        return _STEPS_WITHOUT_LISTS + owners.steps, place
 
     # What servers tell.
 

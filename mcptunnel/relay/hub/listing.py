@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Final
 
 from msgspec import Raw
@@ -18,6 +18,9 @@ from mcptunnel.relay.remote_server import RemoteServer
 
 ITEMS_PER_TURN: Final = 100
 """Things that are given names in one turn of the reactor, about a millisecond; then others have theirs."""
+
+STEP_BYTES: Final = 1024
+"""A thing counts once more for each of these: the longest take as long as many others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +190,7 @@ class Listing:
             if found is not None:
                 names.append(found[0])
                 definitions.append(found[1])
-            yield
+            yield from repeat(None, 1 + item.size_bytes // STEP_BYTES)
         view.shown[server] = _Shown(
             wanted.items,
             wanted.device_name,

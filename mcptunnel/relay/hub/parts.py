@@ -18,6 +18,7 @@ from mcptunnel.relay.devices import Devices
 from mcptunnel.relay.hub.catalogue import Catalogue
 from mcptunnel.relay.hub.listing import Listing
 from mcptunnel.relay.hub.open_calls import OpenCalls
+from mcptunnel.relay.hub.owners import OwnersOfUsers
 from mcptunnel.relay.hub.running import Waiting
 from mcptunnel.relay.hub.seals import Seals
 from mcptunnel.relay.hub.settling import Settling
@@ -44,6 +45,7 @@ class Parts:
     catalogue: Catalogue
     listings: Mapping[Kind, Listing]
     tables: Tables
+    owners: OwnersOfUsers
     settling: Settling
     seals: Seals
     server_info: Raw

@@ -4,17 +4,14 @@ from collections.abc import Callable
 
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import INVALID_PARAMS, JsonRpcError, Members, Request
-from mcptunnel.mcp.kinds import MAX_URI_CHARS, Kind
+from mcptunnel.mcp.kinds import Kind
 from mcptunnel.mcp.links import map_contents
 from mcptunnel.mcp.names import Target
 from mcptunnel.mcp.service import Caller, Running
-from mcptunnel.mcp.uri_templates import matched_chars
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
-from mcptunnel.relay.devices import Device
 from mcptunnel.relay.hub.parts import Parts
 from mcptunnel.relay.hub.routed_call import RoutedCall
-from mcptunnel.relay.remote_server import RemoteServer
 
 
 class ResourceCall(RoutedCall):
@@ -72,48 +69,5 @@ def when_owned(
 
 
 def owner(parts: Parts, principal: Principal, uri: str) -> Target:
-    """Return the place that a URI is read from.
-
-    It is whose URI it is; else the server with the template that it fits best; else the only server
-    that has resources. Raises JsonRpcError (INVALID_PARAMS) if none of these is there.
-    """
-    known = parts.tables.of(principal).uris.resolve(uri)
-    if known is not None:
-        return known
-    epoch_s = parts.epoch_s()
-    having = [
-        (device, server)
-        for device, server in parts.listings[Kind.RESOURCE].servers(principal, epoch_s)
-        if server.has(Kind.RESOURCE)
-    ]
-    fitting = _by_template(parts, principal, having, uri)
-    if fitting is not None:
-        return fitting
-    if len(having) == 1:
-        device, server = having[0]
-        return Target(device.installation_id, server.info.name, uri)
-    raise JsonRpcError(
-        INVALID_PARAMS,
-        f"Unknown resource: {uri[:200]}; none of the {len(having)} servers with resources lists it",
-        {"uri": uri},
-    )
-
-
-def _by_template(
-    parts: Parts, principal: Principal, having: list[tuple[Device, RemoteServer]], uri: str
-) -> Target | None:
-    """Return the place of the template that a URI fits best; the owner's, where several list it."""
-    if len(uri) > MAX_URI_CHARS:
-        return None
-    uris = parts.tables.of(principal).uris
-    best: tuple[int, Target] | None = None
-    for device, server in having:
-        place = (device.installation_id, server.info.name)
-        for template in server.known[Kind.TEMPLATE].items:
-            chars = matched_chars(template.name, uri)
-            if chars is None or (best is not None and chars <= best[0]):
-                continue
-            listed = uris.resolve(template.name)
-            if listed is None or (listed.device_key, listed.server) == place:
-                best = chars, Target(*place, uri)
-    return None if best is None else best[1]
+    """Return the place that a URI is read from. Raises JsonRpcError (INVALID_PARAMS) if there is none."""
+    return parts.owners.now(principal, parts.epoch_s()).of(uri)

@@ -20,6 +20,7 @@ from mcptunnel.mcp.jsonrpc import (
     Request,
     Response,
 )
+from mcptunnel.mcp.links import TooManyLinks
 from mcptunnel.mcp.meta import (
     CLIENT_CAPABILITIES,
     META,
@@ -195,7 +196,11 @@ class RoutedCall(ABC):
             raise JsonRpcError(
                 INTERNAL_ERROR, f"The result of the server {self._target.server!r} is no object"
             ) from None
-        changed = self.mapped(result)
+        try:
+            changed = self.mapped(result)
+        except TooManyLinks as error:
+            text = f"The server {self._target.server!r} {error}, which cannot be passed on: ask for less"
+            raise JsonRpcError(INTERNAL_ERROR, text) from None
         about = result.get(META)
         if about is not None and _SERVER_INFO in (own := bytes(about)):
             replace = _usual_server_info if len(own) <= _USUAL_BYTES else _with_server_info

@@ -18,7 +18,10 @@ from mcptunnel.relay.hub.listing import Listing
 
 
 class Settling:
-    """Tells when the list of a user's connected devices is known, of one kind, or the time is over."""
+    """Tells when the list of a user's connected devices is known, of one kind, or the time is over.
+
+    Nobody is let wait for longer than `timeout_s`.
+    """
 
     def __init__(
         self,
@@ -33,7 +36,7 @@ class Settling:
         self._devices = devices
         self._catalogue = catalogue
         self._listings = listings
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._waiting: dict[tuple[Principal, Kind], set[Deferred[None]]] = {}
 
     def is_settled(self, principal: Principal, kind: Kind) -> bool:
@@ -51,7 +54,7 @@ class Settling:
         change: Deferred[None] = Deferred()
         waiting = self._waiting.setdefault((principal, kind), set())
         waiting.add(change)
-        change.addTimeout(self._timeout_s, self._reactor)
+        change.addTimeout(self.timeout_s, self._reactor)
         try:
             await change
         except DeferredTimeoutError:
@@ -70,7 +73,7 @@ class Settling:
         servers = device.servers.values()
         if any(self._catalogue.is_asking(device, server, kind) for server in servers):
             return True
-        if self._reactor.seconds() - device.joined_s > 2 * self._timeout_s:
+        if self._reactor.seconds() - device.joined_s > 2 * self.timeout_s:
             # A server that starts, fails and starts again must not slow down every list.
             return False
         return not device.announced or any(

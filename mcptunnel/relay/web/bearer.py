@@ -13,8 +13,9 @@ from mcptunnel.net.listen import address_text
 from mcptunnel.net.pace import TokenBucket
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.credentials import Credentials
+from mcptunnel.relay.in_use import InUse
 from mcptunnel.relay.web.answers import error_body, send_body
-from mcptunnel.relay.web.request import RelayRequest
+from mcptunnel.relay.web.request import INVALID_TOKEN, RelayRequest
 
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
@@ -29,10 +30,14 @@ _log = Logger()
 
 
 class BearerGate:
-    """Lets a request pass whose token has the scope; answers all others itself."""
+    """Lets a request pass whose token has the scope; answers all others itself.
 
-    def __init__(self, credentials: Credentials, scope: Scope) -> None:
+    What passes is noted as `in_use`: it ends when its access does.
+    """
+
+    def __init__(self, credentials: Credentials, in_use: InUse, scope: Scope) -> None:
         self._credentials = credentials
+        self._in_use = in_use
         self._scope = scope
         self._told = TokenBucket(REFUSALS_BURST, REFUSALS_PER_S)
 
@@ -72,18 +77,19 @@ class BearerGate:
             self._refuse(
                 http,
                 UNAUTHORIZED,
-                b'Bearer error="invalid_token"',
-                "This token is not known, or was revoked",
+                INVALID_TOKEN,
+                "This token is not known, has expired, or was revoked",
             )
-        elif access.scope is not self._scope:
+        elif self._scope not in access.scopes:
             self._refuse(
                 http,
                 FORBIDDEN,
                 b'Bearer error="insufficient_scope", scope="%b"' % self._scope.value.encode(),
-                f"This key has the scope {access.scope.value!r}; "
+                f"This token has the scope {' '.join(access.scopes)!r}; "
                 f"here one with {self._scope.value!r} is needed",
             )
         else:
+            http.let_in(access, self._in_use)
             passed(http, access)
 
     def _refuse(self, http: RelayRequest, status: int, challenge: bytes, message: str) -> None:

@@ -11,7 +11,7 @@ from mcptunnel.mcp.client_half.sse_endpoint import QUERY
 from mcptunnel.mcp.jsonrpc import Request
 from mcptunnel.mcp.service import Asker, Caller, Running
 from mcptunnel.net.timers import ReactorTimers
-from mcptunnel.relay.access import Access, client_of
+from mcptunnel.relay.access import Access, Revoked
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.web.reply import Reply
@@ -71,10 +71,11 @@ class McpEndpoint:
         asker, service = asker_of(access), UserHub(self._hub, access)
         self._endpoint.post_sse(Reply(http), asker, service, session_id, body, self._epoch_s())
 
-    def revoked(self, key_id: str) -> None:
-        """End what the holder of a key has open."""
-        client = client_of(key_id)
-        self._endpoint.revoked(lambda asker: asker.client == client)
+    def revoked(self, revoked: Revoked) -> None:
+        """End the sessions whose access was taken away, with all that is under way in them."""
+        self._endpoint.end_sessions(
+            lambda asker: revoked.takes_holder(asker.principal, asker.client)
+        )
 
     def end_streams(self) -> None:
         """End all streams that last for as long as their clients like, in order."""

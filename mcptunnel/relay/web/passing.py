@@ -115,6 +115,7 @@ class Passing(ExchangeReceiver):
         """Begin with an exchange that was opened for the request."""
         self._exchange = exchange
         self._http.when_gone = self._client_gone
+        self._http.when_access_ended = self._access_ended
         self._http.body_in.hand_to(self)
 
     # The client's body.
@@ -298,6 +299,13 @@ class Passing(ExchangeReceiver):
     def _client_gone(self) -> None:
         self._keep_alive.over(self)
         self._drop(ErrorCode.CANCEL, "the client closed the connection")
+
+    def _access_ended(self, is_revoked: bool) -> None:
+        """Drop the exchange, and leave the answer to be broken off; or end what would last."""
+        if is_revoked:
+            self._drop(ErrorCode.CANCEL, "the client's access was revoked")
+        else:
+            self.going_away()
 
     # How it ends.
 

@@ -59,10 +59,15 @@ class Reply:
     def watch(self, watcher: Watcher | None) -> None:
         self._watcher = watcher
         self._http.when_gone = None if watcher is None else self._gone
+        self._http.when_access_ended = None if watcher is None else self._access_ended
 
     def _gone(self) -> None:
         if self._watcher is not None:
             self._watcher.client_gone()
+
+    def _access_ended(self, is_revoked: bool) -> None:
+        if self._watcher is not None:
+            self._watcher.access_ended(is_revoked)
 
     def pauseProducing(self) -> None:
         if self._watcher is not None:

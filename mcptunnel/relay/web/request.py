@@ -6,50 +6,70 @@ what is left of it is thrown away as it arrives.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
+from math import inf
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 from weakref import WeakSet
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import Request as HTTPRequest
+from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from mcptunnel.model import Headers
+from mcptunnel.relay.access import Access
 from mcptunnel.relay.draining import Draining
+from mcptunnel.relay.in_use import InUse
 from mcptunnel.relay.web.answers import error_body, send_body
 from mcptunnel.relay.web.bodies import HeldBodies
 from mcptunnel.relay.web.body import IncomingBody
 from mcptunnel.relay.web.channel import DEADLINE_S, RelayChannel
 
 BAD_REQUEST: Final = 400
+UNAUTHORIZED: Final = 401
 CONTENT_TOO_LARGE: Final = 413
 UNAVAILABLE: Final = 503
+
+INVALID_TOKEN: Final = b'Bearer error="invalid_token"'
 
 DISCARD_FACTOR: Final = 16
 """A body that nobody wants is read on, so that the client gets to hear the answer, but only up to so
 many times the largest one that is read into memory."""
 
+_NAMES_CACHED: Final = 256
+_DATE_S: Final = 1.0
 _PHRASES: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 
 _log = Logger()
+
+
+@lru_cache(_NAMES_CACHED)
+def _field_name(name: bytes) -> str:
+    return name.decode("ascii", "replace").lower()
 
 
 class RelayRequest(Request):
     """A request whose body is `body_in`.
 
     `when_gone`, if set, is called once when the client closes the connection before the answer is
-    complete.
+    complete. `when_access_ended`, if set, is called when its access ends, with whether it was revoked
+    (`in_use.Work`); if so, an answer that is not complete after that is broken off.
     """
 
     when_gone: Callable[[], None] | None = None
+    when_access_ended: Callable[[bool], None] | None = None
     body_in: IncomingBody
     held_bytes = 0
     _then: Callable[[bytes], object] | None = None
+    _in_use: InUse | None = None
     _writing_soon: IDelayedCall | None = None
+
+    __hash__ = object.__hash__  # what twisted.web's says, and much faster
 
     def __init__(
         self, channel: Any, *args: Any, max_body_bytes: int, bodies: HeldBodies, **kwargs: Any
@@ -58,6 +78,31 @@ class RelayRequest(Request):
         self.max_body_bytes = max_body_bytes
         self._bodies = bodies
         self._soon: list[bytes] = []
+
+    # Whose it is.
+
+    def let_in(self, access: Access, in_use: InUse) -> None:
+        """Note that it is answered on the strength of an access, up to the end of the answer."""
+        in_use.begin(access, self)
+        self._in_use = in_use
+
+    def let_go(self) -> None:
+        """Note that what becomes of the connection is no longer this request."""
+        in_use, self._in_use = self._in_use, None
+        if in_use is not None:
+            in_use.over(self)
+
+    def access_ended(self, *, is_revoked: bool) -> None:
+        """Break off, unless who answers ends it in order."""
+        if self.when_access_ended is not None:
+            self.when_access_ended(is_revoked)
+        if not is_revoked or self._in_use is None:
+            return
+        if self.startedWriting or self._soon:
+            self.abort()
+        else:
+            challenge = {b"www-authenticate": INVALID_TOKEN, b"cache-control": b"no-store"}
+            self._refuse(UNAUTHORIZED, "The access was revoked", challenge)
 
     # For the endpoints.
 
@@ -104,11 +149,12 @@ class RelayRequest(Request):
 
     def fields(self) -> Headers:
         """Return the header fields, names in lower case."""
-        return tuple(
-            (name.decode("ascii", "replace").lower(), value.decode("utf-8", "replace"))
+        found = [
+            (_field_name(name), value.decode("utf-8", "replace"))
             for name, values in self.requestHeaders.getAllRawHeaders()
             for value in values
-        )
+        ]
+        return tuple(found)
 
     # What the connection tells us.
 
@@ -128,6 +174,20 @@ class RelayRequest(Request):
         else:
             send_body(self, BAD_REQUEST, error_body(-32600, "A request names one Host"))
         body.wait_until_wanted()
+
+    def process(self) -> None:
+        """Let the resource at our path answer: what twisted.web does, without what no resource here wants."""
+        if self.path == b"*":
+            super().process()
+            return
+        channel: Any = self.channel
+        self.site = site = channel.site
+        self.responseHeaders.setRawHeaders(b"Date", [site.date()])
+        self.prepath, self.postpath = [], list(map(unquote_to_bytes, self.path[1:].split(b"/")))
+        try:
+            self.render(site.getResourceFor(self))
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
+            self.processingFailed(Failure())
 
     def handleContentChunk(self, data: bytes) -> None:
         body = self.body_in
@@ -154,7 +214,8 @@ class RelayRequest(Request):
 
     def connectionLost(self, reason: Failure) -> None:
         when_gone, self.when_gone = self.when_gone, None
-        self._then = None
+        self._then = self.when_access_ended = None
+        self.let_go()
         self._bodies.released(self)
         self._take_soon()
         super().connectionLost(reason)
@@ -175,6 +236,8 @@ class RelayRequest(Request):
     def finish(self) -> None:
         if self._soon:
             self.write(b"")
+        self.when_access_ended = None
+        self.let_go()
         super().finish()
         if self.queued:
             self._then = None
@@ -266,6 +329,7 @@ class RelaySite(Site):
         self.bodies = HeldBodies()
         factory: Any = partial(RelayRequest, max_body_bytes=max_body_bytes, bodies=self.bodies)
         self.requestFactory = factory
+        self._date, self._date_s = b"", -inf
 
     def drain(self) -> None:
         """Close every connection after the answer that is being given on it."""
@@ -276,6 +340,13 @@ class RelaySite(Site):
     def answering_count(self) -> int:
         """On how many connections an answer is being given, up to its last byte."""
         return sum(channel.is_answering for channel in self.channels)
+
+    def date(self) -> bytes:
+        """Return the value of Date, made once a second."""
+        now_s = self.reactor.seconds()
+        if not 0 <= now_s - self._date_s < _DATE_S:
+            self._date, self._date_s = datetimeToString(), now_s
+        return self._date
 
     def logPrefix(self) -> str:
         return "relay"

@@ -1,8 +1,9 @@
 """Which endpoint is where."""
 
+from collections.abc import Callable
+
 from mcptunnel.auth.keys import Scope
 from mcptunnel.config.relay import RelayConfig
-from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.devices import Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.places import device_address, server_address
@@ -21,26 +22,27 @@ TUNNEL_PATHS = (b"tunnel", b"ws")
 def make_root(
     config: RelayConfig,
     *,
-    credentials: Credentials,
+    gate: Callable[[Scope], BearerGate],
     devices: Devices,
     draining: Draining,
     hub: McpEndpoint,
     server: ServerAnswer,
     tunnel: Answer,
 ) -> Root:
-    """Return the root of the relay's resources."""
+    """Return the root of the relay's resources; `gate` makes what lets in who has a scope."""
     guard = Guard.of(config.public_url, config.allowed_hosts, config.allowed_origins)
     health = Health(devices, draining)
     root = Root(Index(config.public_url, health, Pages(config.public_url)))
     root.putChild(b"assets", Assets())
     root.putChild(b"health", health)
     root.putChild(b"ready", Ready(draining))
-    clients = BearerGate(credentials, Scope.MCP)
+    clients = gate(Scope.MCP)
+    agents = gate(Scope.AGENT)
     root.putChild(b"mcp", Guarded(guard, clients, hub.answer))
     root.putChild(b"sse", Guarded(guard, clients, hub.open_sse))
     root.putChild(b"messages", Guarded(guard, clients, hub.post_sse))
     root.putChild(b"servers", Servers(guard, clients, server_address, server))
     root.putChild(b"devices", Servers(guard, clients, device_address, server))
     for path in TUNNEL_PATHS:
-        root.putChild(path, Guarded(guard, BearerGate(credentials, Scope.AGENT), tunnel))
+        root.putChild(path, Guarded(guard, agents, tunnel))
     return root

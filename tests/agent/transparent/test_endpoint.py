@@ -9,7 +9,7 @@ from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.client_half.session import name_of
 from mcptunnel.mcp.service import Asker, client_of_session
 from mcptunnel.mcp.versions import Era
-from mcptunnel.model import Outcome
+from mcptunnel.model import ExchangeKind, Outcome, RequestHead
 from mcptunnel.wire.constants import ErrorCode
 from tests.agent.local_http import LocalHttp
 from tests.agent.transparent.stage import JSON_FIELDS, LEGACY, MODERN, HttpTold, Stage
@@ -290,3 +290,39 @@ def test_a_body_and_its_answer_may_be_large(stage: Stage) -> None:
     text = "x" * 90_000
     told: HttpTold = stage.modern("tools/call", {"name": "echo", "arguments": {"a": text}})
     assert text in text_of(told.json["result"])
+
+
+def test_a_client_that_lost_its_access_loses_its_sessions(stage: Stage) -> None:
+    """With the call in it, although the client left: and nobody else loses any."""
+    sessions = [stage.initialize().field("mcp-session-id") or "" for _ in range(2)]
+    params = {"name": "wait", "arguments": {}}
+    call = stage.in_session(sessions[0], {"id": 1, "method": "tools/call", "params": params})
+    assert call.exchange is not None
+    call.exchange.reset(ErrorCode.CANCEL, "gone")
+    stage.relay.settle()
+    (waiting,) = stage.server.calls
+    assert waiting.cancelled is None
+    for client in ("key:2", "key:1"):
+        head = RequestHead(
+            "@agent", "POST", "/revoked", (), "local|ken", client, ExchangeKind.CONTROL
+        )
+        exchange = stage.relay.tunnels[-1].open(head, HttpTold())
+        exchange.end()
+        stage.relay.settle()
+        status = stage.in_session(sessions[1], {"id": 2, "method": "ping"}).status
+        assert status == (200 if client == "key:2" else 404)
+    assert waiting.cancelled == "the session was ended"
+
+
+def test_a_call_goes_on_without_its_client_until_the_session_ends(stage: Stage) -> None:
+    """In the legacy eras to leave is not to cancel; DELETE ends the session with its calls."""
+    session = session_of(stage)
+    params = {"name": "wait", "arguments": {}}
+    call = stage.in_session(session, {"id": 1, "method": "tools/call", "params": params})
+    assert call.exchange is not None
+    call.exchange.reset(ErrorCode.CANCEL, "gone")
+    stage.relay.settle()
+    (waiting,) = stage.server.calls
+    told = [waiting.cancelled]
+    assert stage.send("DELETE", b"", (("mcp-session-id", session),)).status == 204
+    assert [*told, waiting.cancelled] == [None, "the session was ended"]

@@ -7,7 +7,8 @@ import pytest
 from msgspec import Raw
 from twisted.internet.task import Clock
 
-from mcptunnel.agent.transparent.local_service import MAX_HELD, LocalService
+from mcptunnel.agent.held_news import MAX_HELD
+from mcptunnel.agent.transparent.local_service import LocalService
 from mcptunnel.agent.transparent.tool_headers import ToolHeaders
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request

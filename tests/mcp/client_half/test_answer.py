@@ -19,6 +19,9 @@ class Watcher:
     def client_slow(self, slow: bool) -> None:
         self.heard.append(slow)
 
+    def access_ended(self, is_revoked: bool) -> None:
+        self.heard.append("revoked" if is_revoked else "expired")
+
 
 def answer_to(
     accepts: tuple[bool, bool] = (True, True),
@@ -98,3 +101,26 @@ def test_a_client_that_is_gone_is_told_once() -> None:
     assert http.watcher is None
     timers.pass_s(20)
     assert not http.body
+
+
+def test_a_stream_without_access_ends() -> None:
+    """One that only expired goes on: a call may have its answer."""
+    answer, http, timers = answer_to()
+    watcher = Watcher()
+    answer.wait(watcher)
+    answer.event(b"{}")
+    answer.access_ended(False)
+    over_when_expired = http.is_over
+    answer.access_ended(True)
+    assert watcher.heard == ["expired", "revoked"]
+    assert (over_when_expired, http.is_over) == (False, True)
+    assert http.watcher is None
+    assert timers.count == 1  # of the keep-alive, which has nothing to look after
+
+
+def test_an_answer_without_access_is_left_to_who_has_the_connection() -> None:
+    answer, http, _ = answer_to()
+    answer.wait(Watcher())
+    answer.access_ended(True)
+    answer.access_ended(True)
+    assert (http.status, http.is_over, http.watcher) == (0, False, None)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mcptunnel.mcp.client_half.dialogue import MAX_ROUNDS
+from mcptunnel.mcp.client_half.dialogue import ANSWER_S, MAX_ROUNDS
 from mcptunnel.mcp.client_half.live import MAX_OPEN_QUESTIONS
 from tests.mcp.client_half.stage import Asked, LegacyClient, Stage
 
@@ -288,3 +288,36 @@ def test_when_we_stop_nobody_is_asked_any_more(client: LegacyClient, stage: Stag
         assert "stopping" in http.last["error"]["message"]
     assert not running.status
     assert stage.timers.count == 0
+
+
+def test_a_client_has_only_so_long_for_its_answers(client: LegacyClient, stage: Stage) -> None:
+    """Then the call fails, and the question is withdrawn; every round has all the time again."""
+    http = client.call()
+    stage.take().needs({"a": ROOTS})
+    stage.timers.pass_s(ANSWER_S - 1)
+    client.answer(http.last["id"], {"roots": []})
+    stage.timers.pass_s(ANSWER_S)
+    stage.take().needs({"a": ROOTS, "b": FORM})
+    questions = http.events[-2:]
+    client.answer(questions[0]["id"], {"roots": []})
+    stage.timers.pass_s(ANSWER_S - 1)
+    assert not http.is_over
+    stage.timers.pass_s(1)
+    *_, withdrawn, failed = http.events
+    assert withdrawn["method"] == "notifications/cancelled"
+    assert withdrawn["params"]["requestId"] == questions[1]["id"]
+    assert "has not answered elicitation/create for 3600 s" in failed["error"]["message"]
+    assert client.answer(questions[1]["id"], {}).status == 202
+    assert not stage.asked
+
+
+@pytest.mark.parametrize("end", ["hang_up", "cancel"])
+def test_a_call_that_is_over_has_no_deadline(client: LegacyClient, stage: Stage, end: str) -> None:
+    http = client.call()
+    stage.take().needs({"a": ROOTS})
+    before = stage.timers.count
+    if end == "hang_up":
+        http.hang_up()
+    else:
+        client.notify("notifications/cancelled", requestId=1)
+    assert stage.timers.count == before - 1

@@ -4,6 +4,7 @@ import pytest
 
 from mcptunnel.mcp.client_half.get_stream import MAX_UNREAD_BYTES
 from mcptunnel.mcp.client_half.streams import MAX_STREAMS
+from mcptunnel.mcp.client_half.unread import DEADLINE_S
 from tests.mcp.client_half.stage import LegacyClient, Stage
 
 
@@ -45,7 +46,7 @@ def test_a_client_that_reads_slowly(client: LegacyClient, stage: Stage) -> None:
     asked.acknowledge()
     http.slow(True)
     assert asked.held == [True]
-    stage.timers.pass_s(60)
+    stage.timers.pass_s(DEADLINE_S - 1)
     assert http.comments == 1
     asked.notify("notifications/tools/list_changed")
     http.slow(False)
@@ -56,6 +57,15 @@ def test_a_client_that_reads_slowly(client: LegacyClient, stage: Stage) -> None:
         asked.notify("notifications/tools/list_changed", _meta={"x/y": "x" * 1000})
     assert http.is_over
     assert len(http.body) < MAX_UNREAD_BYTES + 2000
+
+
+def test_a_client_that_takes_nothing_loses_its_stream(client: LegacyClient, stage: Stage) -> None:
+    http = client.listen()
+    stage.take().acknowledge()
+    http.slow(True)
+    stage.timers.pass_s(DEADLINE_S + 1)
+    assert http.is_over
+    assert not stage.endpoint._streams._open
 
 
 @pytest.mark.parametrize(
@@ -95,7 +105,7 @@ def test_it_can_be_ended(client: LegacyClient, stage: Stage) -> None:
 
 def test_access_that_is_revoked_ends_all(client: LegacyClient, stage: Stage) -> None:
     http, call = client.listen(), client.call()
-    stage.endpoint.revoked(lambda asker: asker == client.asker)
+    stage.endpoint.end_sessions(lambda asker: asker == client.asker)
     assert http.is_over
     assert call.status == 202
     assert all(asked.cancelled for asked in stage.asked)

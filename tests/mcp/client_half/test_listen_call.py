@@ -107,13 +107,17 @@ def test_we_end_it_with_a_result(stage: Stage) -> None:
     assert stage.timers.count == 0
 
 
-def test_what_is_revoked_ends_alone(stage: Stage) -> None:
-    bob = Asker("local|bob", "key:b")
-    hers, his = stage.modern(LISTEN, WANTED), stage.modern(LISTEN, WANTED, asker=bob)
+@pytest.mark.parametrize("is_revoked", [True, False])
+def test_without_access_it_ends_in_order(stage: Stage, is_revoked: bool) -> None:
+    """Also when it only expired: it would last for ever."""
+    hers, his = stage.modern(LISTEN, WANTED), stage.modern(LISTEN, WANTED)
     for asked in stage.asked:
         asked.acknowledge()
-    stage.endpoint.revoked(lambda asker: asker.client == "key:a")
+    assert hers.watcher is not None
+    hers.watcher.access_ended(is_revoked)
     assert hers.is_over
+    assert hers.last["result"]["resultType"] == "complete"
+    assert [asked.cancelled for asked in stage.asked] == ["the subscription was ended", None]
     assert not his.is_over
 
 

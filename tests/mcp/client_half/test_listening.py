@@ -162,6 +162,22 @@ def test_a_resource_that_is_not_honoured(client: LegacyClient, stage: Stage) -> 
     assert client.value.subscriptions == ("a:1",)
 
 
+def test_a_resource_that_is_honoured_no_more(client: LegacyClient, stage: Stage) -> None:
+    """It is told as updated, once, so that the client reads it and hears why; then it is forgotten."""
+    subscribed(client, "a:1")
+    http = client.listen()
+    second = subscribe(client, "a:2")
+    stage.take().acknowledge(resourceSubscriptions=["a:2"])
+    assert second.json["result"] == {}
+    assert [event["params"] for event in http.events] == [{"uri": "a:1"}]
+    assert client.value.subscriptions == ("a:2",)
+    subscribe(client, "a:3")
+    asked = stage.take()
+    assert asked.params["notifications"]["resourceSubscriptions"] == ["a:2", "a:3"]
+    asked.acknowledge(resourceSubscriptions=["a:2", "a:3"])
+    assert len(http.events) == 1
+
+
 @pytest.mark.parametrize("honoured", [{}, {"resourceSubscriptions": 5}])
 def test_an_acknowledgement_that_says_nothing(
     client: LegacyClient, stage: Stage, honoured: dict[str, Any]

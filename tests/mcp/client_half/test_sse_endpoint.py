@@ -103,6 +103,6 @@ def test_a_revoked_key_ends_its_sessions_at_once(stage: Stage) -> None:
     stage.asked.clear()
     stage.post_sse(session, request("tools/call", {"name": "t"}, 2))
     call = stage.take()
-    stage.endpoint.revoked(lambda asker: asker == ALICE)
+    stage.endpoint.end_sessions(lambda asker: asker == ALICE)
     assert (mine.is_over, others.is_over) == (True, False)
     assert call.cancelled

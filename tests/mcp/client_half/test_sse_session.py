@@ -6,6 +6,7 @@ import pytest
 
 from mcptunnel.mcp import sse
 from mcptunnel.mcp.client_half import sse_session
+from mcptunnel.mcp.client_half.unread import DEADLINE_S
 from tests.mcp.client_half.stage import ALICE, Asked, FakeHttp, Stage, request
 from tests.mcp.client_half.test_sse_endpoint import initialize, session_of
 
@@ -159,10 +160,11 @@ def test_a_client_that_leaves_while_it_begins(stage: Stage) -> None:
 
 
 def test_a_slow_client_slows_down_what_it_asked_for(
-    client: OldClient, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And if it reads nothing at all its stream ends, with all that was under way."""
     monkeypatch.setattr(sse_session, "MAX_UNREAD_BYTES", 1000)
+    client = OldClient(stage)
     call, other = client.call(), client.call(3)
     client.stream.slow(True)
     assert call.held == other.held == [True]
@@ -195,3 +197,26 @@ def test_each_stream_is_a_client_of_its_own_to_the_service(stage: Stage) -> None
     names = {OldClient(stage).call().asker.client for _ in range(2)}
     assert len(names) == 2
     assert all(name.startswith(f"{ALICE.client} session:") for name in names)
+
+
+def test_what_a_slow_client_asks_for_is_held_from_the_start(client: OldClient) -> None:
+    client.stream.slow(True)
+    call = client.call()
+    assert call.held == [True]
+    client.stream.slow(False)
+    assert call.held == [True, False]
+
+
+def test_a_client_that_takes_nothing_loses_its_session(client: OldClient, stage: Stage) -> None:
+    """With what it asked for; and nothing is counted for it any more."""
+    call = client.call()
+    client.stream.slow(True)
+    client.call(3).text("x" * 10_000)
+    ends = []
+    for wait_s in (DEADLINE_S - 1, 2):
+        stage.timers.pass_s(wait_s)
+        ends.append(client.stream.is_over)
+    assert ends == [False, True]
+    assert call.cancelled
+    assert not stage.endpoint._streams._open
+    assert stage.timers.count == 1  # of the keep-alive, which has nothing to look after

@@ -12,13 +12,12 @@ class Stream:
         self.ended += 1
 
 
-def test_streams_are_ended_by_their_askers() -> None:
+def test_streams_are_ended_together() -> None:
     streams, hers, his = Streams(), Stream(), Stream()
-    alice, bob = Asker("a", "1"), Asker("b", "1")
-    assert streams.add(alice, hers)
-    assert streams.add(bob, his)
-    streams.end(lambda asker: asker == bob)
-    assert (hers.ended, his.ended) == (0, 1)
+    assert streams.add(Asker("a", "1"), hers)
+    assert streams.add(Asker("b", "1"), his)
+    streams.end()
+    assert (hers.ended, his.ended) == (1, 1)
 
 
 def test_they_are_bounded_and_forgotten() -> None:

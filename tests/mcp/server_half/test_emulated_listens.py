@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from mcptunnel.mcp.server_half.listens import MAX_LISTENS
+from mcptunnel.mcp.server_half.listens import MAX_LISTENS_OF_ASKER
 from mcptunnel.mcp.versions import Era
 from tests.mcp.server_half.bench import EVE, KEN, Bench, info
 from tests.mcp.server_half.talk import delivered, written
@@ -162,7 +162,7 @@ def test_a_server_that_became_another_is_listened_to_as_it_now_can() -> None:
 
 def test_too_many_listens_are_refused_and_a_malformed_one_too() -> None:
     bench = Bench()
-    for _ in range(MAX_LISTENS // 4):
+    for _ in range(MAX_LISTENS_OF_ASKER):
         bench.listen()
     bench.take()
     bench.listen()

@@ -1,5 +1,7 @@
 """The table of listens, which outlives processes: what is wanted, and how much of it."""
 
+from contextlib import suppress
+
 import pytest
 
 from mcptunnel.mcp import jsonrpc
@@ -7,6 +9,7 @@ from mcptunnel.mcp.jsonrpc import JsonRpcError
 from mcptunnel.mcp.server_half.listens import (
     MAX_LISTENS,
     MAX_LISTENS_OF_ASKER,
+    MAX_LISTENS_OF_CLIENT,
     MAX_URIS,
     OWN_KEY,
     Kind,
@@ -14,6 +17,7 @@ from mcptunnel.mcp.server_half.listens import (
     own_request,
 )
 from mcptunnel.mcp.service import Asker
+from mcptunnel.mcp.versions import Era
 from tests.mcp.server_half.bench import KEN
 from tests.mcp.server_half.talk import plain, request
 
@@ -56,15 +60,33 @@ def test_an_asker_has_so_many_listens_and_a_server_too() -> None:
     with pytest.raises(JsonRpcError, match="too many listens"):
         listens.add(1000, listen(), KEN)
     for key in range(MAX_LISTENS_OF_ASKER, MAX_LISTENS):
-        listens.add(key, listen(), Asker(str(key), ""))
+        listens.add(key, listen(), Asker("ken", str(key)))
     with pytest.raises(JsonRpcError, match="too many listens"):
-        listens.add(1000, listen(), Asker("one more", ""))
+        listens.add(1001, listen(), Asker("ken", "one more"))
     listens.add(OWN_KEY, own_request({}))
     listens.pop(3)
     listens.pop(4)
     assert 3 not in listens
     listens.add(1000, listen(), KEN)
     assert 1000 in listens
+
+
+def test_the_sessions_of_one_client_leave_room_for_other_clients_and_for_the_hub() -> None:
+    """A client is let open as many sessions as it likes; each counts as an asker."""
+    listens = Listens()
+    for key in range(MAX_LISTENS_OF_CLIENT):
+        listens.add(key, listen(), Asker("local|ken", f"key-1 session-{key}", Era.LEGACY))
+    for late in ("key-1 late", "key-1"):
+        with pytest.raises(JsonRpcError, match="too many listens"):
+            listens.add(5000, listen(), Asker("local|ken", late))
+    listens.add(5001, listen(), Asker("local|ken", "key-2 session"))
+    listens.add(5002, listen(), Asker("local|eve", "key-1"))
+    for key in range(6000, 6000 + MAX_LISTENS):
+        with suppress(JsonRpcError):
+            listens.add(key, listen(), Asker("local|ken", f"key-{key}"))
+    assert len(listens) == MAX_LISTENS
+    listens.add(5003, listen(), Asker("local|ken", ""))
+    assert 5003 in listens
 
 
 def test_listens_end_in_order_with_results_under_their_own_ids() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from mcptunnel.mcp.server_half.actions import ListsChanged
 from mcptunnel.mcp.versions import Era
 from tests.mcp.server_half.bench import EVE, Bench, dropped, info, owns
 from tests.mcp.server_half.talk import MODERN_META, delivered, written
@@ -145,3 +146,83 @@ def test_a_listen_beside_calls_is_no_call() -> None:
     key, _ = bench.called(EVE)
     assert bench.conversation.end() == [key]
     assert len(bench.context.listens) == 1
+
+
+def follows(bench: Bench) -> int:
+    """Return the id of the agent's own listen, which was asked for just now."""
+    (line,) = bench.sent()
+    assert line["method"] == "subscriptions/listen"
+    assert line["params"]["notifications"]["toolsListChanged"]
+    own: int = line["id"]
+    return own
+
+
+def pass_s(bench: Bench, seconds: float) -> None:
+    for _ in range(int(seconds)):
+        bench.now_s += 1
+        bench.conversation.tick(bench.now_s)
+
+
+END: dict[str, Any] = {"result": {"resultType": "complete"}}
+ERROR: dict[str, Any] = {"error": {"code": -32603, "message": "too many"}}
+
+
+@pytest.mark.parametrize("end", [END, ERROR])
+def test_the_agents_own_listen_is_asked_for_again_less_and_less_often(end: dict[str, Any]) -> None:
+    """And one that lasted, soon."""
+    bench, waits_s = Bench(info(Era.MODERN)), list[int]()
+    own = follows(bench)
+    pass_s(bench, 1)
+    for _ in range(9):
+        bench.say(id=own, **end)
+        waited_s = 0
+        while not (actions := bench.take()):
+            pass_s(bench, 1)
+            waited_s += 1
+        (line,) = written(actions)
+        own = line["id"]
+        waits_s.append(waited_s)
+    assert waits_s == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    say(bench, ACK, own, notifications={})
+    pass_s(bench, 100)
+    bench.take()
+    bench.say(id=own, **end)
+    pass_s(bench, 1)
+    assert follows(bench) > own
+
+
+def test_after_a_while_without_the_agents_own_listen_lists_may_be_others() -> None:
+    """After its end and after a break; not at the start."""
+    bench = Bench(info(Era.MODERN))
+    own = follows(bench)
+    say(bench, ACK, own, notifications={})
+    assert bench.take() == []
+    bench.say(id=own, **END)
+    pass_s(bench, 1)
+    own = follows(bench)
+    say(bench, ACK, own, notifications={})
+    assert bench.take() == [ListsChanged()]
+    say(bench, TOOLS, own)
+    assert bench.take() == [ListsChanged()]
+    assert bench.conversation.lost(own) is None
+    own = follows(bench)
+    say(bench, ACK, own, notifications={})
+    assert bench.take() == [ListsChanged()]
+
+
+def test_a_server_that_knows_no_listens_is_not_asked_again() -> None:
+    """What it tells nobody in particular counts then."""
+    bench = Bench(info(Era.MODERN))
+    bench.say(id=follows(bench), error={"code": -32601, "message": "no"})
+    pass_s(bench, 200)
+    assert bench.take() == []
+    bench.say(method=TOOLS)
+    assert bench.take() == [ListsChanged()]
+
+
+def test_a_conversation_that_is_over_asks_for_nothing_again() -> None:
+    bench = Bench(info(Era.MODERN))
+    bench.say(id=follows(bench), **END)
+    bench.conversation.retire()
+    pass_s(bench, 200)
+    assert bench.take() == []

@@ -309,6 +309,7 @@ def test_a_state_is_good_for_one_retry() -> None:
     bench.retry(state, answers={"1": ACCEPT})
     ((_, message),) = bench.heard()
     assert "was used already" in message["error"]["message"], "an older round's"
+    assert message["error"]["data"] == {"outcome": "unknown"}
     bench.say(id=own, result={})
     bench.retry(state, answers={"1": ACCEPT})
     ((_, message),) = bench.heard()

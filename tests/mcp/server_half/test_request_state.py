@@ -45,6 +45,7 @@ def test_it_opens_for_nobody_and_nothing_else_and_not_for_ever(
     with pytest.raises(JsonRpcError, match="requestState is not valid") as caught:
         states.open(sealed, asker, about, now_s)
     assert caught.value.code == -32602
+    assert caught.value.data == {"outcome": "unknown"}
 
 
 @pytest.mark.parametrize("text", [None, "", "x", "é", "A" * 200])

@@ -85,6 +85,58 @@ def test_a_list_changes_when_its_server_says_so(kind: Kind) -> None:
     assert told(heard) == [what]
 
 
+def test_the_first_fetch_of_a_list_is_no_change() -> None:
+    """Nobody had asked for it; what changes afterwards is one, and so is what a device brings."""
+    joined, server = Joined(), with_prompts("p", "one")
+    joined.agent(server)
+    joined.wait_s(3)
+    heard = listen(joined)
+    joined.wait_s(5)
+    assert told(heard) == []
+    server.offer_list("prompts/list", "prompts", {"name": "one"}, {"name": "two"})
+    joined.wait_s(3)
+    assert told(heard) == ["prompts"]
+    joined.agent(with_prompts("q"), name="tower")
+    joined.wait_s(5)
+    assert set(told(heard)) == {"prompts"}
+
+
+def test_a_first_fetch_that_takes_longer_than_a_client_would_wait_is_a_change() -> None:
+    """Who asked meanwhile was given a part of the list."""
+    joined, server = Joined(hub=HubConfig(server_timeout_s=2)), with_prompts("p", "one")
+    joined.agent(server)
+    joined.wait_s(3)
+    listed, server.answers["prompts/list"] = server.answers["prompts/list"], None
+    heard = listen(joined)
+    joined.wait_s(3)
+    assert told(heard) == []
+    server.answers["prompts/list"] = listed
+    joined.wait_s(30)
+    assert told(heard) == ["prompts"]
+
+
+def test_a_list_that_is_only_written_in_another_way_is_no_change() -> None:
+    joined, server = Joined(), MemoryServer("files", {})
+    one: dict[str, Any] = {
+        "name": "p",
+        "title": "P",
+        "arguments": [{"name": "a", "required": True}],
+    }
+    server.offer_list("prompts/list", "prompts", one)
+    joined.agent(server)
+    joined.client().request("prompts/list")
+    heard = listen(joined)
+    joined.wait_s(3)
+    told(heard)
+    other = {"arguments": [{"required": True, "name": "a"}], "title": "P", "name": "p"}
+    server.offer_list("prompts/list", "prompts", other)
+    joined.wait_s(3)
+    assert told(heard) == []
+    server.offer_list("prompts/list", "prompts", {**other, "title": "Q"})
+    joined.wait_s(3)
+    assert told(heard) == ["prompts"]
+
+
 class Lists:
     """A listing of one server whose list is always another one (`listing.Listing`)."""
 
@@ -96,11 +148,13 @@ def test_however_often_a_list_changes_it_is_told_of_once_a_second() -> None:
     """At once, and then the last change again."""
     clock, told_s = Clock(), list[float]()
     listings: Any = {kind: Lists() for kind in Kind}
+    settling: Any = Joined().hub.parts.settling
     devices = Devices(lambda _: None, lambda _: None)
     changes = ListChanges(
         clock,
         devices,
         listings,
+        settling,
         epoch_s=clock.seconds,
         offline_grace_s=1.0,
         tell=lambda _user, _kind: told_s.append(clock.seconds()),

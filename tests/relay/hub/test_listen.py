@@ -6,7 +6,7 @@ from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification
 from mcptunnel.mcp.kinds import Kind
 from mcptunnel.mcp.versions import Era
-from mcptunnel.relay.hub.listen import Listen
+from mcptunnel.relay.hub.listen import MAX_HELD_URI_BYTES, Listen
 
 
 class Caller:
@@ -52,6 +52,18 @@ def test_a_slow_client_hears_the_last_of_each() -> None:
     listen.hold(True)
     listen.hold(False)
     assert caller.heard[4:] == ["b"]
+
+
+def test_what_waits_is_small() -> None:
+    """Neither what a server says beside the change, nor a part with an endless name."""
+    listen, caller, _ = listening()
+    listen.hold(True)
+    meta = {"_meta": jsonrpc.raw({"x/y": "x" * 100_000})}
+    listen.updated("a", {**uri("a/part"), **meta})
+    listen.updated("b", {**uri("b/" + "x" * MAX_HELD_URI_BYTES), **meta})
+    assert [message.params for message in listen._missed.values()] == [uri("a/part"), uri("b")]
+    listen.hold(False)
+    assert caller.heard == ["a/part", "b"]
 
 
 def test_it_ends_once_and_says_nothing_more() -> None:

@@ -12,7 +12,7 @@ from mcptunnel.mcp.kinds import Kind
 from mcptunnel.relay.hub import listing as module
 from mcptunnel.relay.hub import tables
 from mcptunnel.relay.hub.catalogue import INTERVAL_S
-from mcptunnel.relay.hub.listing import ITEMS_PER_TURN
+from mcptunnel.relay.hub.listing import ITEMS_PER_TURN, STEP_BYTES
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
 from tests.conftest import LoggedFailures
@@ -176,6 +176,31 @@ def test_many_tools_are_named_over_several_turns_and_waited_for() -> None:
     assert settled == [False, False, False, True]
     assert len(other.tools()) == len(names) + 1
     assert other.tools()[0] == "renamed__files__t000"
+
+
+def test_long_definitions_take_more_turns_than_short_ones() -> None:
+    """Of a list of 2 MiB no more is made in one turn than of many small things."""
+    joined, one = Joined(), MemoryServer("files", {})
+    long = {"description": "x" * ITEMS_PER_TURN * STEP_BYTES}
+    offered = ({"name": f"p{number}", **long} for number in range(9))
+    one.offer_list("prompts/list", "prompts", *offered)
+    joined.agent(one)
+    client = joined.client()
+    assert len(client.listed(Kind.PROMPT)) == 9
+    listing, alice = joined.hub.listings[Kind.PROMPT], client.access.principal
+    joined.devices.everyone()[0].name = "renamed"
+    joined.hub.changed(alice)
+    turns = 0
+
+    def look() -> None:
+        nonlocal turns
+        turns += 1
+        if not listing.is_current(alice):
+            joined.clock.callLater(0, look)
+
+    look()
+    joined.settle()
+    assert turns >= 9
 
 
 def test_only_what_changed_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:

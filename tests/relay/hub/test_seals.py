@@ -6,11 +6,11 @@ from mcptunnel.auth.keys import Scope
 from mcptunnel.mcp.jsonrpc import JsonRpcError
 from mcptunnel.mcp.kinds import Kind
 from mcptunnel.model import Principal
-from mcptunnel.relay.access import Access
+from mcptunnel.relay.access import access_of_key
 from mcptunnel.relay.hub.seals import Seals
 
-ALICE = Access(Principal("a|b", "c"), "key:1", "1", Scope.MCP)
-OTHER = Access(Principal("a", "b|c"), "key:1", "1", Scope.MCP)
+ALICE = access_of_key(Principal("a|b", "c"), "1", Scope.MCP)
+OTHER = access_of_key(Principal("a", "b|c"), "1", Scope.MCP)
 DIGEST = b"0123456789abcdef"
 
 

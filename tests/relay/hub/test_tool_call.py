@@ -6,6 +6,7 @@ import pytest
 
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import Request, Response
+from mcptunnel.mcp.links import MAX_LINKS
 from mcptunnel.mcp.names import Target
 from mcptunnel.model import Outcome
 from mcptunnel.relay.hub.tool_call import ToolCall
@@ -41,6 +42,16 @@ def test_an_error_is_passed_on_as_an_error() -> None:
     joined.settle()
     assert answer.failure is not None
     assert (answer.failure.code, answer.failure.message) == (-32602, "bad arguments")
+
+
+def test_a_result_with_too_many_links_is_the_servers_fault() -> None:
+    joined, answer, call = waiting()
+    link = {"type": "resource_link", "name": "one"}
+    call.answer({"content": [{**link, "uri": f"x:{number}"} for number in range(MAX_LINKS + 1)]})
+    joined.settle()
+    assert answer.failure is not None
+    assert answer.failure.code == jsonrpc.INTERNAL_ERROR
+    assert answer.failure.message.startswith("The server 'files' names more than 2000 resources")
 
 
 @pytest.mark.parametrize(

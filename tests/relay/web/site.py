@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -15,9 +16,12 @@ from mcptunnel.mcp import sse
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.session_table import McpSessions
 from mcptunnel.net.timers import ReactorTimers
-from mcptunnel.relay.access import Access
+from mcptunnel.relay.access import Access, Revoked
+from mcptunnel.relay.api_keys import ApiKeys
 from mcptunnel.relay.credentials import Credentials
+from mcptunnel.relay.revoking import tell_agents
 from mcptunnel.relay.session_owners import SessionOwners
+from mcptunnel.relay.web.bearer import BearerGate
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.transparent import TransparentEndpoint
@@ -168,7 +172,11 @@ class MemorySite:
     def __post_init__(self) -> None:
         self.joined = Joined(limits=self.limits)
         self.keys = MemoryKeys()
-        self.credentials = Credentials(self.keys, self.joined.clock.seconds)
+        self.credentials = Credentials(
+            (ApiKeys(self.keys, self.joined.clock.seconds),),
+            self.joined.clock.seconds,
+            self.joined.epoch_s,
+        )
         self.sessions = McpSessions(self._random, self.limits.max_sessions)
         self.upgrades: list[Access] = []
         self._randoms = 0
@@ -191,7 +199,7 @@ class MemorySite:
         )
         root = make_root(
             config,
-            credentials=self.credentials,
+            gate=partial(BearerGate, self.credentials, self.joined.in_use),
             devices=self.joined.devices,
             draining=draining,
             hub=self.endpoint,
@@ -211,6 +219,20 @@ class MemorySite:
 
     def key(self, user: str = "alice", scope: Scope = Scope.MCP) -> str:
         return self.keys.issue(user, scope).text
+
+    def revoke(self, key: str) -> None:
+        """Revoke a key, as the relay's service does it."""
+        (issued,) = (one for one in self.keys.issued if one.text == key)
+        self.keys.revoke(issued)
+        self.revoked(Revoked(grant_id=issued.record.id))
+
+    def revoked(self, revoked: Revoked) -> None:
+        """Take access away that the store gives no more."""
+        self.credentials.revoked(revoked)
+        self.joined.in_use.end(revoked)
+        self.endpoint.revoked(revoked)
+        tell_agents(self.joined.devices, self.owners.revoked(revoked))
+        self.joined.settle()
 
     def connection(self) -> Connection:
         return Connection(self)

@@ -1,0 +1,81 @@
+"""What is open now on the strength of which access, so that it ends when that access does."""
+
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from twisted.logger import Logger
+
+from mcptunnel.relay.access import Access, Revoked
+
+SWEEP_S: Final = 30.0
+"""How often it is looked for accesses that have expired."""
+
+
+class Work(Protocol):
+    """Something that an access opened: a request up to the end of its answer, or an agent's link."""
+
+    def access_ended(self, *, is_revoked: bool) -> None:
+        """End at once (`is_revoked`); if the access only expired, no sooner than a call has its answer.
+
+        What would last for ever ends in both cases: its client comes back with another token.
+        """
+
+
+class InUse:
+    """All that is open. `epoch_s` tells the time of day, by which accesses expire."""
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, epoch_s: Callable[[], float]) -> None:
+        self._reactor = reactor
+        self._epoch_s = epoch_s
+        self._open: dict[Work, Access] = {}
+        self._sweep_call: Any = None
+        self._is_stopped = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def begin(self, access: Access, work: Work) -> None:
+        """Note work; what is noted already has another access from now on."""
+        self._open[work] = access
+        if access.expires_s is not None:
+            self._sweep_later()
+
+    def over(self, work: Work) -> None:
+        """Note that work is over; no-op if it was not noted."""
+        self._open.pop(work, None)
+
+    def end(self, revoked: Revoked) -> None:
+        """End all work whose access was taken away."""
+        for work, access in tuple(self._open.items()):
+            if revoked.takes(access) and work in self._open:  # one may have ended another
+                self._end(work, is_revoked=True)
+
+    def stop(self) -> None:
+        """Look for nothing any more."""
+        self._is_stopped = True
+        if self._sweep_call is not None:
+            self._sweep_call.cancel()
+            self._sweep_call = None
+
+    def _end(self, work: Work, *, is_revoked: bool) -> None:
+        try:
+            work.access_ended(is_revoked=is_revoked)
+        except Exception:  # noqa: BLE001 - the rest must end all the same
+            self._log.failure("cannot end what lost its access")
+
+    def _sweep_later(self) -> None:
+        if self._sweep_call is None and not self._is_stopped:
+            self._sweep_call = self._reactor.callLater(SWEEP_S, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweep_call = None
+        now_s, can_expire = self._epoch_s(), False
+        for work, access in tuple(self._open.items()):
+            if access.expires_s is not None:
+                can_expire = True
+                if access.expires_s <= now_s:
+                    self._end(work, is_revoked=False)
+        if can_expire:
+            self._sweep_later()
