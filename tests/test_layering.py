@@ -52,6 +52,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "sqlalchemy.dialects.sqlite": ("store/upsert.py",),
     "sqlalchemy.dialects.postgresql": ("store/upsert.py",),
     "jwt": ("auth/jose.py",),
+    "argon2": ("relay/login/passwords.py",),
     "jinja2": ("relay/web/pages/render.py",),
     "click": ("cli/",),
     "rich": ("cli/",),

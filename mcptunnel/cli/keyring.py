@@ -34,13 +34,18 @@ class KeyRing(AbstractContextManager["KeyRing"], Protocol):
     def revoke(self, key_id: str) -> bool: ...
 
 
-def open_keyring(state_dir: Path, store_url: Secret | None = None) -> KeyRing:
+def open_keyring(
+    state_dir: Path, store_url: Secret | None = None, issuer: str = LOCAL_ISSUER
+) -> KeyRing:
     """Return the keys of the relay with `state_dir`: through it when it runs, else its store's.
 
-    The store is a file there unless it has a URL. Raises `StoreError` or `ControlError`.
+    The store is a file there unless it has a URL. `issuer` is that of its users. Raises `StoreError`
+    or `ControlError`.
     """
     client = ControlClient(state_dir / _SOCKET_NAME)
-    return RunningKeys(client) if client.is_live() else StoredKeyRing(state_dir, store_url)
+    if client.is_live():
+        return RunningKeys(client)
+    return StoredKeyRing(state_dir, store_url, issuer)
 
 
 class RunningKeys:
@@ -79,18 +84,19 @@ class RunningKeys:
 class StoredKeyRing:
     """The keys in the store of a relay that does not run."""
 
-    def __init__(self, state_dir: Path, store_url: Secret | None) -> None:
+    def __init__(self, state_dir: Path, store_url: Secret | None, issuer: str) -> None:
         # The database's libraries cost a third of a second, which a running relay saves us.
         from mcptunnel.store.database import Database, location_of  # noqa: PLC0415
         from mcptunnel.store.keys import Keys  # noqa: PLC0415
 
         self._database = Database(location_of(state_dir, store_url))
         self._keys = Keys
+        self._issuer = issuer
 
     def create(self, *, user: str, scope: Scope, name: str) -> IssuedKey:
         return self._database.write(
             lambda connection: self._keys(connection).issue(
-                Principal(LOCAL_ISSUER, user),
+                Principal(self._issuer, user),
                 scope,
                 name,
                 random=os.urandom(RANDOM_BYTES),

@@ -155,4 +155,4 @@ def _opened(output: Path | None) -> Iterator[IO[str] | None]:
 
 def _keyring(config: Path | None) -> KeyRing:
     relay = load_relay(config, os.environ, Path.cwd())
-    return open_keyring(relay.state_dir, relay.store.url)
+    return open_keyring(relay.state_dir, relay.store.url, relay.auth.user_issuer)

@@ -17,6 +17,7 @@ COMMANDS = {
     "login": "mcptunnel.cli.login:login",
     "logout": "mcptunnel.cli.logout:logout",
     "status": "mcptunnel.cli.status:status",
+    "users": "mcptunnel.cli.users:users",
 }
 """Where each command is; a module is only imported when its command is used."""
 

@@ -10,7 +10,7 @@ from mcptunnel.config.agent import AgentConfig
 from mcptunnel.config.errors import ConfigError, Findings, InvalidValueError, Problem
 from mcptunnel.config.listen import tcp_endpoint
 from mcptunnel.config.reader import read_int, read_text
-from mcptunnel.config.relay import AuthConfig, RelayConfig
+from mcptunnel.config.relay import RelayConfig
 from mcptunnel.config.schema import fields_of, file_only
 from mcptunnel.config.source import Source
 
@@ -69,21 +69,6 @@ def rewrite_address(tree: dict[str, Any], findings: Findings, *, has_mode: bool)
         tree["listen"] = tcp_endpoint(host, port)
     if has_mode and port:
         tree.setdefault("public_url", f"http://localhost:{port}")
-
-
-def check_auth(tree: dict[str, Any], findings: Findings) -> None:
-    """Say once that signing in by a provider is not there, instead of once per key."""
-    auth = tree.get("auth")
-    if not isinstance(auth, dict):
-        return
-    later = [key for key in AuthConfig.file_only if auth.pop(key, None) is not None]
-    if later or auth.get("mode") == "oidc":
-        auth.pop("mode", None)
-        findings.add(
-            f"auth.{later[0]}" if later else "auth.mode",
-            "this version cannot sign people in by a provider (OIDC)",
-            'It knows only auth.mode = "keys": remove the rest, make keys with mcptunnel keys.',
-        )
 
 
 def rewrite_servers(tree: dict[str, Any], findings: Findings) -> None:

@@ -62,13 +62,23 @@ def describe_endpoint(text: str) -> Description:
 
 def loopback_url(text: str) -> str | None:
     """Return the http URL of a checked description that listens on loopback only, else None."""
+    if not is_loopback_only(text):
+        return None
     description = describe_endpoint(text)
     interface = description.keywords.get("interface", "")
     port = _port(description)
-    if description.kind not in ("tcp", "tcp4", "tcp6") or not is_loopback(interface):
-        return None
     host = f"[{interface}]" if ":" in interface else interface
     return f"http://{host}:{port}" if port not in ("", "0") else None
+
+
+def is_loopback_only(text: str) -> bool:
+    """Tell whether a checked description listens where only this machine can connect.
+
+    A Unix socket is no such place: it is there for a proxy, which others reach.
+    """
+    description = describe_endpoint(text)
+    is_tcp = description.kind in ("tcp", "tcp4", "tcp6")
+    return is_tcp and is_loopback(description.keywords.get("interface", ""))
 
 
 def tcp_endpoint(host: str, port: int) -> str:

@@ -11,6 +11,7 @@ from platformdirs import user_data_path
 from mcptunnel.config import compat
 from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.agent_key import SignInFault, place_key, require_credential
+from mcptunnel.config.auth import place_auth
 from mcptunnel.config.errors import Findings, InvalidValueError
 from mcptunnel.config.expand import LooseText, expand
 from mcptunnel.config.listen import loopback_url, parse_listen
@@ -46,7 +47,7 @@ def load_relay(
         tree = {name: value for name, value in tree.items() if name not in ("host", "port")}
     has_mode = compat.check_mode(tree, "relay", findings)
     compat.rewrite_address(tree, findings, has_mode=has_mode)
-    compat.check_auth(tree, findings)
+    place_auth(tree, source.base, findings, has_mode=has_mode)
     tree.setdefault("state_dir", "state")
     _default_public_url(tree)
     place_store_url(tree, source.base, findings)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
+from mcptunnel.config.auth import AuthConfig, complaints_about_open, complaints_about_provider
 from mcptunnel.config.errors import Complaint
 from mcptunnel.config.listen import parse_listen
 from mcptunnel.config.schema import Bounds, Option
@@ -12,22 +13,9 @@ from mcptunnel.config.secret import Secret
 from mcptunnel.config.store import StoreConfig
 from mcptunnel.config.tunnel import KIB, MIB, TunnelConfig
 from mcptunnel.config.urls import complaints_about_plain, parse_origin
-from mcptunnel.config.values import parse_sealing_secret
+from mcptunnel.config.values import parse_networks, parse_sealing_secret
 
 _LISTEN = "tcp:8787:interface=127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthConfig:
-    """Who may use the relay."""
-
-    # Fields of ways to sign in that this version does not have; see config.compat.
-    file_only: ClassVar = ("issuer", "client_id", "client_secret", "scopes", "user_claim", "oidc")
-
-    mode: Annotated[
-        Literal["keys"],
-        Option("How clients and agents prove who they are. `keys`: by API keys alone."),
-    ] = "keys"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +104,10 @@ class RelayConfig:
     ] = None
     insecure: Annotated[
         bool,
-        Option("Allow a `public_url` with unencrypted http on another machine."),
+        Option(
+            "Allow a `public_url` with unencrypted http on another machine, a provider likewise, and"
+            ' `auth.mode = "none"` where others reach the relay.'
+        ),
     ] = False
     allowed_hosts: Annotated[
         tuple[str, ...],
@@ -125,6 +116,15 @@ class RelayConfig:
     allowed_origins: Annotated[
         tuple[str, ...],
         Option("Browser origins that may call, besides the one of `public_url`."),
+    ] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Option(
+            "Networks of proxies whose X-Forwarded-For counts, such as `127.0.0.1`; `unix` is for a"
+            " Unix socket.",
+            parse=parse_networks,
+            example='["127.0.0.1", "10.0.0.0/8"]',
+        ),
     ] = ()
     retry_after_s: Annotated[
         float,
@@ -153,3 +153,5 @@ class RelayConfig:
     def rules(values: Mapping[str, Any]) -> Iterator[Complaint]:
         """Complain about fields that contradict each other."""
         yield from complaints_about_plain("public_url", values, "keys")
+        yield from complaints_about_open(values)
+        yield from complaints_about_provider(values)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mcptunnel.config.agent import AgentConfig, ServerConfig
+from mcptunnel.config.auth import NONE
 from mcptunnel.config.listen import describe_endpoint
 from mcptunnel.config.relay import RelayConfig
 
@@ -16,9 +17,27 @@ def warnings(config: RelayConfig | AgentConfig, environ: Mapping[str, str]) -> I
         yield f"state_dir: {config.state_dir} is a file, not a directory. Name another path."
     if isinstance(config, RelayConfig):
         yield from _about_listening(config.listen)
+        yield from about_auth(config)
         return
     for server in config.servers:
         yield from _about_server(server, environ)
+
+
+def about_auth(config: RelayConfig) -> Iterator[str]:
+    """Give a sentence for each thing about who may come in that its user may not have meant."""
+    auth = config.auth
+    if auth.mode == NONE:
+        yield (
+            "auth.mode: nobody has to prove who they are; every program on this machine may use the"
+            " relay, and be an agent."
+        )
+    if auth.is_open:
+        yield (
+            f"auth: everybody may come in whom {auth.issuer} lets sign in. Write allowed_users,"
+            " allowed_emails, allowed_domains or allowed_groups."
+        )
+    if auth.ca_file is not None and not auth.ca_file.is_file():
+        yield f"auth.ca_file: {auth.ca_file} is not there. Nobody can sign in without it."
 
 
 def _about_listening(listen: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 
@@ -60,6 +61,19 @@ def parse_headers(fields: Mapping[str, str]) -> Mapping[str, str]:
         if re.search(r"[\r\n]", value) or not value.isascii():
             raise InvalidValueError(f"the value of {name!r} has a line break or is not ASCII")
     return MappingProxyType({name.lower(): value.strip() for name, value in fields.items()})
+
+
+def parse_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    """Return IP networks and addresses, and `unix`. Raises `InvalidValueError`."""
+    for text in networks:
+        try:
+            if text != "unix":
+                ip_network(text)
+        except ValueError as error:
+            raise InvalidValueError(
+                f"{text!r} is no IP network", "Write for example 10.0.0.0/8, or one address."
+            ) from error
+    return networks
 
 
 def parse_sealing_secret(secret: Secret) -> Secret:

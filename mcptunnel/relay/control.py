@@ -10,6 +10,7 @@ import socket
 import stat
 import struct
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from mcptunnel.relay.control_api import (
     write_reply,
 )
 from mcptunnel.relay.control_devices import DevicesResource
+from mcptunnel.relay.control_users import People, UsersResource
 from mcptunnel.relay.devices import Device
 
 SOCKET_NAME = "control.sock"
@@ -56,11 +58,14 @@ class ControlSocket(Service):
         *,
         status: Callable[[], RelayStatus],
         devices: Callable[[], Sequence[Device]] = tuple,
+        people: People | None = None,
     ) -> None:
         self._path = path
         self._clock = clock
         self._answers = Answers()
-        self._site: Any = control_site(keys, status, devices, clock, self._answers)
+        self._site: Any = control_site(
+            Commanded(keys, status, devices, people), clock, self._answers
+        )
         self._reactor = reactor
         self._name: UnixPath | None = None
         self._port: IListeningPort | None = None
@@ -120,20 +125,26 @@ def remove_stale_socket(path: Path, name: str) -> None:
     path.unlink()
 
 
-def control_site(
-    keys: KeyDirectory,
-    status: Callable[[], RelayStatus],
-    devices: Callable[[], Sequence[Device]],
-    clock: IReactorTime,
-    answers: Answers,
-) -> Site:
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """What commands can ask of."""
+
+    keys: KeyDirectory
+    status: Callable[[], RelayStatus]
+    devices: Callable[[], Sequence[Device]]
+    people: People | None
+
+
+def control_site(commanded: Commanded, clock: IReactorTime, answers: Answers) -> Site:
     """Return the site of the control socket, without access log."""
     root, api, version = NotFound(), NotFound(), NotFound()
     root.putChild(b"api", api)
     api.putChild(b"v1", version)
-    version.putChild(b"keys", KeysResource(keys, answers))
-    version.putChild(b"status", StatusResource(status, answers))
-    version.putChild(b"devices", DevicesResource(devices, answers))
+    version.putChild(b"keys", KeysResource(commanded.keys, answers))
+    version.putChild(b"status", StatusResource(commanded.status, answers))
+    version.putChild(b"devices", DevicesResource(commanded.devices, answers))
+    if commanded.people is not None:
+        version.putChild(b"users", UsersResource(commanded.people, answers))
     return QuietSite(OwnerOnly(root), reactor=clock)
 
 

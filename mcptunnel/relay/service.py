@@ -2,15 +2,17 @@
 
 import secrets
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from typing import Any, Final
 
 from twisted.application.service import MultiService
 from twisted.logger import Logger
 
-from mcptunnel.auth.keys import KeyId
+from mcptunnel.auth.keys import KeyId, Scope
+from mcptunnel.config.auth import LOCAL, NONE
 from mcptunnel.config.relay import RelayConfig
+from mcptunnel.config.surroundings import about_auth
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.session_table import IDLE_S, McpSessions
@@ -25,22 +27,30 @@ from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.api_keys import ApiKeys
 from mcptunnel.relay.control import SOCKET_NAME, ControlSocket
 from mcptunnel.relay.control_api import RelayStatus
-from mcptunnel.relay.credentials import Credentials
+from mcptunnel.relay.credentials import BearerCheck, Credentials
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
 from mcptunnel.relay.hub.kept_sessions import KeptSessions, restored
 from mcptunnel.relay.in_use import InUse
+from mcptunnel.relay.login.directory import UserDirectory
+from mcptunnel.relay.login.service import LoginService
+from mcptunnel.relay.oauth.service import OAuthService
 from mcptunnel.relay.remembering import Remembering
 from mcptunnel.relay.revoking import tell_agents
 from mcptunnel.relay.secret import relay_secret
 from mcptunnel.relay.session_owners import SessionOwners
-from mcptunnel.relay.web.bearer import BearerGate
+from mcptunnel.relay.web.addresses import ClientAddresses
+from mcptunnel.relay.web.bearer import BearerGate, Gate
 from mcptunnel.relay.web.mcp import McpEndpoint
+from mcptunnel.relay.web.oauth.tree import put_hints
+from mcptunnel.relay.web.open_gate import OpenGate
+from mcptunnel.relay.web.pages.render import Pages
+from mcptunnel.relay.web.realm import Realm
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.root import Root
 from mcptunnel.relay.web.transparent import TransparentEndpoint
-from mcptunnel.relay.web.tree import make_root
+from mcptunnel.relay.web.tree import guard_of, make_root
 from mcptunnel.store.database import Database, location_of
 from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.engine import Store
@@ -68,30 +78,91 @@ class RelayService(MultiService):
     ) -> None:
         super().__init__()
         self._reactor = reactor
+        self._config = config
         self._order = order or StopOrder()
         self._drain = Drain(reactor, self._order, config.tunnel.drain_s)
         self._draining = Draining(config.retry_after_s)
+        self._epoch_s = epoch_s
+        self._secret = cache(partial(relay_secret, config.secret, config.state_dir))
         self._location = location_of(config.state_dir, config.store.url)
         self._store = Store(self._location, reactor)
-        keys = StoredKeys(
-            self._store, random=secrets.token_bytes, epoch_s=epoch_s, revoked=self._key_revoked
-        )
-        checks = (ApiKeys(keys, reactor.seconds),)
-        self._credentials = Credentials(checks, reactor.seconds, epoch_s)
+        keys = self._make_keys(config)
+        self._users = self._make_users(config)
+        self.oauth = self._make_oauth(config)
+        self.login = self._make_login(config)
+        self._credentials = Credentials(self._checks(keys), reactor.seconds, epoch_s)
         self.in_use = InUse(reactor, epoch_s)
         self._remembering = Remembering(self._store, epoch_s)
         self.devices = Devices(self._changed, self._remembering.device_forgotten)
-        self._epoch_s = epoch_s
         self.hub = self._make_hub(config)
         self._keep_alive = KeepAlive(ReactorTimers(reactor))
         self._mcp = self._hub_endpoint(config)
         self._settings = settings_of(config.tunnel)
         self.agents = self._make_agents()
-        root = self._root(config)
-        self._site = RelaySite(root, config.limits.max_request_bytes, reactor, self._draining)
+        self._site = self._make_site(config)
         self.listening = ListeningService(config.listen, self._site, reactor)
         self.listening.setServiceParent(self)
         self._control(config, keys).setServiceParent(self)
+
+    def _make_site(self, config: RelayConfig) -> RelaySite:
+        realm = Realm() if self.oauth is None else self.oauth.realm
+        root = self._root(config, realm)
+        max_bytes = config.limits.max_request_bytes
+        return RelaySite(root, max_bytes, self._reactor, self._draining, realm)
+
+    def _make_oauth(self, config: RelayConfig) -> OAuthService | None:
+        if not config.auth.has_sign_in:
+            return None
+        oauth = OAuthService(
+            self._reactor,
+            config.auth.oauth,
+            config.public_url,
+            self._store,
+            epoch_s=self._epoch_s,
+            secret=self._secret,
+            revoked=self.revoked,
+        )
+        oauth.setServiceParent(self)
+        return oauth
+
+    def _make_keys(self, config: RelayConfig) -> StoredKeys:
+        return StoredKeys(
+            self._store,
+            random=secrets.token_bytes,
+            epoch_s=self._epoch_s,
+            revoked=self._key_revoked,
+            issuer=config.auth.user_issuer,
+        )
+
+    def _make_users(self, config: RelayConfig) -> UserDirectory:
+        return UserDirectory(
+            self._store,
+            config.public_url,
+            is_local=config.auth.mode == LOCAL,
+            random=secrets.token_bytes,
+            epoch_s=self._epoch_s,
+            revoked=self.revoked,
+        )
+
+    def _make_login(self, config: RelayConfig) -> LoginService | None:
+        if not config.auth.has_sign_in:
+            return None
+        login = LoginService(
+            self._reactor,
+            config,
+            self._store,
+            self._users,
+            epoch_s=self._epoch_s,
+            secret=self._secret,
+            revoked=self.revoked,
+        )
+        login.setServiceParent(self)
+        return login
+
+    def _checks(self, keys: StoredKeys) -> Iterable[BearerCheck]:
+        yield ApiKeys(keys, self._reactor.seconds)
+        if self.oauth is not None:
+            yield self.oauth.server.bearer
 
     def _make_hub(self, config: RelayConfig) -> Hub:
         return Hub(
@@ -99,7 +170,7 @@ class RelayService(MultiService):
             config,
             self.devices,
             names_changed=self._remembering.names_changed,
-            secret=lambda: relay_secret(config.secret, config.state_dir),
+            secret=self._secret,
             epoch_s=self._epoch_s,
         )
 
@@ -119,6 +190,8 @@ class RelayService(MultiService):
         idle_s = self._epoch_s() - IDLE_S
         with Database(self._location) as database:
             past = read_past(database, sessions_since_s=idle_s)
+        for warning in about_auth(self._config):
+            self._log.warn("{warning}", warning=warning)
         self._store.start()
         self._restore(past)
         try:
@@ -183,18 +256,34 @@ class RelayService(MultiService):
             self._reactor, self.hub, self._sessions, random, self._keep_alive, draining
         )
 
-    def _root(self, config: RelayConfig) -> Root:
+    def _root(self, config: RelayConfig, realm: Realm) -> Root:
         self._owners = owners = SessionOwners(config.limits.max_sessions)
         transparent = TransparentEndpoint(self.devices, owners, self._keep_alive, self._draining)
-        return make_root(
+        root = make_root(
             config,
-            gate=partial(BearerGate, self._credentials, self.in_use),
+            gate=self._gate(config, realm),
             devices=self.devices,
             draining=self._draining,
             hub=self._mcp,
             server=transparent.answer,
             tunnel=self._upgrade,
         )
+        self._put_sign_in(root, config)
+        return root
+
+    def _put_sign_in(self, root: Root, config: RelayConfig) -> None:
+        if self.oauth is None or self.login is None:
+            put_hints(root)
+            return
+        guard, pages = guard_of(config), Pages(config.public_url)
+        addresses = ClientAddresses(config.trusted_proxies)
+        self.login.put(root, guard, pages, addresses)
+        self.oauth.put(root, guard, pages, self.login.browsers, addresses)
+
+    def _gate(self, config: RelayConfig, realm: Realm) -> Callable[[Scope], Gate]:
+        if config.auth.mode == NONE:
+            return lambda _scope: OpenGate(self.in_use)
+        return partial(BearerGate, self._credentials, self.in_use, realm)
 
     def _control(self, config: RelayConfig, keys: StoredKeys) -> ControlSocket:
         return ControlSocket(
@@ -204,6 +293,7 @@ class RelayService(MultiService):
             self._reactor,
             status=self._status,
             devices=self.devices.everyone,
+            people=self._users,
         )
 
     def _upgrade(self, request: RelayRequest, access: Access, _body: bytes) -> None:

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
+from sqlalchemy import Connection
+
 from mcptunnel.auth.keys import RANDOM_BYTES, IssuedKey, KeyId, KeyRecord, Scope
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.store.engine import Store
 from mcptunnel.store.keys import Keys, StoredKey
+from mcptunnel.store.people.users import Users
 
 
 class StoredKeys:
@@ -22,16 +25,18 @@ class StoredKeys:
         random: Callable[[int], bytes],
         epoch_s: Callable[[], float],
         revoked: Callable[[KeyId], None],
+        issuer: str = LOCAL_ISSUER,
     ) -> None:
         self._store = store
+        self._issuer = issuer
         self._random = random
         self._epoch_s = epoch_s
         self._revoked = revoked
 
     async def create(self, *, user: str, scope: Scope, name: str) -> IssuedKey:
-        """Make a key of a local user."""
+        """Make a key of a user of the relay's issuer."""
         principal, random, now_s = (
-            Principal(LOCAL_ISSUER, user),
+            Principal(self._issuer, user),
             self._random(RANDOM_BYTES),
             self._epoch_s(),
         )
@@ -46,8 +51,8 @@ class StoredKeys:
         return await self._store.read(lambda connection: Keys(connection).list())
 
     async def find(self, key_id: KeyId) -> StoredKey | None:
-        """Return a key with the hash of its secret, or None."""
-        return await self._store.read(lambda connection: Keys(connection).find_by_id(key_id))
+        """Return a key with the hash of its secret, or None; a disabled user's is none."""
+        return await self._store.read(lambda connection: _find(connection, key_id))
 
     async def revoke(self, key_id: KeyId) -> bool:
         """End a key; False when there is none, or it was revoked before."""
@@ -61,3 +66,11 @@ class StoredKeys:
         """Remember that a key is in use now."""
         now_s = self._epoch_s()
         await self._store.write(lambda connection: Keys(connection).touch(key_id, now_s))
+
+
+def _find(connection: Connection, key_id: KeyId) -> StoredKey | None:
+    found = Keys(connection).find_by_id(key_id)
+    if found is None:
+        return None
+    user = Users(connection).find(found.record.principal)
+    return None if user is not None and user.disabled_s is not None else found

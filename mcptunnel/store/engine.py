@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
@@ -12,6 +12,9 @@ from twisted.python.threadpool import ThreadPool
 
 from mcptunnel.store.database import Database
 from mcptunnel.store.errors import StoreError
+
+Transaction: TypeAlias = Connection
+"""What the classes of the store are made with, for whoever calls several of them in one transaction."""
 
 _T = TypeVar("_T")
 

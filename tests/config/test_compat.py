@@ -98,34 +98,6 @@ def test_a_file_that_may_be_of_either_is_read(tree: dict[str, Any]) -> None:
         compat.check_program(source, section)
 
 
-@pytest.mark.parametrize(
-    "auth",
-    [
-        {"issuer": "https://a", "client_id": "b", "client_secret": "c"},
-        {"mode": "oidc"},
-        {"mode": "oidc", "issuer": "https://a"},
-        {"oidc": {"issuer": "https://a"}},
-    ],
-)
-def test_providers_are_refused_once_and_clearly(auth: dict[str, Any]) -> None:
-    findings = Findings("x")
-    tree = {"auth": auth}
-    compat.check_auth(tree, findings)
-    assert tree == {"auth": {}}
-    with pytest.raises(ConfigError, match=r'auth\.mode = "keys"') as caught:
-        findings.raise_if_any()
-    assert len(caught.value.problems) == 1
-
-
-def test_other_auth_is_left_to_the_reader() -> None:
-    findings = Findings("x")
-    for tree in ({}, {"auth": "x"}, {"auth": {"mode": "nope"}}):
-        before = str(tree)
-        compat.check_auth(tree, findings)
-        assert str(tree) == before
-    assert not len(findings)
-
-
 def test_desktop_servers_become_ours() -> None:
     assert _servers(a={"command": "npx", "args": ["-y", "x"]}) == {
         "a": {"command": ["npx", "-y", "x"], "kind": "stdio"}

@@ -127,13 +127,6 @@ def test_an_agent_file_of_mcp_local_tunnel(tmp_path: Path) -> None:
     assert config.key == Secret("k")
 
 
-def test_a_provider_is_refused_with_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r'only auth\.mode = "keys"'):
-        _relay('mode = "relay"\nauth = { issuer = "https://a.b", clientId = "c" }', tmp_path)
-    with pytest.raises(ConfigError, match=r"'none' is not known\. Known here: keys"):
-        _relay('auth = { mode = "none" }', tmp_path)
-
-
 @pytest.mark.parametrize("text", ['listen = "tcp:80"', 'listen = "tcp:0:interface=127.0.0.1"'])
 def test_a_relay_for_others_must_say_its_url(text: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:

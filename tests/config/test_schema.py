@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mcptunnel.config.agent import AgentConfig, ServerConfig
-from mcptunnel.config.relay import AuthConfig, HubConfig, RelayConfig
+from mcptunnel.config.auth import AuthConfig
+from mcptunnel.config.relay import HubConfig, RelayConfig
 from mcptunnel.config.schema import FieldSpec, camel_case, fields_of, file_only
 
 

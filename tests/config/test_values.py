@@ -6,7 +6,13 @@ import pytest
 
 from mcptunnel.config.errors import InvalidValueError
 from mcptunnel.config.secret import Secret
-from mcptunnel.config.values import parse_command, parse_env, parse_headers, parse_sealing_secret
+from mcptunnel.config.values import (
+    parse_command,
+    parse_env,
+    parse_headers,
+    parse_networks,
+    parse_sealing_secret,
+)
 
 
 def test_a_command_names_a_program() -> None:
@@ -77,3 +83,11 @@ def test_a_sealing_secret_must_be_long() -> None:
     with pytest.raises(InvalidValueError, match="fewer than 32") as caught:
         parse_sealing_secret(Secret("short-secret"))
     assert "short-secret" not in str(caught.value)
+
+
+def test_networks_are_networks_addresses_or_a_socket() -> None:
+    good = ("127.0.0.1", "10.0.0.0/8", "2001:db8::/32", "unix")
+    assert parse_networks(good) == good
+    for wrong in ("localhost", "10.0.0.1/8", "", "10.0.0.0/40"):
+        with pytest.raises(InvalidValueError, match="no IP network"):
+            parse_networks((wrong,))

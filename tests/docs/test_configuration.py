@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mcptunnel.config.agent import AgentConfig, ServerConfig
-from mcptunnel.config.relay import AuthConfig, HubConfig, LimitsConfig, RelayConfig
+from mcptunnel.config.auth import AuthConfig
+from mcptunnel.config.relay import HubConfig, LimitsConfig, RelayConfig
 from mcptunnel.config.schema import FieldSpec, fields_of
 from mcptunnel.config.store import StoreConfig
 from mcptunnel.config.tunnel import TunnelConfig

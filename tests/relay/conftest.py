@@ -8,7 +8,24 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred
 
+from mcptunnel.store.database import Database
 from tests.relay.control_socket import Served
+from tests.relay.store_at_once import StoreAtOnce, copied_database
+
+
+@pytest.fixture(scope="session")
+def all_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database: to copy it is quicker than to migrate another."""
+    path = tmp_path_factory.mktemp("store") / "x.db"
+    Database(path).close()
+    return path
+
+
+@pytest.fixture
+def store(all_tables: Path, tmp_path: Path) -> Iterator[StoreAtOnce]:
+    """An empty store whose transactions run at once."""
+    with copied_database(all_tables, tmp_path) as database:
+        yield StoreAtOnce(database)
 
 
 @pytest.fixture

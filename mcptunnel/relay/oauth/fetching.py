@@ -12,6 +12,7 @@ from mcptunnel.auth.rate_limits import Rate, RateLimits
 from mcptunnel.auth.urls import split_url
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.net.http import FetchError, Fetches, Limits
+from mcptunnel.relay.oauth.throttling import BusyError
 
 MAX_AT_ONCE: Final = 16
 BUSY_S: Final = 1.0
@@ -25,12 +26,11 @@ class NotFetchedError(McpTunnelError):
     """A document that could not be had, or is none; for the log, not for who asked for it."""
 
 
-class TooManyFetchesError(McpTunnelError):
+class TooManyFetchesError(BusyError):
     """So much was asked for that a document was not looked for; it may be in `retry_after_s`."""
 
     def __init__(self, retry_after_s: float) -> None:
-        super().__init__("Too many clients are looked up at the moment")
-        self.retry_after_s = retry_after_s
+        super().__init__("Too many clients are looked up at the moment", retry_after_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Bearer tokens in requests (RFC 6750): from the header only, never from the URL."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -15,7 +15,8 @@ from mcptunnel.relay.access import Access
 from mcptunnel.relay.credentials import Credentials
 from mcptunnel.relay.in_use import InUse
 from mcptunnel.relay.web.answers import error_body, send_body
-from mcptunnel.relay.web.request import INVALID_TOKEN, RelayRequest
+from mcptunnel.relay.web.realm import Realm
+from mcptunnel.relay.web.request import RelayRequest
 
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
@@ -29,15 +30,23 @@ REFUSALS_PER_S: Final = 0.2
 _log = Logger()
 
 
-class BearerGate:
+class Gate(Protocol):
+    """What decides who may use an endpoint."""
+
+    def admit(self, http: RelayRequest, passed: Callable[[RelayRequest, Access], object]) -> None:
+        """Call `passed`, now or later, if the request may pass; answer it otherwise."""
+
+
+class BearerGate(Gate):
     """Lets a request pass whose token has the scope; answers all others itself.
 
     What passes is noted as `in_use`: it ends when its access does.
     """
 
-    def __init__(self, credentials: Credentials, in_use: InUse, scope: Scope) -> None:
+    def __init__(self, credentials: Credentials, in_use: InUse, realm: Realm, scope: Scope) -> None:
         self._credentials = credentials
         self._in_use = in_use
+        self._realm = realm
         self._scope = scope
         self._told = TokenBucket(REFUSALS_BURST, REFUSALS_PER_S)
 
@@ -45,7 +54,8 @@ class BearerGate:
         """Call `passed`, now or once the store was asked, if the request may pass."""
         token = _token(http)
         if token is None:
-            self._refuse(http, UNAUTHORIZED, b"Bearer", "A bearer token is needed")
+            challenge = self._realm.unauthorized(http.path, token_presented=False)
+            self._refuse(http, UNAUTHORIZED, challenge, "A bearer token is needed")
             return
         access = self._credentials.cached(token)
         if access is not None:
@@ -73,24 +83,26 @@ class BearerGate:
         access: Access | None,
         passed: Callable[[RelayRequest, Access], object],
     ) -> None:
+        realm, path = self._realm, http.path
         if access is None:
-            self._refuse(
-                http,
-                UNAUTHORIZED,
-                INVALID_TOKEN,
-                "This token is not known, has expired, or was revoked",
-            )
-        elif self._scope not in access.scopes:
+            self._refuse_token(http, "This token is not known, has expired, or was revoked")
+        elif not realm.is_for(access, path):
+            self._refuse_token(http, "This token is for another endpoint")
+        elif not realm.allows(access, self._scope):
             self._refuse(
                 http,
                 FORBIDDEN,
-                b'Bearer error="insufficient_scope", scope="%b"' % self._scope.value.encode(),
-                f"This token has the scope {' '.join(access.scopes)!r}; "
+                realm.insufficient_scope(path, access, self._scope),
+                f"This token has the scope {' '.join(sorted(access.scopes))!r}; "
                 f"here one with {self._scope.value!r} is needed",
             )
         else:
             http.let_in(access, self._in_use)
             passed(http, access)
+
+    def _refuse_token(self, http: RelayRequest, message: str) -> None:
+        challenge = self._realm.unauthorized(http.path, token_presented=True)
+        self._refuse(http, UNAUTHORIZED, challenge, message)
 
     def _refuse(self, http: RelayRequest, status: int, challenge: bytes, message: str) -> None:
         if self._told.take(self._credentials.now_s()):

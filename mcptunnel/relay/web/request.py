@@ -5,7 +5,7 @@ or `body_in.hand_to`, the connection is not read on; if the answer is complete b
 what is left of it is thrown away as it arrives.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from http import HTTPStatus
 from math import inf
@@ -29,13 +29,12 @@ from mcptunnel.relay.web.answers import error_body, send_body
 from mcptunnel.relay.web.bodies import HeldBodies
 from mcptunnel.relay.web.body import IncomingBody
 from mcptunnel.relay.web.channel import DEADLINE_S, RelayChannel
+from mcptunnel.relay.web.realm import Realm
 
 BAD_REQUEST: Final = 400
 UNAUTHORIZED: Final = 401
 CONTENT_TOO_LARGE: Final = 413
 UNAVAILABLE: Final = 503
-
-INVALID_TOKEN: Final = b'Bearer error="invalid_token"'
 
 DISCARD_FACTOR: Final = 16
 """A body that nobody wants is read on, so that the client gets to hear the answer, but only up to so
@@ -58,11 +57,13 @@ class RelayRequest(Request):
 
     `when_gone`, if set, is called once when the client closes the connection before the answer is
     complete. `when_access_ended`, if set, is called when its access ends, with whether it was revoked
-    (`in_use.Work`); if so, an answer that is not complete after that is broken off.
+    (`in_use.Work`); if so, an answer that is not complete after that is broken off. `refuse_with`, if
+    set, says in place of JSON-RPC why there is no answer: status, sentence, header fields.
     """
 
     when_gone: Callable[[], None] | None = None
     when_access_ended: Callable[[bool], None] | None = None
+    refuse_with: Callable[[int, str, Mapping[bytes, bytes]], object] | None = None
     body_in: IncomingBody
     held_bytes = 0
     _then: Callable[[bytes], object] | None = None
@@ -101,8 +102,10 @@ class RelayRequest(Request):
         if self.startedWriting or self._soon:
             self.abort()
         else:
-            challenge = {b"www-authenticate": INVALID_TOKEN, b"cache-control": b"no-store"}
-            self._refuse(UNAUTHORIZED, "The access was revoked", challenge)
+            site: Any = self.site
+            challenge = site.realm.unauthorized(self.path, token_presented=True)
+            headers = {b"www-authenticate": challenge, b"cache-control": b"no-store"}
+            self._refuse(UNAUTHORIZED, "The access was revoked", headers)
 
     # For the endpoints.
 
@@ -128,7 +131,7 @@ class RelayRequest(Request):
         if self.startedWriting or self._soon:
             self.loseConnection()
         elif not self._disconnected:
-            send_body(self, 500, error_body(-32603, "Internal error"))
+            self._say(500, -32603, "Internal error", {})
 
     def write_soon(self, data: bytes) -> None:
         """Write at the start of the next turn, in one piece with all else that comes until then.
@@ -214,7 +217,7 @@ class RelayRequest(Request):
 
     def connectionLost(self, reason: Failure) -> None:
         when_gone, self.when_gone = self.when_gone, None
-        self._then = self.when_access_ended = None
+        self._then = self.when_access_ended = self.refuse_with = None
         self.let_go()
         self._bodies.released(self)
         self._take_soon()
@@ -271,7 +274,14 @@ class RelayRequest(Request):
         if when_gone is not None:
             when_gone()
         self._make_last()
-        send_body(self, status, error_body(-32600, message), headers=headers)
+        self._say(status, -32600, message, headers or {})
+
+    def _say(self, status: int, code: int, message: str, headers: Mapping[bytes, bytes]) -> None:
+        """Answer with an error, in the way of whoever answers at this path."""
+        if self.refuse_with is None:
+            send_body(self, status, error_body(code, message), headers=headers)
+        else:
+            self.refuse_with(status, message, headers)
 
     # The parts.
 
@@ -320,11 +330,13 @@ class RelaySite(Site):
         max_body_bytes: int,
         reactor: IReactorTime,
         draining: Draining,
+        realm: Realm | None = None,
     ) -> None:
         super().__init__(
             resource, timeout=DEADLINE_S, reactor=reactor, parsePOSTFormSubmission=False
         )
         self.draining = draining
+        self.realm = realm or Realm()
         self.channels: WeakSet[RelayChannel] = WeakSet()
         self.bodies = HeldBodies()
         factory: Any = partial(RelayRequest, max_body_bytes=max_body_bytes, bodies=self.bodies)

@@ -10,7 +10,8 @@ from twisted.web.server import NOT_DONE_YET
 
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.web.answers import error_body, send_body
-from mcptunnel.relay.web.bearer import BearerGate
+from mcptunnel.relay.web.bearer import Gate
+from mcptunnel.relay.web.cors import answer_preflight, is_preflight, let_read
 from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.not_found import NotFound
 from mcptunnel.relay.web.request import RelayRequest
@@ -24,7 +25,7 @@ class Gated(Resource):
 
     isLeaf = True
 
-    def __init__(self, guard: Guard, gate: BearerGate) -> None:
+    def __init__(self, guard: Guard, gate: Gate) -> None:
         super().__init__()
         self._guard = guard
         self._gate = gate
@@ -32,10 +33,15 @@ class Gated(Resource):
     def render(self, request: RelayRequest) -> int:
         if request.postpath:
             return self._not_here(request).render(request)
-        refusal = self._guard.refusal(_single(request, b"host"), _single(request, b"origin"))
+        origin = single(request, b"origin")
+        refusal = self._guard.refusal(single(request, b"host"), origin)
         if refusal is not None:
             status, message = refusal
             return send_body(request, status, error_body(-32600, message))
+        if origin is not None:
+            let_read(request, origin.encode("latin-1"))
+            if is_preflight(request):
+                return answer_preflight(request)
         self._gate.admit(request, self._admitted)
         return NOT_DONE_YET
 
@@ -53,7 +59,7 @@ class Gated(Resource):
 class Guarded(Gated):
     """An endpoint that reads the body whole before it answers."""
 
-    def __init__(self, guard: Guard, gate: BearerGate, answer: Answer) -> None:
+    def __init__(self, guard: Guard, gate: Gate, answer: Answer) -> None:
         super().__init__(guard, gate)
         self._answer = answer
 
@@ -72,7 +78,7 @@ class Root(Resource):
         return NotFound()
 
 
-def _single(request: Request, name: bytes) -> str | None:
+def single(request: Request, name: bytes) -> str | None:
     """Return a header that may stand once; several together are a value that nobody allows."""
     values = request.requestHeaders.getRawHeaders(name)
     return None if not values else b",".join(values).decode("latin-1")

@@ -6,7 +6,7 @@ from twisted.web.resource import Resource
 
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.places import Address
-from mcptunnel.relay.web.bearer import BearerGate
+from mcptunnel.relay.web.bearer import Gate
 from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.not_found import NotFound
 from mcptunnel.relay.web.request import RelayRequest
@@ -24,7 +24,7 @@ class Servers(Resource):
     def __init__(
         self,
         guard: Guard,
-        gate: BearerGate,
+        gate: Gate,
         read: Callable[[Sequence[str]], Address | None],
         answer: ServerAnswer,
     ) -> None:
@@ -45,9 +45,7 @@ class Servers(Resource):
 class _OneServer(Gated):
     """The endpoint of one server."""
 
-    def __init__(
-        self, guard: Guard, gate: BearerGate, answer: ServerAnswer, address: Address
-    ) -> None:
+    def __init__(self, guard: Guard, gate: Gate, answer: ServerAnswer, address: Address) -> None:
         super().__init__(guard, gate)
         self._answer = answer
         self._address = address

@@ -7,7 +7,7 @@ from mcptunnel.config.relay import RelayConfig
 from mcptunnel.relay.devices import Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.places import device_address, server_address
-from mcptunnel.relay.web.bearer import BearerGate
+from mcptunnel.relay.web.bearer import Gate
 from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.index import Health, Index, Ready
 from mcptunnel.relay.web.mcp import McpEndpoint
@@ -22,7 +22,7 @@ TUNNEL_PATHS = (b"tunnel", b"ws")
 def make_root(
     config: RelayConfig,
     *,
-    gate: Callable[[Scope], BearerGate],
+    gate: Callable[[Scope], Gate],
     devices: Devices,
     draining: Draining,
     hub: McpEndpoint,
@@ -30,7 +30,7 @@ def make_root(
     tunnel: Answer,
 ) -> Root:
     """Return the root of the relay's resources; `gate` makes what lets in who has a scope."""
-    guard = Guard.of(config.public_url, config.allowed_hosts, config.allowed_origins)
+    guard = guard_of(config)
     health = Health(devices, draining)
     root = Root(Index(config.public_url, health, Pages(config.public_url)))
     root.putChild(b"assets", Assets())
@@ -46,3 +46,8 @@ def make_root(
     for path in TUNNEL_PATHS:
         root.putChild(path, Guarded(guard, agents, tunnel))
     return root
+
+
+def guard_of(config: RelayConfig) -> Guard:
+    """Return which names a relay answers to, and which origins may call it."""
+    return Guard.of(config.public_url, config.allowed_hosts, config.allowed_origins)

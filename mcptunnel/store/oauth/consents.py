@@ -56,13 +56,15 @@ class Consents:
         row = self._connection.execute(select(consent).where(consent.c.key == key)).one_or_none()
         return None if row is None else _consent(row)
 
-    def list(self, principal: Principal) -> Sequence[Consent]:
-        """Return a user's consents, oldest first."""
+    def list(self, principal: Principal, *, client_id: str | None = None) -> Sequence[Consent]:
+        """Return a user's consents, all or those to one client, oldest first."""
         query = (
             select(consent)
             .where(is_of(consent, principal))
             .order_by(consent.c.granted_s, consent.c.key)
         )
+        if client_id is not None:
+            query = query.where(consent.c.client_id == client_id)
         return [_consent(row) for row in self._connection.execute(query)]
 
     def forget(self, *, principal: Principal | None = None, client_id: str | None = None) -> int:

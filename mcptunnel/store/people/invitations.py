@@ -1,4 +1,4 @@
-"""Invitations to the built-in login, and the setup token of a new relay: one use each."""
+"""Invitations to the built-in login, the setup token of a new relay, and new passwords: one use each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +19,8 @@ class InvitationKind(StrEnum):
     """become the first user"""
     INVITATION = "invitation"
     """become a user"""
+    RESET = "reset"
+    """choose another password, as the user that it is for"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The relay's web site on memory transports, with a hub and agents behind it, on a test clock."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,11 +18,12 @@ from mcptunnel.mcp.client_half.session_table import McpSessions
 from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.relay.access import Access, Revoked
 from mcptunnel.relay.api_keys import ApiKeys
-from mcptunnel.relay.credentials import Credentials
+from mcptunnel.relay.credentials import BearerCheck, Credentials
 from mcptunnel.relay.revoking import tell_agents
 from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.bearer import BearerGate
 from mcptunnel.relay.web.mcp import McpEndpoint
+from mcptunnel.relay.web.realm import Realm
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.transparent import TransparentEndpoint
 from mcptunnel.relay.web.tree import make_root
@@ -168,12 +169,13 @@ class MemorySite:
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    realm: Realm = field(default_factory=Realm)
 
     def __post_init__(self) -> None:
         self.joined = Joined(limits=self.limits)
         self.keys = MemoryKeys()
         self.credentials = Credentials(
-            (ApiKeys(self.keys, self.joined.clock.seconds),),
+            (ApiKeys(self.keys, self.joined.clock.seconds), *self.more_checks()),
             self.joined.clock.seconds,
             self.joined.epoch_s,
         )
@@ -181,7 +183,7 @@ class MemorySite:
         self.upgrades: list[Access] = []
         self._randoms = 0
         own = self.joined.config
-        config = RelayConfig(
+        self.config = config = RelayConfig(
             public_url=own.public_url,
             state_dir=own.state_dir,
             limits=self.limits,
@@ -197,16 +199,22 @@ class MemorySite:
         self.transparent = TransparentEndpoint(
             self.joined.devices, self.owners, self.keep_alive, draining
         )
-        root = make_root(
+        self.root = make_root(
             config,
-            gate=partial(BearerGate, self.credentials, self.joined.in_use),
+            gate=partial(BearerGate, self.credentials, self.joined.in_use, self.realm),
             devices=self.joined.devices,
             draining=draining,
             hub=self.endpoint,
             server=self.transparent.answer,
             tunnel=self._upgrade,
         )
-        self.site = RelaySite(root, self.limits.max_request_bytes, self.joined.clock, draining)
+        self.site = RelaySite(
+            self.root, self.limits.max_request_bytes, self.joined.clock, draining, self.realm
+        )
+
+    def more_checks(self) -> Iterable[BearerCheck]:
+        """Return what knows other tokens than keys."""
+        return ()
 
     def _random(self, count: int) -> bytes:
         self._randoms += 1

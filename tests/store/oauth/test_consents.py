@@ -45,6 +45,15 @@ def test_a_newer_consent_takes_the_place_of_the_older(database: Database) -> Non
     assert database.read(lambda c: Consents(c).list(ALICE)) == [newer]
 
 
+def test_consents_are_listed_for_one_client_or_all(database: Database) -> None:
+    other = replace(_GIVEN, client_id="other", granted_s=2.0)
+    database.write(lambda c: Consents(c).remember(_GIVEN))
+    database.write(lambda c: Consents(c).remember(other))
+    database.write(lambda c: Consents(c).remember(replace(_GIVEN, principal=BOB)))
+    assert database.read(lambda c: Consents(c).list(ALICE)) == [_GIVEN, other]
+    assert database.read(lambda c: Consents(c).list(ALICE, client_id="other")) == [other]
+
+
 def test_long_addresses_are_no_trouble(database: Database) -> None:
     """Together they are longer than what an index of PostgreSQL takes."""
     long = replace(

@@ -26,12 +26,15 @@ class SignInPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewUser:
-    """A person chooses a name and a password. `error` is about the form, the others about one field."""
+    """A person chooses a name and a password, or with `name_is_fixed` only that.
+
+    `error` is about the form, the others about one field.
+    """
 
     csrf: str = field(repr=False)
-    token: str = field(repr=False)
     least_password_chars: int
     username: str = ""
+    name_is_fixed: bool = False
     error: str = ""
     username_error: str = ""
     password_error: str = ""
@@ -40,17 +43,24 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupPage(NewUser):
-    """The first user. Posts `csrf`, `token`, `username`, `password`, `password_again` to `/setup`."""
+    """The first user. Posts `csrf`, `username`, `password`, `password_again` to `/setup`."""
 
     template: ClassVar[str] = "setup.html"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvitationPage(NewUser):
-    """One more user. Posts `csrf`, `token`, `username`, `password`, `password_again` to `/invite`."""
+    """One more user. Posts `csrf`, `username`, `password`, `password_again` to `/invite`."""
 
     template: ClassVar[str] = "invitation.html"
     invited_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetPage(NewUser):
+    """Another password. Posts `csrf`, `username`, `password`, `password_again` to `/reset`."""
+
+    template: ClassVar[str] = "reset.html"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +182,7 @@ AnyPage: TypeAlias = (
     SignInPage
     | SetupPage
     | InvitationPage
+    | ResetPage
     | ConsentPage
     | DeviceCodePage
     | DeviceConfirmPage

@@ -15,6 +15,7 @@ from mcptunnel.relay.web.pages.kinds import (
     InvitationPage,
     MessagePage,
     ProvidersDown,
+    ResetPage,
     SetupPage,
     SignedOutPage,
     SignInPage,
@@ -124,22 +125,19 @@ PAGES: Final[dict[str, AnyPage]] = {
         username="jürgen",
         error="The user name or the password is not right.",
     ),
-    "setup": SetupPage(csrf=CSRF, token="setup-token", least_password_chars=12),
+    "setup": SetupPage(csrf=CSRF, least_password_chars=12),
     "setup-errors": SetupPage(
         csrf=CSRF,
-        token="setup-token",
         least_password_chars=12,
         username="jürgen müßig",
         username_error="A user name has no spaces.",
         password_error="This password is too short.",
         again_error="The two passwords differ.",
     ),
-    "invitation": InvitationPage(
-        csrf=CSRF, token="invitation-token", least_password_chars=12, invited_by=PERSON
-    ),
+    "reset": ResetPage(csrf=CSRF, least_password_chars=12, username="jürgen", name_is_fixed=True),
+    "invitation": InvitationPage(csrf=CSRF, least_password_chars=12, invited_by=PERSON),
     "invitation-error": InvitationPage(
         csrf=CSRF,
-        token="invitation-token",
         least_password_chars=12,
         invited_by=PERSON,
         username="anna",

@@ -79,13 +79,14 @@ FORMS: list[tuple[str, str, dict[str, str]]] = [
     (
         "setup",
         "/setup",
-        {"token": "setup-token", "username": "", "password": "", "password_again": ""},
+        {"username": "", "password": "", "password_again": ""},
     ),
     (
         "invitation",
         "/invite",
-        {"token": "invitation-token", "username": "", "password": "", "password_again": ""},
+        {"username": "", "password": "", "password_again": ""},
     ),
+    ("reset", "/reset", {"username": "jürgen", "password": "", "password_again": ""}),
     ("consent-vouched", "/consent", {"request": "request-1"}),
     ("device-code", "/device", {"user_code": ""}),
     ("device-confirm", "/device", {"user_code": "BCDF-GHJK"}),
@@ -186,6 +187,7 @@ def test_an_error_of_the_whole_form_is_an_alert() -> None:
         ("sign-in", "username"),
         ("sign-in-error", "password"),
         ("setup", "username"),
+        ("reset", "password"),
         ("setup-errors", "password"),
         ("device-code", "user_code"),
         ("consent-vouched", None),
@@ -258,8 +260,8 @@ def named(name: str) -> list[AnyPage]:
     )
     return [
         SignInPage(csrf=CSRF, next="/", username=name),
-        SetupPage(csrf=CSRF, token="t", least_password_chars=8, username=name),
-        InvitationPage(csrf=CSRF, token="t", least_password_chars=8, invited_by=name),
+        SetupPage(csrf=CSRF, least_password_chars=8, username=name),
+        InvitationPage(csrf=CSRF, least_password_chars=8, invited_by=name),
         samples.consent(client, person=name, scopes=("mcp", name)),
         samples.confirm(application=name, device_name=name, host_name=name, address=name),
         DeviceDone(allowed=True, device_name=name),
@@ -315,7 +317,7 @@ def test_secrets_do_not_show_in_a_log() -> None:
     """A page may end up in a traceback; its tokens must not."""
     for page in PAGES.values():
         for one in fields(page):
-            if one.name in ("csrf", "token", "user_code") and getattr(page, one.name):
+            if one.name in ("csrf", "user_code") and getattr(page, one.name):
                 assert getattr(page, one.name) not in repr(page)
 
 

@@ -1,0 +1,1 @@
+"""The authorization server's endpoints: for programs, and the pages on which people decide."""

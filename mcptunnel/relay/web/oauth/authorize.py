@@ -1,0 +1,174 @@
+"""`/authorize` and `/consent`: a client's request, the sign-in before it, and the person's answer."""
+
+from typing import Final
+from urllib.parse import urlencode
+
+from mcptunnel.auth.authorization import (
+    AskConsent,
+    ConsentRemembered,
+    Decision,
+    ErrorPage,
+    ErrorRedirect,
+    LogIn,
+)
+from mcptunnel.auth.client_display import client_display
+from mcptunnel.auth.parameters import Parameters
+from mcptunnel.auth.redirects import form_action_source
+from mcptunnel.relay.oauth.authorizing import Asked, Visitor
+from mcptunnel.relay.oauth.limits import Limited
+from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
+from mcptunnel.relay.web.browser import Browser
+from mcptunnel.relay.web.later import Send
+from mcptunnel.relay.web.oauth.surroundings import OAuthWeb
+from mcptunnel.relay.web.pages.asked import asked_endpoint
+from mcptunnel.relay.web.pages.kinds import ConsentPage
+from mcptunnel.relay.web.people import ForPeople, redirect
+from mcptunnel.relay.web.request import RelayRequest
+
+MAX_NEXT_CHARS: Final = 2000
+"""A request that is longer is named by its id alone when the person goes to sign in as somebody else."""
+
+_KEPT: Final = frozenset({"request"})
+_ALLOW: Final = "allow"
+_OVER: Final = "This request was answered before, or it is too old."
+_START_AGAIN: Final = "Start again in the application that sent you here."
+
+
+class Deciding(ForPeople[OAuthWeb]):
+    """What both endpoints share."""
+
+    limited = Limited.AUTHORIZE
+
+    async def decide(self, asked: Asked, browser: Browser | None) -> Decision:
+        visitor = Visitor() if browser is None else Visitor(browser.principal, browser.signed_in_s)
+        return await self.web.server.authorizing.decide(asked, visitor)
+
+    async def kept(self, parameters: Parameters, browser: Browser | None) -> Asked | None:
+        """Return the request that `request` names, if it is of this browser session."""
+        if browser is None:
+            return None
+        request_id = parameters.values.get("request", "")
+        return await self.web.server.authorizing.kept(request_id, browser.session_id)
+
+    def over(self) -> Send:
+        """Return what says that a request has ended."""
+        return self.message(410, _OVER, _START_AGAIN)
+
+    def refused(self, decision: ErrorPage | ErrorRedirect) -> Send:
+        """Return what sends an error: to the person, or to the client."""
+        if isinstance(decision, ErrorRedirect):
+            return redirect(decision.location)
+        return self.message(400, decision.message)
+
+    def sign_in(self, step: LogIn, request_id: str) -> Send:
+        """Return what sends the person to the sign-in, and back to us after it."""
+        wanted = {"next": kept_path(request_id)}
+        if step.again:
+            wanted["again"] = "1"
+        if step.request.login_hint:
+            wanted["login_hint"] = step.request.login_hint
+        return redirect(f"/login?{urlencode(wanted)}")
+
+
+class Authorize(Deciding):
+    """`/authorize` (RFC 6749, 3.1)."""
+
+    async def work(self, request: RelayRequest, parameters: Parameters) -> Send:
+        browser = await self.web.browsers.of(request)
+        if parameters.values.keys() == _KEPT:
+            request_id: str | None = parameters.values["request"]
+            asked = await self.kept(parameters, browser)
+            if asked is None:
+                return self.over()
+        else:
+            self._count_client(parameters)
+            request_id, asked = None, self.web.server.authorizing.asked_now(parameters)
+        decision = await self.decide(asked, browser)
+        if isinstance(decision, ErrorPage | ErrorRedirect):
+            return self.refused(decision)
+        if isinstance(decision, ConsentRemembered):
+            return await self._go_on(request, decision, request_id, browser)
+        browser = browser or await self.web.browsers.ensure(request)
+        request_id = request_id or await self._keep(asked, browser)
+        if isinstance(decision, LogIn):
+            return self.sign_in(decision, request_id)
+        return self._ask(decision, asked, request_id, browser)
+
+    async def _keep(self, asked: Asked, browser: Browser) -> str:
+        request_id = await self.web.server.authorizing.keep(asked, browser.session_id)
+        if request_id is None:
+            raise BusyError("Too many people are asked at the moment", BUSY_S)
+        return request_id
+
+    def _count_client(self, parameters: Parameters) -> None:
+        wait_s = self.web.limits.client_wait_s(
+            self.limited, parameters.values.get("client_id", "")[:512]
+        )
+        if wait_s:
+            raise BusyError(
+                "There are too many requests of this client", wait_s, is_fault_of_client=True
+            )
+
+    async def _go_on(
+        self,
+        request: RelayRequest,
+        step: ConsentRemembered,
+        request_id: str | None,
+        browser: Browser | None,
+    ) -> Send:
+        kept = None if request_id is None or browser is None else (request_id, browser.session_id)
+        address = self.web.addresses.of(request)
+        location = await self.web.server.authorizing.agree(step, kept, address)
+        return self.over() if location is None else redirect(location)
+
+    def _ask(self, step: AskConsent, asked: Asked, request_id: str, browser: Browser) -> Send:
+        wanted = step.request
+        page = ConsentPage(
+            client=client_display(wanted.client, wanted.redirect_uri),
+            person=browser.display_name,
+            endpoint=asked_endpoint(wanted.resource),
+            scopes=wanted.scopes,
+            csrf=browser.csrf,
+            request_id=request_id,
+            sign_in_next=_again_path(asked, request_id),
+        )
+        return self.page(200, page, form_action=(form_action_source(wanted.redirect_uri),))
+
+
+class Consent(Deciding):
+    """`/consent`: what a person answered. The only place where a code is made that was not remembered."""
+
+    methods = (b"POST",)
+
+    async def work(self, request: RelayRequest, parameters: Parameters) -> Send:
+        browser = await self.web.browsers.of(request)
+        fault = self.web.browsers.post_fault(request, browser, parameters)
+        if fault is not None or browser is None:
+            return self.message(403)
+        request_id = parameters.values.get("request", "")
+        authorizing = self.web.server.authorizing
+        asked = await self.kept(parameters, browser)
+        if asked is None:
+            return self.over()
+        decision = await self.decide(asked, browser)
+        if isinstance(decision, ErrorPage | ErrorRedirect):
+            return self.refused(decision)
+        if isinstance(decision, LogIn):
+            return self.sign_in(decision, request_id)
+        kept, address = (request_id, browser.session_id), self.web.addresses.of(request)
+        if parameters.values.get("decision") == _ALLOW:
+            location = await authorizing.agree(decision, kept, address)
+        else:
+            location = await authorizing.deny(decision, kept, address)
+        return self.over() if location is None else redirect(location)
+
+
+def kept_path(request_id: str) -> str:
+    """Return the path of a request that was kept."""
+    return f"/authorize?request={request_id}"
+
+
+def _again_path(asked: Asked, request_id: str) -> str:
+    """Return the path that asks the same anew, in the session of whoever signs in then."""
+    path = f"/authorize?{urlencode(asked.parameters.values)}"
+    return path if len(path) <= MAX_NEXT_CHARS else kept_path(request_id)

@@ -1,0 +1,27 @@
+"""`auth.mode = "none"`: everybody who reaches the relay is one user."""
+
+from collections.abc import Callable
+from typing import Final
+
+from mcptunnel.auth.keys import Scope
+from mcptunnel.model import LOCAL_ISSUER, Principal
+from mcptunnel.relay.access import Access, holder
+from mcptunnel.relay.in_use import InUse
+from mcptunnel.relay.web.bearer import Gate
+from mcptunnel.relay.web.request import RelayRequest
+
+OWNER: Final = Principal(LOCAL_ISSUER, "owner")
+
+_EVERYBODY: Final = "everybody"
+EVERYBODYS: Final = Access(OWNER, holder(_EVERYBODY), _EVERYBODY, _EVERYBODY, tuple(Scope))
+
+
+class OpenGate(Gate):
+    """Lets every request pass, whatever token it brings."""
+
+    def __init__(self, in_use: InUse) -> None:
+        self._in_use = in_use
+
+    def admit(self, http: RelayRequest, passed: Callable[[RelayRequest, Access], object]) -> None:
+        http.let_in(EVERYBODYS, self._in_use)
+        passed(http, EVERYBODYS)

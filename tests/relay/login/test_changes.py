@@ -1,0 +1,175 @@
+"""What can be done about users, on the store itself."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection
+
+from mcptunnel.auth.keys import RANDOM_BYTES, KeyRecord, Scope
+from mcptunnel.model import Principal
+from mcptunnel.relay.access import Revoked
+from mcptunnel.relay.login.changes import (
+    SETUP_S,
+    LinkOverError,
+    NameTakenError,
+    Newcomer,
+    NotPossibleError,
+    disable,
+    enable,
+    find_local,
+    join,
+    local,
+    needs_setup,
+    offer,
+    remove,
+)
+from mcptunnel.store.database import Database
+from mcptunnel.store.keys import Keys
+from mcptunnel.store.people.invitations import InvitationKind
+from mcptunnel.store.people.users import User, Users
+from tests.relay.store_at_once import copied_database
+from tests.store.samples import digest, race
+
+SETUP, INVITATION, RESET = InvitationKind.SETUP, InvitationKind.INVITATION, InvitationKind.RESET
+HASH = "$argon2id$anna's"
+
+
+@pytest.fixture
+def database(all_tables: Path, tmp_path: Path) -> Iterator[Database]:
+    with copied_database(all_tables, tmp_path) as database:
+        yield database
+
+
+def _offer(
+    connection: Connection, kind: InvitationKind = SETUP, token: str = "t", name: str | None = None
+) -> float:
+    return offer(connection, kind, digest(token), now_s=1.0, name=name)
+
+
+def _join(
+    connection: Connection, kind: InvitationKind = SETUP, token: str = "t", name: str = "anna"
+) -> tuple[User, Revoked | None]:
+    return join(
+        connection, kind, digest(token), Newcomer(name, HASH), now_s=2.0, address="192.0.2.1"
+    )
+
+
+def _seen(connection: Connection, principal: Principal) -> None:
+    Users(connection).seen(principal, display_name="x", email=None, now_s=1.0)
+
+
+def _set_up(database: Database) -> None:
+    database.write(_offer)
+    database.write(_join)
+
+
+def test_the_first_user(database: Database) -> None:
+    assert database.read(needs_setup)
+    assert database.write(_offer) == 1.0 + SETUP_S
+    user, revoked = database.write(_join)
+    assert (user.principal, revoked) == (local("anna"), None)
+    assert not database.read(needs_setup)
+    with pytest.raises(NotPossibleError):
+        database.write(_offer)
+
+
+def test_of_all_who_use_a_setup_link_at_once_one_becomes_a_user(database: Database) -> None:
+    """In threads, each under a name of its own: exactly one user is there afterwards."""
+    database.write(_offer)
+    names = iter(f"user{n}" for n in range(100))
+
+    def attempt(connection: Connection, name: str) -> bool:
+        try:
+            _join(connection, name=name)
+        except LinkOverError:
+            return False
+        return True
+
+    results = race(database, lambda connection: attempt(connection, next(names)))
+    assert sum(results) == 1
+    assert len(database.read(lambda connection: Users(connection).list())) == 1
+
+
+def test_a_link_is_of_one_kind(database: Database) -> None:
+    _set_up(database)
+    database.write(partial(_offer, kind=INVITATION, token="i"))
+    for kind in (SETUP, RESET):
+        with pytest.raises(LinkOverError):
+            database.write(partial(_join, kind=kind, token="i", name="bert"))
+    database.write(partial(_join, kind=INVITATION, token="i", name="bert"))
+
+
+def test_what_fails_uses_nothing_up(database: Database) -> None:
+    _set_up(database)
+    database.write(partial(_offer, kind=INVITATION, token="i"))
+    with pytest.raises(NameTakenError):
+        database.write(partial(_join, kind=INVITATION, token="i", name="Anna"))
+    database.write(partial(_join, kind=INVITATION, token="i", name="bert"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "told"),
+    [
+        (INVITATION, "Anna", "There is a user anna already."),
+        (RESET, "bert", "There is no user bert with a password here."),
+        (SETUP, None, "mcptunnel users invite"),
+    ],
+)
+def test_what_cannot_be_offered(
+    database: Database, kind: InvitationKind, name: str | None, told: str
+) -> None:
+    _set_up(database)
+    with pytest.raises(NotPossibleError, match=told):
+        database.write(partial(_offer, kind=kind, name=name))
+
+
+def test_a_name_is_found_as_it_was_typed_first(database: Database) -> None:
+    """Two users may differ in case if a relay was told so; each is found by their own spelling."""
+    for name in ("anna", "ANNA"):
+        database.write(partial(_seen, principal=local(name)))
+    for name in ("anna", "ANNA"):
+        found = database.read(partial(find_local, typed=name))
+        assert found is not None
+        assert found.principal == local(name)
+    assert database.read(partial(find_local, typed="bert")) is None
+
+
+def test_a_provider_cannot_claim_a_local_name(database: Database) -> None:
+    other = Principal("https://idp.example", "anna")
+    database.write(
+        lambda c: Users(c).seen(other, display_name="anna", email="anna@local", now_s=1.0)
+    )
+    assert database.read(partial(find_local, typed="anna")) is None
+
+
+def test_out_and_in_again(database: Database) -> None:
+    _set_up(database)
+    principal = local("anna")
+
+    def changed(connection: Connection) -> list[bool]:
+        return [
+            change(connection, principal, now_s=3.0)
+            for change in (enable, disable, disable, enable, enable)
+        ]
+
+    assert database.write(changed) == [False, True, False, True, False]
+    assert not database.write(lambda c: disable(c, local("nobody"), now_s=3.0))
+
+
+def test_a_removed_user_leaves_no_key_that_works(database: Database) -> None:
+    _set_up(database)
+    principal = local("anna")
+    database.write(
+        lambda c: Keys(c).issue(principal, Scope.MCP, "", random=bytes(RANDOM_BYTES), now_s=1.0)
+    )
+    database.write(partial(_offer, kind=RESET, token="r", name="anna"))
+    assert database.write(lambda c: remove(c, principal, now_s=3.0))
+    assert not database.write(lambda c: remove(c, principal, now_s=3.0))
+    key: KeyRecord
+    (key,) = database.read(lambda c: Keys(c).list(principal))
+    assert key.revoked_s == 3.0
+    with pytest.raises(LinkOverError):
+        database.write(partial(_join, kind=RESET, token="r"))
+    assert database.read(needs_setup)

@@ -1,0 +1,1 @@
+"""The authorization server over the real resource tree, in memory."""

@@ -1,0 +1,170 @@
+"""The authorization server as a whole: from a stranger to a call, and to the end of the grant."""
+
+import pytest
+
+from mcptunnel.relay.in_use import SWEEP_S
+from mcptunnel.relay.web.oauth.tree import put_hints
+from tests.relay.web.oauth.site import (
+    CALLBACK,
+    ISSUER,
+    OAuthSite,
+    PersonAtBrowser,
+    granted,
+    parameters_of,
+    refreshed,
+    tokens,
+)
+from tests.relay.web.site import Connection, HttpClient, MemorySite
+
+
+def test_a_client_from_its_registration_to_a_call(site: OAuthSite) -> None:
+    """Discovery, registration, sign-in, consent, token, call, refresh, revocation."""
+    challenge = site.send("POST", "/mcp").headers["www-authenticate"]
+    assert challenge == (
+        f'Bearer resource_metadata="{ISSUER}/.well-known/oauth-protected-resource/mcp", scope="mcp"'
+    )
+    resource = site.send("GET", "/.well-known/oauth-protected-resource/mcp").json
+    assert resource["authorization_servers"] == [ISSUER]
+    server = site.send("GET", "/.well-known/oauth-authorization-server").json
+    assert server["issuer"] == ISSUER
+    client_id = site.client_id()
+    alice = PersonAtBrowser(site)
+    page = alice.authorize(client_id=client_id, resource=resource["resource"])
+    assert page.status == 200
+    answer = alice.answer_consent(page)
+    assert answer.status == 303
+    assert answer.headers["location"].startswith(f"{CALLBACK}?code=mcpt_ac_")
+    sent = parameters_of(answer)
+    assert sent["iss"] == ISSUER
+    assert sent["state"] == "state of the client"
+    given = tokens(site, client_id, sent["code"])
+    assert given.status == 200, given.body
+    assert given.headers["cache-control"] == "no-store"
+    assert site.mcp(given.json["access_token"]).status == 200
+    again = refreshed(site, client_id, given.json["refresh_token"])
+    assert again.status == 200, again.body
+    assert site.mcp(again.json["access_token"]).status == 200
+    revoked = site.post_form(
+        "/revoke", {"client_id": client_id, "token": again.json["refresh_token"]}
+    )
+    assert revoked.status == 200
+    assert site.mcp(again.json["access_token"]).status == 401
+    assert site.mcp(given.json["access_token"]).status == 401
+    assert refreshed(site, client_id, again.json["refresh_token"]).json == {
+        "error": "invalid_grant",
+        "error_description": "The refresh token is not valid",
+    }
+
+
+def test_the_audit_log_tells_it_all_without_secrets(site: OAuthSite) -> None:
+    client_id, given = granted(site)
+    site.post_form("/revoke", {"client_id": client_id, "token": given["refresh_token"]})
+    events = site.events()
+    assert [event.event for event in events] == [
+        "client.registered",
+        "consent.given",
+        "grant.begun",
+        "grant.revoked",
+    ]
+    assert {event.client_id for event in events} == {client_id}
+    assert {str(event.principal) for event in events[1:]} == {"local|alice"}
+    assert all(event.address for event in events)
+    told = repr(events)
+    assert given["refresh_token"] not in told
+    assert given["access_token"] not in told
+    assert "mcpt_ac_" not in told
+
+
+def open_listen(site: OAuthSite, token: str) -> Connection:
+    client = HttpClient(site, token)
+    connection = client.modern("subscriptions/listen", {"notifications": {}})
+    assert connection.answer.status == 200
+    assert not connection.answer.is_complete
+    return connection
+
+
+def test_streams_end_with_their_grant(site: OAuthSite) -> None:
+    """And nobody else's do."""
+    client_id, given = granted(site)
+    _, others = granted(site, "bob")
+    stream, other = (open_listen(site, one["access_token"]) for one in (given, others))
+    site.post_form("/revoke", {"client_id": client_id, "token": given["refresh_token"]})
+    assert stream.is_lost or stream.answer.is_complete
+    assert not other.answer.is_complete
+    assert not other.is_lost
+
+
+def test_streams_end_soon_after_their_token_has_expired(site: OAuthSite) -> None:
+    """So that no client stays for longer than it may; it comes back with another token."""
+    _, given = granted(site)
+    stream = open_listen(site, given["access_token"])
+    site.wait_s(3599)
+    assert not stream.answer.is_complete
+    site.wait_s(1 + SWEEP_S)
+    assert stream.is_lost or stream.answer.is_complete
+
+
+def test_a_refreshed_grant_keeps_its_stream(site: OAuthSite) -> None:
+    client_id, given = granted(site)
+    stream = open_listen(site, given["access_token"])
+    assert refreshed(site, client_id, given["refresh_token"]).status == 200
+    assert not stream.answer.is_complete
+    assert not stream.is_lost
+
+
+def test_a_stolen_token_takes_the_streams_of_its_grant_along(site: OAuthSite) -> None:
+    client_id, given = granted(site)
+    again = refreshed(site, client_id, given["refresh_token"]).json
+    stream = open_listen(site, again["access_token"])
+    site.wait_s(61)
+    assert refreshed(site, client_id, given["refresh_token"]).status == 400
+    assert stream.is_lost or stream.answer.is_complete
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/.well-known/oauth-protected-resource/mcp",
+        "/.well-known/oauth-authorization-server",
+        "/authorize",
+        "/token",
+        "/register",
+        "/revoke",
+        "/device",
+        "/device_authorization",
+        "/consent",
+    ],
+)
+def test_with_keys_alone_there_is_a_hint(path: str) -> None:
+    """And the challenge is bare, so that no client looks for what is not there."""
+    site = MemorySite()
+    put_hints(site.root)
+    for method in ("GET", "POST"):
+        answer = site.ask(method, path)
+        assert answer.status == 404
+        assert "API keys" in answer.json["error_description"]
+    assert site.ask("POST", "/mcp").headers["www-authenticate"] == "Bearer"
+
+
+def test_threat_19_a_session_is_for_its_grant_alone(site: OAuthSite) -> None:
+    """The same user through another client does not get it either."""
+    _, given = granted(site)
+    other = PersonAtBrowser(site)
+    client_id = site.client_id(client_name="Other")
+    others = tokens(site, client_id, other.grant(client_id)).json
+    client = HttpClient(site, given["access_token"])
+    client.initialize()
+    assert client.legacy("tools/list").answer.status == 200
+    thief = HttpClient(site, others["access_token"])
+    thief.session = client.session
+    assert thief.legacy("tools/list").answer.status == 404
+
+
+def test_a_session_outlives_the_token_that_opened_it(site: OAuthSite) -> None:
+    """A client refreshes and goes on."""
+    client_id, given = granted(site)
+    client = HttpClient(site, given["access_token"])
+    client.initialize()
+    again = refreshed(site, client_id, given["refresh_token"]).json
+    client.headers["authorization"] = f"Bearer {again['access_token']}"
+    assert client.legacy("tools/list").answer.status == 200
