@@ -27,6 +27,7 @@ Examples:
   twistd -n mcptunnel-relay --config relay.toml
   mcptunnel keys create --config relay.toml --user alice --scope agent -o agent.key
   twistd -n mcptunnel-agent --config agent.toml
+  mcptunnel login relay.example.org
 """
 
 
