@@ -73,7 +73,7 @@ def read_metadata(relay: str, status: int, body: bytes) -> ServerMetadata:
     members = _members(body)
     if status == HTTPStatus.NOT_FOUND:
         told = _words(members, "error_description") or _words(members, "message")
-        said = f" (it said: {told})" if told else ""
+        said = f" (it said: {told.rstrip('.')})" if told else ""
         raise NoSignInError(
             f"Nobody can sign in at {relay}: it takes keys alone, or is no mcptunnel relay{said}. "
             "Ask who runs it for a key."

@@ -69,7 +69,7 @@ class TestMetadata:
 
     def test_a_relay_with_keys_alone(self) -> None:
         hint = raw({"error": "not_found", "error_description": "This relay takes keys."})
-        with pytest.raises(NoSignInError, match=r"it said: This relay takes keys\.\)"):
+        with pytest.raises(NoSignInError, match=r"it said: This relay takes keys\)\."):
             read_metadata(RELAY, 404, hint)
         with pytest.raises(NoSignInError, match="takes keys alone, or is no mcptunnel relay"):
             read_metadata(RELAY, 404, b"<html>")
