@@ -129,7 +129,8 @@ class Connector:
             except ConnectFailed as failure:
                 self._backoff.failed()
                 self._failed(f"cannot reach the relay: {failure}")
-            await deferLater(self._reactor, self._backoff.delay_s())
+            delay_s = self._backoff.delay_s(is_held=self.tunnel is not None)
+            await deferLater(self._reactor, delay_s)
 
     def _failed(self, reason: str) -> None:
         """Log why an attempt failed: once, for as long as the reason stays the same."""
@@ -157,6 +158,7 @@ class Connector:
                 end.part()
         notice, now_s = self._last_notice(), self._reactor.seconds()
         if notice is not None and notice.code in ABOUT_CREDENTIAL and self._credential.refuse():
+            self._log.info("the relay takes this credential no longer: trying with another one")
             return True
         if notice is not None and _is_final(notice):
             raise Refused(self._goodbye(notice))

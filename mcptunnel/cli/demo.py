@@ -15,6 +15,8 @@ from mcptunnel.cli.demo_ports import DEFAULT_PORT, free_port, require_free
 from mcptunnel.cli.demo_programs import Programs
 from mcptunnel.cli.keyring import open_keyring
 from mcptunnel.cli.options import CommandError
+from mcptunnel.cli.user_book import open_users
+from mcptunnel.config.load import load_relay
 from mcptunnel.errors import McpTunnelError
 
 USER = "demo"
@@ -25,6 +27,9 @@ _RELAY = """\
 listen = "tcp:{port}:interface=127.0.0.1"
 public_url = "http://127.0.0.1:{port}"
 state_dir = "./relay"
+
+[auth]
+mode = "local"
 """
 
 _AGENT = """\
@@ -37,12 +42,24 @@ key_file = "./agent.key"
 command = [{python}, "-m", "mcptunnel.testing.demo_server"]
 """
 
+_SIGN_IN = """\
+
+[bold]Sign in[/bold] as the first user, {user}, within 15 minutes; the link is good once:
+
+  {link}
+"""
+
 _CONNECT = """\
 
-[bold]Connect a client[/bold] while this runs:
+[bold]Connect a client[/bold] while this runs. One that signs in by the browser needs the URL alone:
 
-  MCP URL   {url}
-  Key       {key}
+  MCP URL       {url}
+
+  Claude Code   claude mcp add --transport http demo {url}
+
+  Any other, with a key:
+
+  Key           {key}
 
   Claude Code   claude mcp add --transport http demo {url} \\
                   --header "Authorization: Bearer {key}"
@@ -93,6 +110,7 @@ def demo(port: int | None, *, check: bool) -> None:
         try:
             client = _start(console, programs, port)
             _show_call(console, client)
+            _show_sign_in(console, programs, client)
             if not check:
                 _show_connections(console, client)
                 programs.watch()
@@ -140,6 +158,15 @@ def _show_call(console: Console, client: DemoClient) -> None:
     console.print(f"  {TOOL}({shown}) -> {result}", markup=False)
     if str(sum(ARGUMENTS.values())) not in result:
         raise McpTunnelError(f"{TOOL} gave {result!r}.")
+
+
+def _show_sign_in(console: Console, programs: Programs, client: DemoClient) -> None:
+    relay = load_relay(programs.directory / "relay.toml", {}, programs.directory)
+    with open_users(relay) as users:
+        link, _expires_s = users.make_link("setup-link", USER)
+    if not client.is_good(link):
+        raise McpTunnelError("The link for the first user does not work.")
+    console.print(_SIGN_IN.format(user=USER, link=link))
 
 
 def _show_connections(console: Console, client: DemoClient) -> None:

@@ -4,6 +4,7 @@ import http.client
 import json
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from mcptunnel import __version__
 from mcptunnel.errors import McpTunnelError
@@ -15,6 +16,7 @@ from mcptunnel.mcp.versions import LATEST_MODERN
 
 TIMEOUT_S: Final = 15.0
 OK: Final = 200
+SEE_OTHER: Final = 303
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,12 @@ class DemoClient:
         """Whether an agent is connected."""
         health = self._health()
         return health is not None and health.get("tunnel") == "connected"
+
+    def is_good(self, link: str) -> bool:
+        """Whether a link to the relay's pages leads on. Raises McpTunnelError."""
+        parts = urlsplit(link)
+        status, _body = self._exchange("GET", f"{parts.path}?{parts.query}", {}, b"")
+        return status == SEE_OTHER
 
     def list_tools(self) -> list[Tool]:
         """Return all tools. Raises McpTunnelError."""

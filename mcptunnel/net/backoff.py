@@ -2,7 +2,8 @@
 
 A link that was welcomed and lost is made again within a second: a laptop that changes networks must
 not wait. Attempts that fail in a row back off to half a minute and never give up, with full jitter,
-so that a restarted relay is not met by all agents at once. A relay that closes links with an error
+so that a restarted relay is not met by all agents at once. While a session is held that the next link
+can resume they back off to a few seconds only: calls wait for it. A relay that closes links with an error
 right after welcoming them counts as failing.
 """
 
@@ -13,6 +14,7 @@ from mcptunnel.wire.constants import MAX_RETRY_AFTER_S
 SOON_S = 1.0
 FIRST_S = 1.0
 MOST_S = 30.0
+MOST_WHILE_HELD_S = 4.0
 STABLE_S = 60.0
 
 
@@ -49,14 +51,17 @@ class Backoff:
         failed = welcomed_s is None or (with_error and not stable)
         self._ended(failed=failed, retry_after_s=retry_after_s)
 
-    def delay_s(self) -> float:
+    def delay_s(self, *, is_held: bool = False) -> float:
         """Return how long to wait before the next attempt, from the last event on.
+
+        `is_held` says that a session waits to be resumed.
 
         Never less than what the server asked for; the jitter comes on top of that.
         """
         ceiling_s = SOON_S
         if self._failures:
-            ceiling_s = min(MOST_S, FIRST_S * 2.0 ** min(self._failures - 1, 16))
+            most_s = MOST_WHILE_HELD_S if is_held else MOST_S
+            ceiling_s = min(most_s, FIRST_S * 2.0 ** min(self._failures - 1, 16))
         return self._retry_after_s + self._random() * ceiling_s
 
     def _ended(self, *, failed: bool, retry_after_s: float | None) -> None:

@@ -63,6 +63,9 @@ class LinkResource(JsonResource):
         self._people = people
         self._kind = kind
 
+    def getChild(self, _path: bytes, _request: Request) -> Resource:
+        return NotFound()
+
     async def answer(self, _method: str, body: bytes) -> Reply:
         name = _read(body).get("user")
         if self._kind is InvitationKind.RESET and name is None:
@@ -87,6 +90,9 @@ class ChangeResource(JsonResource):
             "remove": people.remove,
         }
         self._change = changes[change]
+
+    def getChild(self, _path: bytes, _request: Request) -> Resource:
+        return NotFound()
 
     async def answer(self, _method: str, body: bytes) -> Reply:
         members = _read(body)

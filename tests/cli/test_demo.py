@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from mcptunnel.cli.demo_ports import free_port
+from tests.programs.visitor import Visitor
 
 CHECKOUT = Path(__file__).parents[2]
 FORM = re.compile(r'^ +(\{"(?:mcpS|s)ervers".*?\}{4})', re.MULTILINE | re.DOTALL)
@@ -106,6 +107,7 @@ def test_check_makes_a_call_and_ends(demos: list[Demo], tmp_path: Path) -> None:
     assert "tools/list through the tunnel: 9 tools" in shown
     assert "demo__add(a=19, b=23)" in shown
     assert "42" in shown
+    assert "/setup?token=mcpt_su_" in shown
 
 
 @pytest.mark.parametrize("moment", ["Making keys", "Starting a relay", "Starting an agent"])
@@ -142,6 +144,8 @@ def check_what_is_told(shown: str, url: str) -> None:
     assert found is not None
     headers = {"Authorization": f"Bearer {found[1]}"}
     assert f"claude mcp add --transport http demo {url} " in shown
+    assert f"claude mcp add --transport http demo {url}\n" in shown
+    check_the_first_user(shown)
     cursor, vs_code = (json.loads(text) for text in re.findall(FORM, shown))
     assert cursor == {"mcpServers": {"demo": {"url": url, "headers": headers}}}
     assert vs_code == {"servers": {"demo": {"type": "http", "url": url, "headers": headers}}}
@@ -155,3 +159,14 @@ def check_what_is_told(shown: str, url: str) -> None:
         ["sh", "-c", f"{command} -s"], capture_output=True, text=True, timeout=20, check=True
     )
     assert json.loads(done.stdout)["result"]["structuredContent"] == {"sum": 42}, done.stdout
+
+
+def check_the_first_user(shown: str) -> None:
+    """The printed link signs the first user in, who is the one whose device is there."""
+    (link,) = re.findall(r"http://127\.0\.0\.1:\d+/setup\?token=\w+", shown)
+    port = int(link.partition("/setup")[0].rpartition(":")[2])
+    visitor = Visitor(port)
+    assert visitor.join(link, "anybody", "correct horse battery").status == 303
+    assert visitor.is_signed_in()
+    assert Visitor(port).log_in("demo", "correct horse battery").status == 303
+    assert Visitor(port).open(link.partition(str(port))[2]).status == 410

@@ -71,3 +71,9 @@ def test_a_tool_that_failed_is_an_error() -> None:
     )
     with answering(result) as port, pytest.raises(McpTunnelError, match="it broke"):
         DemoClient(port, "key").call("x", {})
+
+
+@pytest.mark.parametrize(("status", "is_good"), [(b"303 See Other", True), (b"410 Gone", False)])
+def test_a_link_is_good_if_it_leads_on(status: bytes, is_good: bool) -> None:
+    with answering(b"", status) as port:
+        assert DemoClient(port, "key").is_good(f"http://x:{port}/setup?token=y") is is_good

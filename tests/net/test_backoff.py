@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcptunnel.net.backoff import MOST_S, SOON_S, STABLE_S, Backoff
+from mcptunnel.net.backoff import MOST_S, MOST_WHILE_HELD_S, SOON_S, STABLE_S, Backoff
 from mcptunnel.wire.constants import MAX_RETRY_AFTER_S
 
 
@@ -31,6 +31,17 @@ def test_failures_in_a_row_double_the_delay_up_to_half_a_minute() -> None:
         delays.append(backoff.delay_s())
     assert delays[:7] == [1, 2, 4, 8, 16, 30, 30]
     assert set(delays[7:]) == {MOST_S}
+
+
+def test_while_a_session_is_held_the_delays_stay_short() -> None:
+    """Calls wait for the next link; once the session is given up, nothing does."""
+    backoff = latest()
+    delays = []
+    for _ in range(6):
+        backoff.failed()
+        delays.append(backoff.delay_s(is_held=True))
+    assert delays == [1, 2, 4, 4, 4, MOST_WHILE_HELD_S]
+    assert backoff.delay_s() == MOST_S
 
 
 def test_the_jitter_is_full() -> None:

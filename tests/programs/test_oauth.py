@@ -61,6 +61,9 @@ def code_for(
         "scope": "mcp offline_access",
     }
     sent = browser.open(f"{relay.origin}/authorize?{urlencode(wanted)}")
+    if 'name="password"' in sent.text:
+        known = {"username": "alice", "password": PASSWORD}
+        sent = browser.post("/login", sent.form | known)
     if not is_remembered:
         assert sent.status == 200, sent.text
         assert "Walking App" in sent.text
@@ -140,6 +143,10 @@ def test_a_grant_outlives_the_relay(estate: Estate) -> None:
     assert status == 200
     again = code_for(relay, browser, client["client_id"], is_remembered=True)
     assert again.startswith("mcpt_ac_")
+    elsewhere = PersonsBrowser(relay.port)
+    assert not elsewhere.cookies
+    signed_in = code_for(relay, elsewhere, client["client_id"], is_remembered=True)
+    assert signed_in.startswith("mcpt_ac_")
 
 
 def test_a_request_that_is_no_request_harms_nobody(estate: Estate) -> None:

@@ -106,12 +106,12 @@ def test_a_get_without_a_session_is_not_offered(stage: Stage) -> None:
 @pytest.fixture(scope="module")
 def asking(stage: Stage) -> Stage:
     """A user whose servers ask, in either era, and one that does not start."""
-    key = stage.relay.key("ken", "agent")
+    key = stage.relay.key("judy", "agent")
     servers = {era: (sys.executable, str(ASKING), era) for era in ("legacy", "modern", "both")}
     broken = {"broken": (sys.executable, "-c", "raise SystemExit(3)")}
     agent = stage.estate.agent(stage.relay, key, name="desk", servers={**servers, **broken})
     agent.start()
-    return Stage(stage.estate, stage.relay, agent, stage.relay.key("ken", "mcp"))
+    return Stage(stage.estate, stage.relay, agent, stage.relay.key("judy", "mcp"))
 
 
 def asked(answer: Answer) -> Json:

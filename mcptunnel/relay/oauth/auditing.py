@@ -23,6 +23,7 @@ class Event(StrEnum):
     CONSENT_DENIED = "consent.denied"
     DEVICE_ALLOWED = "device.allowed"
     DEVICE_DENIED = "device.denied"
+    AUTHORIZATION_REFUSED = "authorization.refused"
     GRANT_BEGUN = "grant.begun"
     GRANT_REVOKED = "grant.revoked"
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event, no credential
@@ -35,19 +36,20 @@ def audit(
     event: Event,
     *,
     at_s: float,
-    client: Client,
+    client: Client | str,
     principal: Principal | None = None,
     address: str = "",
     detail: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write an event, in the transaction in which it happens."""
-    named = {"client": clean_text(client.name, _MAX_NAME_CHARS)} if client.name else {}
+    """Write an event, in the transaction in which it happens; a client that is not known has an id alone."""
+    name = "" if isinstance(client, str) else clean_text(client.name, _MAX_NAME_CHARS)
+    named = {"client": name} if name else {}
     AuditLog(connection).add(
         AuditEvent(
             at_s=at_s,
             event=event.value,
             principal=principal,
-            client_id=client.id,
+            client_id=(client if isinstance(client, str) else client.id) or None,
             address=address[:MAX_ADDRESS_CHARS] or None,
             detail=named | dict(detail or {}),
         )

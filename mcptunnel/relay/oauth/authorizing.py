@@ -12,12 +12,14 @@ from mcptunnel.auth.authorization import (
     ConsentRemembered,
     Decision,
     ErrorPage,
+    ErrorRedirect,
     SignedIn,
     decide,
     named_client,
 )
 from mcptunnel.auth.authorization_request import AuthorizationRequest
 from mcptunnel.auth.authorization_response import code_location, denied_location
+from mcptunnel.auth.clients import is_client_id
 from mcptunnel.auth.codes import new_code
 from mcptunnel.auth.consent import consent_to
 from mcptunnel.auth.grants import FamilyId
@@ -99,6 +101,31 @@ class Authorizing:
             origin_wide=settings.origin_wide,
             started_s=asked.started_s,
             now_s=self._around.epoch_s(),
+        )
+
+    async def note_refusal(
+        self, asked: Asked, decision: ErrorPage | ErrorRedirect, visitor: Visitor, address: str
+    ) -> None:
+        """Write into the audit log that a client could not get a person's consent, and why.
+
+        What strangers ask for without anybody being signed in is no event.
+        """
+        principal, now_s = visitor.principal, self._around.epoch_s()
+        if principal is None:
+            return
+        reason = decision.message if isinstance(decision, ErrorPage) else decision.code.value
+        client_id = asked.parameters.values.get("client_id", "")
+        shown = client_id if is_client_id(client_id) else ""
+        await self._around.store.write(
+            lambda connection: audit(
+                connection,
+                Event.AUTHORIZATION_REFUSED,
+                at_s=now_s,
+                client=shown,
+                principal=principal,
+                address=address,
+                detail={"reason": reason},
+            )
         )
 
     async def keep(self, asked: Asked, session_id: str) -> str | None:

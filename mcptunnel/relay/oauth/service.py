@@ -83,6 +83,7 @@ class OAuthService(MultiService):
             addresses=addresses,
             limits=RequestLimits(self.server.settings.requests_per_minute, self._now_s),
             guessed=GuessedCodes(self._now_s),
+            now_s=self._now_s,
         )
         put_oauth(root, web)
 

@@ -7,6 +7,7 @@ from typing import ClassVar, Final, Generic, Protocol, TypeVar
 
 from twisted.logger import Logger
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 
 from mcptunnel.auth.errors import OAuthError
 from mcptunnel.auth.parameters import MAX_BYTES, Parameters, parse_form, parse_parameters
@@ -66,7 +67,7 @@ class ForPeople(Resource, Generic[W]):
         self.web = web
 
     def render(self, request: RelayRequest) -> object:
-        request.refuse_with = partial(self._refuse, request)
+        request.refuse_with = self._refuse
         host = self.web.guard.refusal(single(request, b"host"), None)
         if host is not None:
             return self.message(host[0])(request)
@@ -81,7 +82,7 @@ class ForPeople(Resource, Generic[W]):
             return self._with(request, retry_after(wait_s)).message(_TOO_MANY)(request)
         request.max_body_bytes = min(request.max_body_bytes, MAX_BYTES)
         request.read_body(partial(self._work, request))
-        return 1  # NOT_DONE_YET
+        return NOT_DONE_YET
 
     @abstractmethod
     async def work(self, request: RelayRequest, parameters: Parameters) -> Send:

@@ -58,12 +58,12 @@ class RelayRequest(Request):
     `when_gone`, if set, is called once when the client closes the connection before the answer is
     complete. `when_access_ended`, if set, is called when its access ends, with whether it was revoked
     (`in_use.Work`); if so, an answer that is not complete after that is broken off. `refuse_with`, if
-    set, says in place of JSON-RPC why there is no answer: status, sentence, header fields.
+    set, says in place of JSON-RPC why there is no answer: request, status, sentence, header fields.
     """
 
     when_gone: Callable[[], None] | None = None
     when_access_ended: Callable[[bool], None] | None = None
-    refuse_with: Callable[[int, str, Mapping[bytes, bytes]], object] | None = None
+    refuse_with: "Callable[[RelayRequest, int, str, Mapping[bytes, bytes]], object] | None" = None
     body_in: IncomingBody
     held_bytes = 0
     _then: Callable[[bytes], object] | None = None
@@ -281,7 +281,7 @@ class RelayRequest(Request):
         if self.refuse_with is None:
             send_body(self, status, error_body(code, message), headers=headers)
         else:
-            self.refuse_with(status, message, headers)
+            self.refuse_with(self, status, message, headers)
 
     # The parts.
 

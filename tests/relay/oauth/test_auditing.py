@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from mcptunnel.relay.oauth.auditing import MAX_ADDRESS_CHARS, Event, audit
+from mcptunnel.store.engine import Transaction
 from tests.relay.oauth.parts import ALICE, APP, Parts
 
 
@@ -35,6 +36,16 @@ def test_what_is_not_known_is_left_out(parts: Parts) -> None:
     )
     (event,) = parts.events()
     assert (event.principal, event.address, event.detail) == (None, None, {})
+
+
+def test_a_client_that_is_not_known_has_an_id_at_most(parts: Parts) -> None:
+    for client in ("unknown", ""):
+
+        def write(connection: Transaction, client: str = client) -> None:
+            audit(connection, Event.AUTHORIZATION_REFUSED, at_s=1.0, client=client)
+
+        parts.database.write(write)
+    assert [event.client_id for event in parts.events()] == ["unknown", None]
 
 
 def test_every_event_has_a_name_that_the_store_takes() -> None:

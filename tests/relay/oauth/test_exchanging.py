@@ -15,10 +15,11 @@ from mcptunnel.auth.grants import DAY_S
 from mcptunnel.relay.access import Revoked
 from mcptunnel.relay.oauth.exchanging import CODE_USED_AGAIN, TOKEN_USED_AGAIN, TokenExchange
 from mcptunnel.store.database import Database
-from mcptunnel.store.engine import Store
+from mcptunnel.store.engine import Store, Transaction
 from mcptunnel.store.oauth.families import Families, Family
 from mcptunnel.store.people.users import Users
 from mcptunnel.store.revocation import end_user
+from mcptunnel.store.schema import metadata
 from tests.relay.coroutines import now
 from tests.relay.oauth import in_reactor
 from tests.relay.oauth.parts import ALICE, APP, Parts, code_form, form, refresh_form
@@ -110,17 +111,27 @@ def test_what_is_missing_or_of_another_kind_is_refused(parts: Parts, parameters:
 # Races, with the store's own threads.
 
 
-@pytest.fixture
+@pytest.fixture(params=["sqlite", "postgresql"])
 def threaded(
-    all_tables: Path, tmp_path: Path, running_reactor: Any
+    request: pytest.FixtureRequest, tmp_path: Path, running_reactor: Any
 ) -> Iterator[tuple[Parts, TokenExchange]]:
-    copied_database(all_tables, tmp_path).close()
-    store = Store(tmp_path / "x.db", running_reactor)
+    location: Path | str = tmp_path / "x.db"
+    if request.param == "sqlite":
+        copied_database(request.getfixturevalue("all_tables"), tmp_path).close()
+    else:
+        location = request.getfixturevalue("postgresql_url")
+    store = Store(location, running_reactor)
     store.start()
-    with Database(tmp_path / "x.db") as database:
+    with Database(location) as database:
+        database.write(_clear)
         parts = Parts(store, database)
         yield parts, TokenExchange(parts.around)
     store.stop()
+
+
+def _clear(connection: Transaction) -> None:
+    for table in reversed(metadata.sorted_tables):
+        connection.execute(table.delete())
 
 
 async def race(exchange: TokenExchange, parameters: Any, count: int) -> list[Any]:

@@ -39,9 +39,16 @@ class Deciding(ForPeople[OAuthWeb]):
 
     limited = Limited.AUTHORIZE
 
-    async def decide(self, asked: Asked, browser: Browser | None) -> Decision:
+    async def decide(
+        self, request: RelayRequest, asked: Asked, browser: Browser | None
+    ) -> Decision:
         visitor = Visitor() if browser is None else Visitor(browser.principal, browser.signed_in_s)
-        return await self.web.server.authorizing.decide(asked, visitor)
+        authorizing = self.web.server.authorizing
+        decision = await authorizing.decide(asked, visitor)
+        if isinstance(decision, ErrorPage | ErrorRedirect):
+            address = self.web.addresses.of(request)
+            await authorizing.note_refusal(asked, decision, visitor, address)
+        return decision
 
     async def kept(self, parameters: Parameters, browser: Browser | None) -> Asked | None:
         """Return the request that `request` names, if it is of this browser session."""
@@ -83,7 +90,7 @@ class Authorize(Deciding):
         else:
             self._count_client(parameters)
             request_id, asked = None, self.web.server.authorizing.asked_now(parameters)
-        decision = await self.decide(asked, browser)
+        decision = await self.decide(request, asked, browser)
         if isinstance(decision, ErrorPage | ErrorRedirect):
             return self.refused(decision)
         if isinstance(decision, ConsentRemembered):
@@ -150,7 +157,7 @@ class Consent(Deciding):
         asked = await self.kept(parameters, browser)
         if asked is None:
             return self.over()
-        decision = await self.decide(asked, browser)
+        decision = await self.decide(request, asked, browser)
         if isinstance(decision, ErrorPage | ErrorRedirect):
             return self.refused(decision)
         if isinstance(decision, LogIn):

@@ -9,10 +9,13 @@ from typing import Any, ClassVar, Final
 from twisted.logger import Logger
 from twisted.web.http import Request
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 
 from mcptunnel.auth.client_authentication import BASIC_CHALLENGE
 from mcptunnel.auth.errors import ErrorCode, OAuthError
 from mcptunnel.auth.parameters import MAX_BYTES, Parameters, parse_form
+from mcptunnel.net.errors import printable
+from mcptunnel.net.pace import TokenBucket
 from mcptunnel.relay.oauth.limits import Limited
 from mcptunnel.relay.oauth.throttling import BusyError
 from mcptunnel.relay.web.answers import send_json
@@ -44,6 +47,12 @@ _UNAUTHORIZED: Final = 401
 
 STORE_RETRY_S: Final = 5.0
 """When the store fails, the next request may come after so long."""
+
+REFUSALS_BURST: Final = 10
+REFUSALS_PER_S: Final = 0.2
+"""How many refusals of an endpoint are logged; strangers must not fill the log."""
+
+_NO_NEWS: Final = (ErrorCode.AUTHORIZATION_PENDING, ErrorCode.SLOW_DOWN)
 
 _log = Logger()
 
@@ -78,6 +87,7 @@ class ForPrograms(Resource):
     isLeaf = True
     methods: ClassVar[tuple[bytes, ...]] = (b"POST",)
     limited: ClassVar[Limited | None] = None
+    takes_paths: ClassVar[bool] = False
 
     def __init__(self, web: OAuthWeb) -> None:
         super().__init__()
@@ -85,7 +95,7 @@ class ForPrograms(Resource):
 
     def render(self, request: RelayRequest) -> object:
         let_read(request, EVERYONE)
-        request.refuse_with = partial(_refuse, request)
+        request.refuse_with = _refuse
         host = self.web.guard.refusal(single(request, b"host"), None)
         if host is not None:
             return error_answer(*host)(request)
@@ -103,8 +113,6 @@ class ForPrograms(Resource):
                 return error_answer(_TOO_MANY, text, retry_after(wait_s))(request)
         return self.answer(request)
 
-    takes_paths: ClassVar[bool] = False
-
     @abstractmethod
     def answer(self, request: RelayRequest) -> object:
         """Answer a request that may be answered; its body is still to come."""
@@ -113,10 +121,14 @@ class ForPrograms(Resource):
 class ForPosts(ForPrograms):
     """An endpoint that reads a body and works the answer out in a coroutine."""
 
+    def __init__(self, web: OAuthWeb) -> None:
+        super().__init__(web)
+        self._told = TokenBucket(REFUSALS_BURST, REFUSALS_PER_S)
+
     def answer(self, request: RelayRequest) -> object:
         request.max_body_bytes = min(request.max_body_bytes, MAX_BODY_BYTES)
         request.read_body(partial(self._work, request))
-        return 1  # NOT_DONE_YET
+        return NOT_DONE_YET
 
     def _work(self, request: RelayRequest, body: bytes) -> None:
         answer_later(
@@ -129,6 +141,7 @@ class ForPosts(ForPrograms):
         try:
             return await self.work(request, body)
         except OAuthError as error:
+            self._tell(request, error)
             headers = {}
             if error.status == _UNAUTHORIZED:
                 headers = {b"www-authenticate": self.challenge(request)}
@@ -138,6 +151,16 @@ class ForPosts(ForPrograms):
         except StoreError:
             _log.failure("cannot answer {path}", path=request.path)
             return busy_answer(BusyError("The relay cannot do this at the moment", STORE_RETRY_S))
+
+    def _tell(self, request: RelayRequest, error: OAuthError) -> None:
+        if error.code not in _NO_NEWS and self._told.take(self.web.now_s()):
+            _log.info(
+                "refused {peer} at {path}: {code}: {error}",
+                peer=self.web.addresses.of(request),
+                path=printable(request.path.decode("latin-1")),
+                code=error.code.value,
+                error=str(error),
+            )
 
     def challenge(self, request: RelayRequest) -> bytes:
         """Return what a client is asked for that did not prove itself."""

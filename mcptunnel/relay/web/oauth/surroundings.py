@@ -1,5 +1,6 @@
 """What all endpoints of the authorization server share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mcptunnel.relay.oauth.limits import GuessedCodes, RequestLimits
@@ -12,7 +13,7 @@ from mcptunnel.relay.web.pages.render import Pages
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthWeb:
-    """The server itself, and what is between it and the web."""
+    """The server itself, and what is between it and the web. Of `now_s` only differences matter."""
 
     server: AuthorizationServer
     guard: Guard
@@ -21,3 +22,4 @@ class OAuthWeb:
     addresses: ClientAddresses
     limits: RequestLimits
     guessed: GuessedCodes
+    now_s: Callable[[], float]

@@ -100,6 +100,7 @@ class OAuthSite(MemorySite):
             addresses=ClientAddresses(self.trusted),
             limits=RequestLimits(self.settings.requests_per_minute, self.joined.clock.seconds),
             guessed=GuessedCodes(self.joined.clock.seconds),
+            now_s=self.joined.clock.seconds,
         )
         put_oauth(self.root, web)
         self.root.putChild(b"login", SignIn(self.browsers))

@@ -359,3 +359,21 @@ def test_somebody_else_can_sign_in_and_is_asked_the_same(
     alice.cookies.clear()
     alice.user = "bob"
     assert "Bob" in alice.follow(unescape(path)).body.decode()
+
+
+def test_refusals_are_noted_with_their_reason_if_somebody_is_signed_in(
+    site: OAuthSite, alice: PersonAtBrowser
+) -> None:
+    client_id = site.client_id()
+    alice.authorize(client_id=client_id, code_challenge="")
+    before = len(site.events())
+    alice.sign_in()
+    alice.authorize(client_id=client_id, redirect_uri="https://evil.example")
+    alice.authorize(client_id=client_id, code_challenge="")
+    alice.authorize(client_id="\u00e4")
+    events = site.events()[before:]
+    assert {event.event for event in events} == {"authorization.refused"}
+    assert [event.client_id for event in events] == [client_id, client_id, None]
+    reasons = [event.detail["reason"] for event in events]
+    assert "an address that is not its own" in reasons[0]
+    assert reasons[1] == "invalid_request"

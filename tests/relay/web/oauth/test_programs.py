@@ -3,9 +3,9 @@
 import pytest
 
 from mcptunnel.relay.oauth.settings import OAuthSettings
-from mcptunnel.relay.web.oauth.programs import MAX_BODY_BYTES
+from mcptunnel.relay.web.oauth.programs import MAX_BODY_BYTES, REFUSALS_BURST
 from mcptunnel.store.errors import StoreError
-from tests.conftest import LoggedFailures
+from tests.conftest import Log, LoggedFailures
 from tests.relay.store_at_once import StoreAtOnce
 from tests.relay.web.oauth.site import FORM, ISSUER, OAuthSite
 from tests.relay.web.site import HOST, head_of
@@ -173,3 +173,14 @@ def test_two_authorization_headers_are_refused(site: OAuthSite) -> None:
         + b"client_id=a"
     )
     assert connection.answer.status == 400
+
+
+def test_threat_30_refusals_are_logged_without_what_was_sent(site: OAuthSite, log: Log) -> None:
+    """With who was refused, where and why; and not too many of them."""
+    for number in range(REFUSALS_BURST + 5):
+        form = {"client_id": "secret-id", "client_secret": f"secret{number}", "code": "secret"}
+        site.post_form("/token", form)
+    refusals = [line for line in log.lines if line.startswith("refused ")]
+    assert len(refusals) == REFUSALS_BURST
+    assert " at /token: invalid_client: The client is unknown" in refusals[0]
+    assert "secret" not in "".join(refusals)
