@@ -76,3 +76,19 @@ class RawAgent:
         frame = Decoder().decode(messages(received)[0])[0]
         assert isinstance(frame, Welcome | Goaway)
         return frame
+
+    def wait_for_goodbye(self) -> Goaway:
+        """Read up to a GOAWAY after the greeting."""
+        received = b"\r\n\r\n"  # where the head has ended
+        while True:
+            for message in messages(received):
+                for frame in Decoder().decode(message):
+                    if isinstance(frame, Goaway):
+                        return frame
+            data = self._socket.recv(65536)
+            assert data, received
+            received += data
+
+    def refusal(self) -> bytes:
+        """Return the first line that answers a link that is refused."""
+        return self._socket.recv(65536).partition(b"\r\n")[0]

@@ -9,15 +9,22 @@ from base64 import urlsafe_b64encode
 from contextlib import suppress
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from mcptunnel.auth.agent_client import AGENT_CLIENT_ID
+from mcptunnel.auth.clients import GrantType
+from mcptunnel.wire.constants import ErrorCode
+from mcptunnel.wire.frames import Hello, Welcome
 from tests.programs.browser import PersonsBrowser
 from tests.programs.client import TIMEOUT_S, Client, Json
 from tests.programs.process import eventually
 from tests.programs.programs import Estate, Relay
+from tests.programs.raw_agent import RawAgent
 
 CALLBACK = "https://app.example/callback"
 PASSWORD = "correct horse battery"
 VERIFIER = "v" * 64
 SOON_S = 1.0
+DEVICE_GRANT = GrantType.DEVICE_CODE.value
+HELLO = Hello("0123456789abcdef0123456789abcdef", "shed", "1")
 
 
 def ask(relay: Relay, path: str, body: str, content_type: str) -> tuple[int, Json]:
@@ -163,3 +170,31 @@ def test_a_request_that_is_no_request_harms_nobody(estate: Estate) -> None:
             connection.close()
     eventually(lambda: relay.program.is_running, SOON_S, "the relay to be there")
     assert form(relay, "/token")[0] == 401
+
+
+def test_an_agent_with_a_device_code_links_until_its_grant_ends(estate: Estate) -> None:
+    """A person types the code in a browser; giving the grant back closes the link, and the next one is refused."""
+    relay = estate.relay('[auth]\nmode = "local"\n').start()
+    relay.key_texts.append(PASSWORD)
+    browser = set_up(relay)
+    agent = {"client_id": AGENT_CLIENT_ID}
+    asked = {"scope": "agent offline_access", "resource": f"{relay.origin}/tunnel"}
+    status, waits = form(relay, "/device_authorization", **agent, **asked, device_name="shed")
+    assert status == 200, waits
+    page = browser.open(waits["verification_uri_complete"])
+    page = browser.post("/device", page.form | {"user_code": waits["user_code"]})
+    assert "shed" in page.text
+    done = browser.post("/device", page.form | {"decision": "allow"})
+    assert done.status == 200, done.text
+    grant = {"grant_type": DEVICE_GRANT, "device_code": waits["device_code"]}
+    status, given = form(relay, "/token", **agent, **grant)
+    assert status == 200, given
+    relay.key_texts += [given["access_token"], given["refresh_token"], waits["device_code"]]
+    with RawAgent(relay.port, given["access_token"]) as link:
+        assert isinstance(link.greet(HELLO), Welcome)
+        begun_s = time.monotonic()
+        assert form(relay, "/revoke", **agent, token=given["refresh_token"])[0] == 200
+        assert link.wait_for_goodbye().code == ErrorCode.REVOKED
+        assert time.monotonic() - begun_s < SOON_S
+    with RawAgent(relay.port, given["access_token"]) as refused:
+        assert refused.refusal() == b"HTTP/1.1 401 Unauthorized"

@@ -15,6 +15,7 @@ from mcptunnel.config.auth import LOCAL, AuthConfig
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.config.urls import is_plain_remote
 from mcptunnel.net.http import Fetcher
+from mcptunnel.net.pinning import anywhere
 from mcptunnel.relay.access import Revoked
 from mcptunnel.relay.login.attempts import SignInsUnderWay
 from mcptunnel.relay.login.browsers import CookieBrowsers, SessionLimits
@@ -79,7 +80,7 @@ class LoginService(MultiService):
         if auth.mode == LOCAL:
             self._hashes = PasswordHashes(reactor)
         else:
-            self._fetcher = Fetcher(reactor, judge=bool, ca_file=auth.ca_file)
+            self._fetcher = Fetcher(reactor, judge=anywhere, ca_file=auth.ca_file)
             self._provider = self._make_provider(self._fetcher)
 
     def put(self, root: Resource, guard: Guard, pages: Pages, addresses: ClientAddresses) -> None:

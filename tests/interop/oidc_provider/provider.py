@@ -46,6 +46,7 @@ class Op:
 
     port: int
     path: str = ""
+    redirect_uri: str = REDIRECT_URI
     auth_method: str = "client_secret_basic"
     algorithm: str = "RS256"
     keys: Mapping[str, int] = field(default_factory=lambda: {"k1": 1})
@@ -60,7 +61,7 @@ class Op:
         """Return what the script wants to know."""
         client = {
             "client_id": CLIENT_ID,
-            "redirect_uris": [REDIRECT_URI],
+            "redirect_uris": [self.redirect_uri],
             "response_types": ["code"],
             "grant_types": ["authorization_code"],
             "token_endpoint_auth_method": self.auth_method,
@@ -126,7 +127,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 class Browser:
     """Keeps cookies, and follows redirects until the relay's own URL comes. `pages` are those it filled in."""
 
-    def __init__(self) -> None:
+    def __init__(self, redirect_uri: str = REDIRECT_URI) -> None:
+        self._redirect_uri = redirect_uri
         cookies = urllib.request.HTTPCookieProcessor(CookieJar())
         proxies = urllib.request.ProxyHandler({})
         self.pages: list[str] = []
@@ -135,7 +137,7 @@ class Browser:
     def go(self, url: str, **answer: str) -> dict[str, str]:
         """Fill in each page with the answer; return the parameters of the way back."""
         for _ in range(MAX_PAGES):
-            if url.startswith(REDIRECT_URI):
+            if url.startswith(self._redirect_uri):
                 return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
             status, location, page = self._open(url, None)
             if status == 200:

@@ -1,11 +1,12 @@
 """What can be done about users, on the store itself."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from mcptunnel.auth.keys import RANDOM_BYTES, KeyRecord, Scope
 from mcptunnel.model import Principal
@@ -27,19 +28,32 @@ from mcptunnel.relay.login.changes import (
 )
 from mcptunnel.store.database import Database
 from mcptunnel.store.keys import Keys
-from mcptunnel.store.people.invitations import InvitationKind
+from mcptunnel.store.people.invitations import InvitationKind, Invitations
 from mcptunnel.store.people.users import User, Users
+from mcptunnel.store.schema import metadata
 from tests.relay.store_at_once import copied_database
-from tests.store.samples import digest, race
+from tests.store.samples import RACERS, digest, race
 
 SETUP, INVITATION, RESET = InvitationKind.SETUP, InvitationKind.INVITATION, InvitationKind.RESET
 HASH = "$argon2id$anna's"
 
 
-@pytest.fixture
-def database(all_tables: Path, tmp_path: Path) -> Iterator[Database]:
-    with copied_database(all_tables, tmp_path) as database:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        with copied_database(request.getfixturevalue("all_tables"), tmp_path) as database:
+            yield database
+        return
+    url = request.getfixturevalue("postgresql_url")
+    with Database(url, connections=RACERS) as database:
+        for table in reversed(metadata.sorted_tables):
+            database.write(partial(_clear, table=table))
         yield database
+
+
+def _clear(connection: Connection, table: Table) -> None:
+    connection.execute(table.delete())
 
 
 def _offer(
@@ -90,6 +104,26 @@ def test_of_all_who_use_a_setup_link_at_once_one_becomes_a_user(database: Databa
     results = race(database, lambda connection: attempt(connection, next(names)))
     assert sum(results) == 1
     assert len(database.read(lambda connection: Users(connection).list())) == 1
+
+
+def test_of_all_who_choose_one_name_at_once_one_gets_it(database: Database) -> None:
+    """Each with an invitation of their own; the others' are still good."""
+    _set_up(database)
+    numbers = range(RACERS)
+    for number in numbers:
+        database.write(partial(_offer, kind=INVITATION, token=f"i{number}"))
+
+    def attempt(number: int) -> bool:
+        try:
+            database.write(partial(_join, kind=INVITATION, token=f"i{number}", name="bert"))
+        except NameTakenError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(RACERS) as threads:
+        assert sum(threads.map(attempt, numbers)) == 1
+    found = database.read(lambda c: [Invitations(c).find(digest(f"i{n}"), 3.0) for n in numbers])
+    assert sum(one is None for one in found) == 1
 
 
 def test_a_link_is_of_one_kind(database: Database) -> None:
