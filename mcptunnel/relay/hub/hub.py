@@ -92,11 +92,8 @@ class Hub:
             self.server_info,
             config.limits.max_result_bytes,
         )
-        self._listening = Listening(
-            self.parts,
-            offline_grace_s=config.hub.offline_grace_s,
-            server_changed=self.server_changed,
-        )
+        grace_s, changed = config.hub.offline_grace_s, self.server_changed
+        self._listening = Listening(self.parts, offline_grace_s=grace_s, server_changed=changed)
         self._methods = _methods(self.parts, self._listening)
 
     def request(self, access: Access, request: Request, caller: Caller) -> Running | None:
