@@ -48,9 +48,9 @@ class Deciding(ForPeople[OAuthWeb]):
     ) -> Decision:
         visitor = Visitor() if browser is None else Visitor(browser.principal, browser.signed_in_s)
         authorizing = self.web.server.authorizing
-        decision = await authorizing.decide(asked, visitor)
+        address = self.web.addresses.of(request)
+        decision = await authorizing.decide(asked, visitor, address)
         if isinstance(decision, ErrorPage | ErrorRedirect):
-            address = self.web.addresses.of(request)
             await authorizing.note_refusal(asked, decision, visitor, address)
         return decision
 
@@ -74,7 +74,9 @@ class Deciding(ForPeople[OAuthWeb]):
         place = decision.ask_about.redirect_to
         link = Link(text=f"Go on to {place}", href=decision.location)
         happened = f"{_WRONG}: {decision.code.value}."
-        page = message_for(_BAD_REQUEST, happened=happened, next_step=f"{_KNOWN} {place}.", link=link)
+        page = message_for(
+            _BAD_REQUEST, happened=happened, next_step=f"{_KNOWN} {place}.", link=link
+        )
         return self.page(_BAD_REQUEST, page)
 
     def sign_in(self, step: LogIn, request_id: str) -> Send:

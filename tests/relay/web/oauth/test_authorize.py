@@ -24,7 +24,6 @@ from tests.relay.web.oauth.site import (
     tokens,
 )
 
-
 LOOPBACK = "http://localhost:1234/cb"
 
 
