@@ -11,6 +11,7 @@ from mcptunnel.cli.options import CommandError, abandon_stdout
 from mcptunnel.errors import McpTunnelError
 
 COMMANDS = {
+    "audit": "mcptunnel.cli.audit:audit",
     "check-config": "mcptunnel.cli.check_config:check_config",
     "demo": "mcptunnel.cli.demo:demo",
     "keys": "mcptunnel.cli.keys:keys",

@@ -126,6 +126,14 @@ class RelayConfig:
             example='["127.0.0.1", "10.0.0.0/8"]',
         ),
     ] = ()
+    audit_file: Annotated[
+        Path | None,
+        Option(
+            "A file to which every event of the audit log is added, each a line of JSON.",
+            default_text="none: the audit log is in the store alone",
+            example='"/var/log/mcptunnel/audit.jsonl"',
+        ),
+    ] = None
     retry_after_s: Annotated[
         float,
         Option(

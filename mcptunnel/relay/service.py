@@ -25,6 +25,7 @@ from mcptunnel.net.upgrade import upgrade
 from mcptunnel.relay.access import Access, Revoked
 from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.api_keys import ApiKeys
+from mcptunnel.relay.audit_file import AuditFile
 from mcptunnel.relay.control import SOCKET_NAME, ControlSocket
 from mcptunnel.relay.control_api import RelayStatus
 from mcptunnel.relay.credentials import BearerCheck, Credentials
@@ -103,6 +104,9 @@ class RelayService(MultiService):
         self.listening = ListeningService(config.listen, self._site, reactor)
         self.listening.setServiceParent(self)
         self._control(config, keys).setServiceParent(self)
+        if config.audit_file is not None:
+            file = AuditFile(config.audit_file, self._store, reactor, epoch_s)
+            file.setServiceParent(self)
 
     def _make_site(self, config: RelayConfig) -> RelaySite:
         realm = Realm() if self.oauth is None else self.oauth.realm
