@@ -34,6 +34,13 @@ class LimitsConfig:
         int,
         Option("MCP sessions of legacy clients held at once.", Bounds(least=1, most=10_000_000)),
     ] = 10_000
+    max_user_requests: Annotated[
+        int,
+        Option(
+            "Calls and streams of one user that are open at once, of all clients together.",
+            Bounds(least=1, most=10_000_000),
+        ),
+    ] = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,8 @@ class RelayService(MultiService):
         self.oauth = self._make_oauth(config)
         self.login = self._make_login(config)
         self._credentials = Credentials(self._checks(keys), reactor.seconds, epoch_s)
-        self.in_use = InUse(reactor, epoch_s)
+        most = config.limits.max_user_requests
+        self.in_use = InUse(reactor, epoch_s, most_of_user=most)
         self._remembering = Remembering(self._store, epoch_s)
         self.devices = Devices(self._changed, self._remembering.device_forgotten)
         self.hub = self._make_hub(config)
