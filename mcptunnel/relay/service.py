@@ -26,7 +26,7 @@ from mcptunnel.relay.access import Access, Revoked
 from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.api_keys import ApiKeys
 from mcptunnel.relay.audit_file import AuditFile
-from mcptunnel.relay.control import SOCKET_NAME, ControlSocket
+from mcptunnel.relay.control import SOCKET_NAME, Commanded, ControlSocket
 from mcptunnel.relay.control_api import RelayStatus
 from mcptunnel.relay.credentials import BearerCheck, Credentials
 from mcptunnel.relay.devices import Device, Devices
@@ -37,6 +37,7 @@ from mcptunnel.relay.in_use import InUse
 from mcptunnel.relay.login.directory import UserDirectory
 from mcptunnel.relay.login.service import LoginService
 from mcptunnel.relay.oauth.service import OAuthService
+from mcptunnel.relay.oauth.taking_back import GrantDirectory
 from mcptunnel.relay.remembering import Remembering
 from mcptunnel.relay.revoking import tell_agents
 from mcptunnel.relay.secret import relay_secret
@@ -293,12 +294,15 @@ class RelayService(MultiService):
     def _control(self, config: RelayConfig, keys: StoredKeys) -> ControlSocket:
         return ControlSocket(
             config.state_dir / SOCKET_NAME,
-            keys,
+            Commanded(
+                keys,
+                self._status,
+                self.devices.everyone,
+                self._users,
+                GrantDirectory(self._store, epoch_s=self._epoch_s, revoked=self.revoked),
+            ),
             self._reactor,
             self._reactor,
-            status=self._status,
-            devices=self.devices.everyone,
-            people=self._users,
         )
 
     def _upgrade(self, request: RelayRequest, access: Access, _body: bytes) -> None:
