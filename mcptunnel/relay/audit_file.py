@@ -45,6 +45,7 @@ class AuditFile(Service):
         self._store = store
         self._reactor = reactor
         self._epoch_s = epoch_s
+        self._made_s = epoch_s()
         self._done: int | None = None
         self._written: set[int] = set()
         self._call: Any = None
@@ -92,8 +93,8 @@ class AuditFile(Service):
     def _write_some(self, connection: Transaction) -> int:
         """Write what is new; return how many events were looked at. Runs in a thread of the store."""
         log = AuditLog(connection)
-        if self._done is None:  # a new file begins with what happens from now on
-            self._done = log.newest()
+        if self._done is None:  # a new file begins with what this relay does
+            self._done = log.newest(before_s=self._made_s)
         found = log.after(self._done, limit=LIMIT)
         new = [one for one in found if one.id not in self._written]
         if new:

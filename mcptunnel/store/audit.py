@@ -111,9 +111,10 @@ class AuditLog:
         query = query.order_by(audit_event.c.id).limit(limit)
         return [_logged(row) for row in self._connection.execute(query)]
 
-    def newest(self) -> int:
-        """Return the number of the newest event; 0 if there is none."""
-        return self._connection.execute(select(func.max(audit_event.c.id))).scalar_one() or 0
+    def newest(self, *, before_s: float) -> int:
+        """Return the number of the newest event before a time; 0 if there is none."""
+        query = select(func.max(audit_event.c.id)).where(audit_event.c.at_s < before_s)
+        return self._connection.execute(query).scalar_one() or 0
 
     def trim(self, *, at_most: int, before_s: float, limit: int) -> int:
         """Delete up to `limit` events that are older than `before_s` or beyond the newest `at_most`.

@@ -57,14 +57,17 @@ def stage(store: StoreAtOnce, tmp_path: Path) -> Stage:
 def test_every_event_is_written_once_and_soon(stage: Stage) -> None:
     """For the owner alone; what was there before the file is not written."""
     stage.note("before")
+    stage.clock.advance(1)
+    stage.file = stage.again()
+    stage.note("while it starts")
     stage.file.startService()
     assert stat.S_IMODE(stage.path.stat().st_mode) == 0o600
     stage.note("a", "b")
     stage.wait_s(EVERY_S)
-    assert stage.events == ["a", "b"]
+    assert stage.events == ["while it starts", "a", "b"]
     stage.note("c")
     stage.wait_s(2 * SETTLED_S)
-    assert stage.events == ["a", "b", "c"]
+    assert stage.events == ["while it starts", "a", "b", "c"]
     now(stage.file.stopService())
 
 

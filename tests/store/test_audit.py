@@ -89,9 +89,13 @@ def test_threat_30_strangers_push_nothing_out_that_has_a_user(database: Database
 
 def test_events_are_read_on_from_a_number(database: Database) -> None:
     """Oldest first, for whoever writes them elsewhere."""
-    assert database.read(lambda c: AuditLog(c).newest()) == 0
+    assert database.read(lambda c: AuditLog(c).newest(before_s=9.0)) == 0
     _log(database, *(replace(_EVENT, at_s=float(n)) for n in range(4)))
     first, second, *_ = database.read(lambda c: AuditLog(c).after(0, limit=2))
     rest = database.read(lambda c: AuditLog(c).after(second.id, limit=9))
     assert [one.event.at_s for one in (first, second, *rest)] == [0.0, 1.0, 2.0, 3.0]
-    assert database.read(lambda c: AuditLog(c).newest()) == rest[-1].id
+
+    def newest(connection: Connection) -> list[int]:
+        return [AuditLog(connection).newest(before_s=at_s) for at_s in (9.0, 3.0)]
+
+    assert database.read(newest) == [rest[-1].id, rest[-2].id]
