@@ -13,7 +13,7 @@ from mcptunnel.auth.agent_client import AGENT_CLIENT_ID
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.frames import Welcome
 from tests.programs.browser import PersonsBrowser
-from tests.programs.client import Client
+from tests.programs.client import TIMEOUT_S, Client
 from tests.programs.process import finished
 from tests.programs.programs import COMMAND, Estate, Relay
 from tests.programs.raw_agent import RawAgent
@@ -198,7 +198,7 @@ def test_a_user_who_is_kept_out_loses_everything_within_a_second(estate: Estate)
     """Stream, key, token, refresh, code, device code, browser, consent page and agent's link; another user nothing."""
     relay = estate.relay(LOCAL).start()
     browser = set_up(relay)
-    estate.agent(relay, relay.key("alice", "agent"), name="kept").start()
+    agent_program = estate.agent(relay, relay.key("alice", "agent")).start().program
     bob = Client(relay.port, relay.key("bob", "mcp")).connect()
     key = Client(relay.port, relay.key("alice", "mcp")).connect()
     client_id, given = granted(relay, browser, "First App")
@@ -236,6 +236,7 @@ def test_a_user_who_is_kept_out_loses_everything_within_a_second(estate: Estate)
     assert browser.post("/device", page.form | {"user_code": second["user_code"]}).status == 403
     assert 'name="password"' in browser.open(f"{relay.origin}/device").text
     assert status_of(bob) == 200
+    assert agent_program.exit_code(TIMEOUT_S) == 1
 
 
 def test_a_grant_and_a_client_are_taken_back_from_outside(estate: Estate) -> None:
