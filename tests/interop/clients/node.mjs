@@ -1,6 +1,7 @@
 // Client driver: the TypeScript SDKs. Input and output are those of scenario.py; `sdk` is 1 or 2.
 // The folder whose node_modules has the SDKs is the first argument.
 import {createRequire} from 'node:module';
+import {SignIn, connect} from './sign_in.mjs';
 
 const require = createRequire(`${process.argv[2]}/`);
 const asked = JSON.parse(await text(process.stdin));
@@ -175,14 +176,18 @@ async function runSteps(client) {
 
 const library = sdk();
 const headers = asked.token ? {Authorization: `Bearer ${asked.token}`} : {};
-const transport = new library.StreamableHTTPClientTransport(new URL(asked.url), {requestInit: {headers}});
+const signIn = asked.sign_in && new SignIn(asked.sign_in, emit);
+const transportOf = () =>
+  new library.StreamableHTTPClientTransport(new URL(asked.url), {requestInit: {headers}, authProvider: signIn});
 const client = new library.Client(
   {name: 'interop', version: '1'},
   {versionNegotiation: {mode: asked.mode}, capabilities: {elicitation: {}, sampling: {}, roots: {}}},
 );
 listenTo(client, library);
-await client.connect(transport);
-emit('connected', {protocol: client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion});
-await runSteps(client);
-await transport.terminateSession();
-await client.close();
+const transport = await connect(client, transportOf, signIn, asked.sdk);
+if (transport) {
+  emit('connected', {protocol: client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion});
+  await runSteps(client);
+  await transport.terminateSession();
+  await client.close();
+} else emit('done');
