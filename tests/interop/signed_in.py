@@ -99,9 +99,7 @@ class SignedIn:
         self.op = op
         self._folder = folder
 
-    def client(
-        self, name: str, folder: str, *, user: str = "alice", deny: bool = False
-    ) -> Client:
+    def client(self, name: str, folder: str, *, user: str = "alice", deny: bool = False) -> Client:
         """Install a client that has never been here."""
         return Client(self.tunnel.origin, name, self._folder / folder, user, deny=deny)
 
