@@ -82,6 +82,14 @@ def installed() -> None:
 
 
 @pytest.fixture(scope="session")
+def with_provider(
+    installed: None,  # noqa: ARG001 - for its effect
+) -> None:
+    """Make the provider's environment as well, where there is npm."""
+    environments.provider_packages()
+
+
+@pytest.fixture(scope="session")
 def http_servers(
     installed: None,  # noqa: ARG001 - for its effect
     tmp_path_factory: pytest.TempPathFactory,

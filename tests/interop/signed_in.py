@@ -1,10 +1,13 @@
 """A relay at which people sign in by the npm package `oidc-provider`, an agent of alice's, and its clients."""
 
+import hashlib
 import json
+import secrets
 import shlex
 import sqlite3
 import sys
 import urllib.request
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -17,7 +20,10 @@ from tests.interop.environments import ROOT
 from tests.interop.oidc_provider.provider import CLIENT_ID, SECRET, Op, RunningOp
 from tests.interop.processes import free_port
 from tests.interop.tunnel import ServerEntry, Tunnel
-from tests.interop.walker import Walk, read_walks
+from tests.interop.walker import Walk, Walker, read_walks
+
+_BY_HAND = "http://127.0.0.1:9/by-hand"
+
 
 _GRANTS = """
     SELECT subject, scopes, revoked_s IS NOT NULL,
@@ -91,6 +97,14 @@ def _values(value: Any, name: str) -> Iterator[str]:
         yield from _values(inner, name)
 
 
+def _post(url: str, content: str, body: str) -> dict[str, Any]:
+    headers = {"Content-Type": f"application/{content}"}
+    request = urllib.request.Request(url, body.encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as got:
+        answer: dict[str, Any] = json.loads(got.read())
+    return answer
+
+
 class SignedIn:
     """The running relay, and the clients that were made for it."""
 
@@ -102,6 +116,31 @@ class SignedIn:
     def client(self, name: str, folder: str, *, user: str = "alice", deny: bool = False) -> Client:
         """Install a client that has never been here."""
         return Client(self.tunnel.origin, name, self._folder / folder, user, deny=deny)
+
+    def token(self, user: str = "alice") -> str:
+        """Return an access token for the hub, as a client gets it."""
+        origin, verifier = self.tunnel.origin, secrets.token_urlsafe(48)
+        metadata = {"client_name": "by hand", "redirect_uris": [_BY_HAND]}
+        client_id = _post(f"{origin}/register", "json", json.dumps(metadata))["client_id"]
+        digest = hashlib.sha256(verifier.encode()).digest()
+        wanted = {
+            "response_type": "code",
+            "client_id": client_id,
+            "redirect_uri": _BY_HAND,
+            "code_challenge": urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+            "resource": self.tunnel.url,
+        }
+        came = Walker(user).go(f"{origin}/authorize?{urlencode(wanted)}").came
+        exchange = {
+            "grant_type": "authorization_code",
+            "client_id": client_id,
+            "code": came["code"],
+            "code_verifier": verifier,
+            "redirect_uri": _BY_HAND,
+        }
+        answer = _post(f"{origin}/token", "x-www-form-urlencoded", urlencode(exchange))
+        return str(answer["access_token"])
 
     def grants(self, client: Client) -> list[Grant]:
         """Return what the relay keeps of a client's grants, the oldest first."""

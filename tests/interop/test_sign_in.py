@@ -5,7 +5,6 @@ longer than its access token; then its grant is given back, and it is started ag
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -124,15 +123,9 @@ class Stories:
 
 @pytest.fixture(scope="module")
 def stories(
-    installed: None,  # noqa: ARG001 - for its effect
+    with_provider: None,  # noqa: ARG001 - for its effect
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stories]:
-    try:
-        environments.provider_packages()
-    except environments.MissingToolError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
     lifetime = f"access_lifetime_s = {ACCESS_LIFETIME_S}"
     with signed_in(tmp_path_factory.mktemp("s"), [DEMO], lifetime) as place:
         yield Stories(place)
