@@ -51,7 +51,7 @@ interop: $(VENV)/.has-test ## Run the tests with real clients and servers from P
 	@$(RUN) -m tests.interop.environments
 	@$(RUN) -m pytest tests/interop $(ARGS)
 
-conformance: $(VENV)/.has-test ## Run the official conformance suite through the tunnel; needs npm.
+conformance: $(VENV)/.has-test $(VENV)/.has-conformance ## Run the official conformance suite, and requests of all kinds; needs npm.
 	@$(RUN) -m tests.interop.environments
 	@$(RUN) -m pytest tests/conformance $(ARGS)
 
