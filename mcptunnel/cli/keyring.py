@@ -40,7 +40,7 @@ def open_keyring(state_dir: Path, store_url: Secret | None = None) -> KeyRing:
     The store is a file there unless it has a URL. Raises `StoreError` or `ControlError`.
     """
     client = ControlClient(state_dir / _SOCKET_NAME)
-    return RunningKeys(client) if client.is_live() else StoredKeyRing(state_dir, store_url)
+    return RunningKeys(client) if client.is_live() else StoredKeyRing(state_dir, store_url, client)
 
 
 class RunningKeys:
@@ -77,15 +77,16 @@ class RunningKeys:
 
 
 class StoredKeyRing:
-    """The keys in the store of a relay that does not run."""
+    """The keys in the store of a relay that does not run, as far as `client` could tell."""
 
-    def __init__(self, state_dir: Path, store_url: Secret | None) -> None:
+    def __init__(self, state_dir: Path, store_url: Secret | None, client: ControlClient) -> None:
         # The database's libraries cost a third of a second, which a running relay saves us.
         from mcptunnel.store.database import Database, location_of  # noqa: PLC0415
         from mcptunnel.store.keys import Keys  # noqa: PLC0415
 
         self._database = Database(location_of(state_dir, store_url))
         self._keys = Keys
+        self._client = client
 
     def create(self, *, user: str, scope: Scope, name: str) -> IssuedKey:
         return self._database.write(
@@ -102,9 +103,12 @@ class StoredKeyRing:
         return self._database.read(lambda connection: self._keys(connection).list())
 
     def revoke(self, key_id: str) -> bool:
-        return self._database.write(
+        done = self._database.write(
             lambda connection: self._keys(connection).revoke(KeyId(key_id), time.time())
         )
+        if self._client.is_live():  # it began meanwhile, and may have let the key in before
+            RunningKeys(self._client).revoke(key_id)
+        return done
 
     def __enter__(self) -> Self:
         return self
