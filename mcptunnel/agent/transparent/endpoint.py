@@ -56,8 +56,8 @@ class ServerEndpoint:
         self._room = room
         self._max_bytes = max_bytes
         self._sessions = McpSessions(random, MAX_SESSIONS)
-        self._passed = PassedSessions()
         timers = ReactorTimers(reactor)
+        self._passed = PassedSessions(timers)
         self._tools = ToolHeaders(server, timers, self._now_s)
         self._front = Endpoint(self._sessions, timers, random, keep_alive, draining)
 
@@ -86,6 +86,7 @@ class ServerEndpoint:
         """Do nothing more of our own accord."""
         self._front.stop()
         self._tools.stop()
+        self._passed.stop()
 
     def pass_on(self, exchange: Exchange, passage: Passage) -> None:
         name = self._server.status.name

@@ -1,11 +1,13 @@
 """Sessions of servers whose bytes pass untouched."""
 
 import pytest
+from twisted.internet.task import Clock
 
 from mcptunnel.agent.transparent import passed_sessions as module
-from mcptunnel.agent.transparent.passed_sessions import MAX_ID_CHARS, PassedSessions
+from mcptunnel.agent.transparent.passed_sessions import DELETE_S, MAX_ID_CHARS, PassedSessions
 from mcptunnel.mcp.service import Asker
 from mcptunnel.model import Headers, RequestHead, ResponseHead
+from mcptunnel.net.timers import ReactorTimers
 from tests.agent.local_http import LocalHttp
 from tests.conftest import Log
 
@@ -14,7 +16,8 @@ OWN = (("authorization", "of the agent"),)
 
 class Bench:
     def __init__(self) -> None:
-        self.sessions = PassedSessions()
+        self.clock = Clock()
+        self.sessions = PassedSessions(ReactorTimers(self.clock))
         self.local = LocalHttp(OWN)
 
     def answered(
@@ -97,3 +100,26 @@ def test_a_server_need_not_obey(bench: Bench, log: Log) -> None:
     bench.local.refusal = "no such field"
     bench.end("refused")
     assert "cannot be ended: no such field" in log
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_a_server_that_does_not_answer_keeps_no_connection(bench: Bench, log: Log) -> None:
+    """Its clients share them: each session that was ended in vain would take one for ever."""
+    bench.answered("silent")
+    bench.end()
+    bench.local.last.answer(200)
+    aborted = []
+    for wait_s in (DELETE_S - 0.1, 0.1):
+        bench.clock.advance(wait_s)
+        aborted.append(bench.local.last.aborted)
+    assert aborted == [False, True]
+    assert "perhaps not ended: no answer" in log
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_nobody_waits_for_it_after_a_stop(bench: Bench) -> None:
+    bench.answered("silent")
+    bench.end()
+    bench.sessions.stop()
+    assert bench.local.last.aborted
+    assert not bench.clock.getDelayedCalls()
