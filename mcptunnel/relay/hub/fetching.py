@@ -7,7 +7,7 @@ from msgspec import Raw
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 
-from mcptunnel.mcp import features, jsonrpc, meta
+from mcptunnel.mcp import client_capabilities, features, jsonrpc, meta
 from mcptunnel.mcp.calls import CallFailure
 from mcptunnel.mcp.catalogue import Item, parse_page
 from mcptunnel.mcp.features import Features
@@ -67,7 +67,10 @@ class Fetching:
     ) -> None:
         self._reactor = reactor
         self._calls = calls
-        self._meta = jsonrpc.raw(meta.modern_meta(client_info=client_info))
+        about = meta.modern_meta(
+            client_info=client_info, client_capabilities=client_capabilities.ALL
+        )
+        self._meta = jsonrpc.raw(about)
         self._timeout_s = timeout_s
         self._max_bytes = max_result_bytes
 

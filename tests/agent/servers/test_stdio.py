@@ -356,5 +356,5 @@ def test_a_server_that_dies_of_an_offer_gets_a_lesser_one(bench: Bench) -> None:
         offers.append(process.asked("initialize")[0]["params"]["capabilities"])
         process.exit(1)
         bench.pass_seconds(20)
-    assert [len(offer) for offer in offers] == [3, 3, 3, 0, 3]
+    assert [len(offer) for offer in offers] == [4, 4, 3, 0, 4]
     assert [len(offer.get("elicitation", ())) for offer in offers] == [2, 2, 0, 0, 2]
