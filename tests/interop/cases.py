@@ -38,7 +38,7 @@ EVERYTHING = "@modelcontextprotocol/server-everything"
 class ServerCase:
     """One local server of the agent, stdio if `http` is None.
 
-    `command` starts it over stdio, `http` on the port it is given. `text` must be in the answer to
+    `command` starts it over stdio, `http` on the port it is given, where it is at `path`. `text` must be in the answer to
     `simple`. A case without `progress` or `large` has no tool for that. `shows` is what it has beside.
     `asking` are tools that it offers only to those whom it can ask something, as the agent; `tasks`
     those that must be called as tasks, which the agent hides; `passing` those that come and go.
@@ -57,6 +57,12 @@ class ServerCase:
     passing: frozenset[str] = frozenset()
     shows: tuple[Show, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    path: str = "/mcp"
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the clients can reach it without us: over HTTP, and not that of 2024-11-05."""
+        return self.http is not None and self.path != "/sse"
 
     @property
     def features(self) -> frozenset[str]:
@@ -265,6 +271,12 @@ CASES = (
     ServerCase(
         "everything-http",
         http=lambda port: (everything("streamableHttp"), {"PORT": str(port)}),
+        **_EVERYTHING,
+    ),
+    ServerCase(
+        "everything-sse",
+        http=lambda port: (everything("sse"), {"PORT": str(port)}),
+        path="/sse",
         **_EVERYTHING,
     ),
     ServerCase("reference", command=_reference_stdio, **_REFERENCE),

@@ -95,7 +95,7 @@ def http_servers(
             if case.http is not None:
                 port = free_port()
                 stack.enter_context(case.start(port, folder))
-                urls[case.name] = f"http://127.0.0.1:{port}/mcp"
+                urls[case.name] = f"http://127.0.0.1:{port}{case.path}"
         yield urls
 
 
