@@ -70,3 +70,26 @@ def test_a_session_survives_a_relay_that_is_killed(estate: Estate) -> None:
     (row,) = stored(relay)
     assert client.session is not None
     assert client.session not in repr(row)
+
+
+SESSION_BYTES = 6 * 1024
+"""What one that was used for a call may take; a user has a thousand at most, a relay ten thousand."""
+
+
+def test_a_session_for_each_call_costs_little(estate: Estate) -> None:
+    """Some applications begin one for every call and never end it: no process is started for that."""
+    relay = estate.relay().start()
+    agent = estate.agent(relay, relay.key("alice", "agent")).start()
+    key = relay.key("alice", "mcp")
+
+    def calls(count: int) -> int:
+        before = relay.program.rss_bytes
+        for number in range(count):
+            client = Client(relay.port, key, LEGACY[-1]).connect()
+            assert client.call("demo__add", a=number, b=1).text == f'{{"sum": {number + 1}}}'
+        return relay.program.rss_bytes - before
+
+    calls(100)
+    processes = len(agent.program.children())
+    assert calls(400) < 400 * SESSION_BYTES
+    assert len(agent.program.children()) == processes
