@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 
+from tests.programs import http_server
 from tests.programs.client import LEGACY, Client
 from tests.programs.growing_server import command
 from tests.programs.programs import Agent, Estate, Relay
@@ -44,6 +45,24 @@ def test_a_session_goes_on_after_the_relay_has_started_anew(estate: Estate, vers
     assert ended.request("tools/list").status == 404
     client.use_key(key)
     assert client.delete() == 204
+
+
+def test_a_servers_own_session_is_its_clients_also_after_a_restart(estate: Estate) -> None:
+    """On the untouched path: the relay knows nothing of it any more, but the agent does."""
+    relay = estate.relay().start()
+    web_port = estate.free_port()
+    estate.program("web", http_server.command(web_port)).wait_for("ready")
+    servers = {"web": f"http://127.0.0.1:{web_port}/legacy"}
+    agent = estate.agent(relay, relay.key("alice", "agent"), servers=servers).start()
+    owner, thief = relay.key("alice", "mcp"), relay.key("alice", "mcp")
+    client = Client(relay.port, owner, LEGACY[-1], path="/servers/web/mcp").connect()
+    restart(relay, agent)
+    client.use_key(thief)
+    stolen = client.request("tools/list")
+    assert (stolen.status, stolen.error["code"]) == (404, -32001)
+    assert client.delete() == 404
+    client.use_key(owner)
+    assert "add" in client.tools()
 
 
 def stored(relay: Relay) -> list[tuple[object, ...]]:
