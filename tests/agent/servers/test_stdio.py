@@ -72,6 +72,9 @@ def test_junk_is_passed_over_and_stderr_is_in_the_log(bench: Bench, log: Log) ->
     assert bench.server.status.state is ServerState.READY
     assert "files: it {works}" in log
     assert "server files: not a message: Welcome to {my} server!" in log
+    process.say(b"[")
+    process.exit(1)
+    assert "server files: 2 lines or answers that it wrote were no messages for us" in log
 
 
 def test_more_calls_than_may_wait_are_refused(bench: Bench) -> None:
