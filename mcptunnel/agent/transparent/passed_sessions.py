@@ -1,4 +1,4 @@
-"""Sessions of a server whose bytes pass untouched: whose they are, so that they can be ended for a client.
+"""Sessions of a server whose bytes pass untouched: whose they are, also when they have to end for a client.
 
 The server knows nothing of our clients' access. Where a client loses it, the agent does what the client
 would at its end: DELETE (2025-11-25, basic/transports, "Session Management").
@@ -46,6 +46,11 @@ class PassedSessions:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    def is_of_another(self, session_id: str, principal: str, client: str) -> bool:
+        """Whether others have a session, and this client has not."""
+        passed = self._sessions.get(session_id)
+        return passed is not None and (principal, client) not in passed.holders
 
     def answered(self, request: RequestHead, head: ResponseHead, passage: Passage) -> None:
         """Note whose a session is, by a response of the server."""

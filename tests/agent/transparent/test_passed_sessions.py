@@ -61,6 +61,20 @@ def test_a_client_loses_the_sessions_that_it_was_given_or_used(bench: Bench) -> 
     assert len(bench.sessions) == 1
 
 
+def test_a_session_is_of_those_to_whom_it_was_given(bench: Bench) -> None:
+    """Of one that is not known nobody can say that."""
+    for client in ("key:1", "key:2"):
+        bench.answered("shared", client=client)
+    bench.answered("given")
+    others = {
+        (session_id, client): bench.sessions.is_of_another(session_id, "local|ken", client)
+        for session_id in ("shared", "given", "unknown")
+        for client in ("key:1", "key:2")
+    }
+    assert [place for place, is_so in others.items() if is_so] == [("given", "key:2")]
+    assert bench.sessions.is_of_another("given", "local|eve", "key:1")
+
+
 def test_what_the_server_refused_or_ended_is_no_session(bench: Bench) -> None:
     bench.answered(asked="unknown", status=404)
     bench.answered()
