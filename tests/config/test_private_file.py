@@ -44,3 +44,9 @@ def test_what_is_wrong_is_told_in_the_words_of_the_key(tmp_path: Path) -> None:
         "latin": "x.toml: secret_file: latin is not UTF-8 text, so it has no secret. "
         "Name the file that has the secret.",
     }
+
+
+def test_a_path_that_no_system_takes_is_told_by_who_reads_it(tmp_path: Path) -> None:
+    findings = Findings("x.toml")
+    assert FILE.read("a\0b", tmp_path, findings) == ""
+    findings.raise_if_any()

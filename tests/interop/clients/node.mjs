@@ -35,7 +35,8 @@ function sdk() {
   if (asked.sdk !== 1) return require('@modelcontextprotocol/client');
   const client = require('@modelcontextprotocol/sdk/client/index.js');
   const types = require('@modelcontextprotocol/sdk/types.js');
-  return {...client, ...types, ...require('@modelcontextprotocol/sdk/client/streamableHttp.js')};
+  const transports = ['streamableHttp', 'sse'].map((name) => require(`@modelcontextprotocol/sdk/client/${name}.js`));
+  return Object.assign({}, client, types, ...transports);
 }
 
 function filledIn(field) {
@@ -177,8 +178,9 @@ async function runSteps(client) {
 const library = sdk();
 const headers = asked.token ? {Authorization: `Bearer ${asked.token}`} : {};
 const signIn = asked.sign_in && new SignIn(asked.sign_in, emit);
-const transportOf = () =>
-  new library.StreamableHTTPClientTransport(new URL(asked.url), {requestInit: {headers}, authProvider: signIn});
+const isOld = asked.url.endsWith('/sse');
+const Transport = isOld ? library.SSEClientTransport : library.StreamableHTTPClientTransport;
+const transportOf = () => new Transport(new URL(asked.url), {requestInit: {headers}, authProvider: signIn});
 const client = new library.Client(
   {name: 'interop', version: '1'},
   {versionNegotiation: {mode: asked.mode}, capabilities: {elicitation: {}, sampling: {}, roots: {}}},
@@ -186,8 +188,9 @@ const client = new library.Client(
 listenTo(client, library);
 const transport = await connect(client, transportOf, signIn, asked.sdk);
 if (transport) {
-  emit('connected', {protocol: client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion});
+  const agreed = client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion ?? transport._protocolVersion;
+  emit('connected', {protocol: agreed});
   await runSteps(client);
-  await transport.terminateSession();
+  if (!isOld) await transport.terminateSession();
   await client.close();
 } else emit('done');
