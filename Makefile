@@ -53,7 +53,7 @@ interop: $(VENV)/.has-test ## Run the tests with real clients and servers from P
 
 conformance: $(VENV)/.has-test $(VENV)/.has-conformance ## Run the official conformance suite, and requests of all kinds; needs npm.
 	@$(RUN) -m tests.interop.environments
-	@$(RUN) -m pytest tests/conformance $(ARGS)
+	@$(RUN) -m pytest tests/conformance -o faulthandler_timeout=240 $(ARGS)
 
 bench: $(VENV)/.has-test ## Measure relay and agent against a direct call.
 	@$(RUN) -m tests.benchmarks $(ARGS)

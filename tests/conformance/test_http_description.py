@@ -21,7 +21,7 @@ requests_per_minute = 1000000
 [auth.oauth.clients.known]
 redirect_uris = ["https://app.example/callback"]
 """
-EXAMPLES = ("--max-examples", "30")
+EXAMPLES = ("--max-examples", "20")
 
 
 class Place:
