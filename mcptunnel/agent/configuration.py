@@ -1,8 +1,9 @@
-"""The agent's configuration, its key included: that is no text of any form, but an API key."""
+"""The agent's configuration, its credential included: a key that is one, or a sign-in that is there."""
 
 import re
 from functools import partial
 
+from mcptunnel.agent.sign_in.kept import KeptGrant, KeptGrantError, login_command
 from mcptunnel.auth import keys
 from mcptunnel.config.load import load_agent
 
@@ -28,5 +29,15 @@ def wrong_with_key(text: str) -> str:
     return f"is not a whole API key: it {next(seen, 'has a wrong or a missing character')}"
 
 
-load = partial(load_agent, check_key=wrong_with_key)
-"""Loads as `config.load.load_agent` does, and says as well what is wrong with the key."""
+def wrong_with_sign_in(relay: str) -> tuple[str, str] | None:
+    """Return why no sign-in at a relay can be used, and what to do; None if one can."""
+    try:
+        if KeptGrant(relay).read() is not None:
+            return None
+    except KeptGrantError as error:
+        return error.message, f"{error.remedy.rstrip('.')}."
+    return f"nobody is signed in at {relay}", f"Run: {login_command(relay)}."
+
+
+load = partial(load_agent, check_key=wrong_with_key, sign_in_fault=wrong_with_sign_in)
+"""Loads as `config.load.load_agent` does, and says as well what is wrong with key or sign-in."""

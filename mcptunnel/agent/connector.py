@@ -12,8 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from mcptunnel.config.agent_key import make_key_command
-from mcptunnel.errors import McpTunnelError
+from mcptunnel.agent.credential import ABOUT_CREDENTIAL, Credential, NotRenewedError, Refused
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.dial import CONNECT_TIMEOUT_S
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused, printable
@@ -35,10 +34,7 @@ a dial into nothing there must be time for another."""
 
 Dial: TypeAlias = Callable[[LinkReceiver, float], Awaitable[Link]]
 
-_NEW_KEY = f"Make a new one with `{make_key_command('agent.key')}`, and give it in {{key_place}}."
 _FINAL = {
-    ErrorCode.UNAUTHORIZED: f"The relay does not accept this key any more. {_NEW_KEY}",
-    ErrorCode.REVOKED: f"The key of this agent was revoked. {_NEW_KEY}",
     ErrorCode.REPLACED: "Another process of this installation connected and took over. "
     "Stop one of them, or give each a state_dir of its own.",
     ErrorCode.UNSUPPORTED_VERSION: "Relay and agent speak different versions of the tunnel "
@@ -49,10 +45,6 @@ _TOLD = (ErrorCode.REVOKED, ErrorCode.REPLACED)
 """Of these the relay has nothing to add."""
 
 _ORDERLY = (ErrorCode.NO_ERROR, ErrorCode.SHUTDOWN)
-
-
-class Refused(McpTunnelError):
-    """The relay will not have this agent, and trying again cannot help."""
 
 
 class ConnectorOwner(Protocol):
@@ -74,9 +66,8 @@ class ConnectorOwner(Protocol):
 class Connector:
     """One link after the other (`net.owners.LinkOwner`, `net.owners.TunnelOwner`).
 
-    `dial(receiver, timeout_s)` makes a link, as `net.dial.connect` does. `relay` is its origin, for people, and
-    `key_place` where the key is configured. `tunnel` is the one that is up, or that waits for its
-    next link.
+    `dial(receiver, timeout_s)` makes a link, as `net.dial.connect` does, with what `credential` gives.
+    `relay` is its origin, for people. `tunnel` is the one that is up, or that waits for its next link.
     """
 
     _log = Logger()
@@ -90,7 +81,7 @@ class Connector:
         backoff: Backoff,
         settings: Settings,
         relay: str,
-        key_place: str,
+        credential: Credential,
     ) -> None:
         self._reactor = reactor
         self._owner = owner
@@ -98,7 +89,7 @@ class Connector:
         self._backoff = backoff
         self._settings = settings
         self._relay = relay
-        self._key_place = key_place
+        self._credential = credential
         self._told = ""
         self.tunnel: Tunnel | None = None
         self._joined: Tunnel | None = None  # to the link that is up
@@ -123,12 +114,18 @@ class Connector:
     async def _run(self) -> None:
         while not (self._is_leaving and self.tunnel is None):
             try:
-                await self._once()
+                if await self._once():
+                    continue  # with another credential, at once
             except UpgradeRefused as refusal:
                 if refusal.is_credential_refused:
-                    raise Refused(self._key_refused(refusal)) from refusal
+                    if self._credential.refuse():
+                        continue
+                    raise Refused(self._credential.refused_words(refusal)) from refusal
                 self._backoff.failed(refusal.retry_after_s)
                 self._failed(self._refusal(refusal))
+            except NotRenewedError as failure:
+                self._backoff.failed(failure.retry_after_s)
+                self._failed(f"cannot renew the sign-in: {failure}")
             except ConnectFailed as failure:
                 self._backoff.failed()
                 self._failed(f"cannot reach the relay: {failure}")
@@ -147,15 +144,8 @@ class Connector:
             return f"{self._relay} is no mcptunnel relay {seen}. Check `relay`"
         return f"the relay refused: {refusal}"
 
-    def _key_refused(self, refusal: UpgradeRefused) -> str:
-        said = f": {refusal.said}" if refusal.said else ""
-        return (
-            f"The relay refused this agent's key (HTTP {refusal.status}){said}. Check"
-            f" {self._key_place}; make a key with `{make_key_command('agent.key')}`."
-        )
-
-    async def _once(self) -> None:
-        """Connect once, and return when the link is lost."""
+    async def _once(self) -> bool:
+        """Connect once, and return when the link is lost: whether the credential alone was at fault."""
         self._notice = None
         over: Deferred[LinkLost] = Deferred()
         self._link_over = over
@@ -167,19 +157,23 @@ class Connector:
             if end.tunnel is None:
                 end.part()
         notice, now_s = self._last_notice(), self._reactor.seconds()
-        if notice is not None and notice.code in _FINAL:
+        if notice is not None and notice.code in ABOUT_CREDENTIAL and self._credential.refuse():
+            self._log.info("the relay takes this credential no longer: trying with another one")
+            return True
+        if notice is not None and _is_final(notice):
             raise Refused(self._goodbye(notice))
         self._log.info("the link is gone: {text}", text=printable(reason.text) or "closed")
         if self.tunnel is not None and notice is not None and notice.code is ErrorCode.NO_ERROR:
             notice = None  # calls run on: they need the next link at once
         if notice is None:
             self._backoff.lost(now_s, with_error=reason.code not in ORDERLY_CLOSES)
-            return
+            return False
         self._backoff.lost(
             now_s,
             with_error=notice.code not in _ORDERLY,
             retry_after_s=notice.retry_after_s,
         )
+        return False
 
     def _last_notice(self) -> PeerGoingAway | Goaway | None:
         """Return what the relay said before the link was lost."""
@@ -188,7 +182,8 @@ class Connector:
     def _goodbye(self, notice: PeerGoingAway | Goaway) -> str:
         text = "" if notice.code in _TOLD else printable(notice.text)
         said = f" (The relay said: {text})" if text else ""
-        return _FINAL[notice.code].format(key_place=self._key_place) + said
+        words = _FINAL.get(notice.code) or self._credential.ended_words(notice.code)
+        return words + said
 
     def _over(self, reason: LinkLost) -> None:
         over, self._link_over = self._link_over, None
@@ -197,7 +192,7 @@ class Connector:
 
     def _going_away(self, notice: PeerGoingAway | Goaway) -> None:
         self._notice = notice
-        if notice.code not in _FINAL:  # else `Refused` says it
+        if not _is_final(notice):  # else `Refused` says it
             self._log.info(
                 "the relay is going away: {code} {text}",
                 code=notice.code.name,
@@ -259,7 +254,7 @@ class Connector:
     def tunnel_lost(self, tunnel: Tunnel, reason: LinkLost) -> None:
         self.tunnel = None
         notice = self._last_notice()
-        if notice is None or notice.code not in _FINAL:
+        if notice is None or not _is_final(notice):
             text = printable(reason.text) or "closed"
             self._log.info("the tunnel is gone: {text}", text=text)
         self._owner.disconnected()
@@ -269,3 +264,7 @@ class Connector:
         if tunnel is self._joined:
             self._joined = None
             self._over(reason)
+
+
+def _is_final(notice: PeerGoingAway | Goaway) -> bool:
+    return notice.code in _FINAL or notice.code in ABOUT_CREDENTIAL

@@ -13,8 +13,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 import mcptunnel
-from mcptunnel.agent.connector import Connector, Dial, Refused
+from mcptunnel.agent.connector import Connector, Dial
 from mcptunnel.agent.control import Announcer
+from mcptunnel.agent.credential import Credential, Refused
 from mcptunnel.agent.exchanges import Exchanges
 from mcptunnel.agent.installation import installation_id
 from mcptunnel.agent.servers.http import HttpServer
@@ -28,7 +29,6 @@ from mcptunnel.agent.servers.isolated import IsolatedServer
 from mcptunnel.agent.servers.stdio import StdioServer
 from mcptunnel.agent.servers.two_eras import TwoEras
 from mcptunnel.config.agent import AgentConfig, ServerConfig
-from mcptunnel.config.agent_key import key_place
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.server_half.request_state import RequestStates
 from mcptunnel.net.backoff import Backoff
@@ -52,6 +52,7 @@ ANNOUNCE_PER_S = 1.0
 class AgentService(Service):
     """Runs the servers of one configuration and keeps them reachable through the relay.
 
+    `dial` shows the relay what `credential` gives; that is started and stopped here.
     `refused` is called with the error when the relay will never have this agent; `order` says how to
     stop.
     """
@@ -64,6 +65,7 @@ class AgentService(Service):
         config: AgentConfig,
         *,
         dial: Dial,
+        credential: Credential,
         random: Callable[[], float],
         refused: Callable[[Refused], None],
         order: StopOrder | None = None,
@@ -83,10 +85,7 @@ class AgentService(Service):
         self._announcer = Announcer(lambda: [server.status for server in self.servers.values()])
         self._announce_call: IDelayedCall | None = None
         self._announcements = TokenBucket(ANNOUNCE_BURST, ANNOUNCE_PER_S)
-        most_bytes = config.max_request_bytes
-        self._exchanges = Exchanges(
-            reactor, self.servers, random=os.urandom, max_request_bytes=most_bytes
-        )
+        self._exchanges = self._made_exchanges()
         self._settings = settings_of(config.tunnel)
         self._connector = Connector(
             reactor,
@@ -95,9 +94,17 @@ class AgentService(Service):
             backoff=Backoff(random),
             settings=self._settings,
             relay=config.relay,
-            key_place=key_place(config, os.environ),
+            credential=credential,
         )
+        self._credential = credential
+        self._is_refused = False
         self._connecting: Deferred[None] | None = None
+
+    def _made_exchanges(self) -> Exchanges:
+        most_bytes = self._config.max_request_bytes
+        return Exchanges(
+            self._reactor, self.servers, random=os.urandom, max_request_bytes=most_bytes
+        )
 
     def _local_server(self, config: ServerConfig) -> LocalServer:
         reactor, info, states = self._reactor, self._client_info, self._states
@@ -127,6 +134,7 @@ class AgentService(Service):
         self._log.info(
             "connecting to {relay} as {name}", relay=self._config.relay, name=self._config.name
         )
+        self._credential.start(self._end)
         self._connecting = Deferred.fromCoroutine(self._connector.run())
         self._connecting.addErrback(self._stopped_connecting)
 
@@ -151,7 +159,9 @@ class AgentService(Service):
         if tunnel is not None:
             tunnel.close(ErrorCode.SHUTDOWN, STOPPING)
         self._exchanges.stop()
+        resting = Deferred.fromCoroutine(self._credential.stop())
         await self._stop_servers()
+        await resting
         await deferLater(self._reactor, 0)  # a turn for the socket to take our goodbye
 
     def _call_count(self) -> int:
@@ -185,6 +195,13 @@ class AgentService(Service):
         if not isinstance(error, Refused):
             self._log.failure("the connector failed", failure)
             error = Refused("An internal error ended the connection; see the log.")
+        self._end(error)
+
+    def _end(self, error: Refused) -> None:
+        """Say it once: the connector and the credential may both come to it."""
+        if self._is_refused:
+            return
+        self._is_refused = True
         self._log.error("{error}", error=str(error))
         self._refused(error)
 

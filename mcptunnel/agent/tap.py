@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 from twisted.application.service import IService
 
 from mcptunnel.agent.configuration import load
+from mcptunnel.agent.credential import ApiKey, Credential
 from mcptunnel.config.agent import AgentConfig
+from mcptunnel.config.agent_key import key_place
 from mcptunnel.config.options import ConfigOptions
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.net.clock import use_steady_clock
@@ -25,7 +27,8 @@ class Options(ConfigOptions):
         "Run an agent: it connects to a relay and keeps the local MCP servers running. "
         "Without --config the configuration comes from $MCPTUNNEL_CONFIG (a path, or the text "
         "itself), or from mcptunnel.toml or mcptunnel.json in the working directory. "
-        "The key comes from the file, its key_file, or $MCPTUNNEL_KEY."
+        "The key comes from the file, its key_file, or $MCPTUNNEL_KEY; without one the agent is let "
+        "in with what `mcptunnel login` signed in for. No browser is ever opened here."
     )
 
 
@@ -43,13 +46,14 @@ def makeService(options: Options) -> IService:
     use_steady_clock(reactor)  # first of all: what is scheduled keeps the clock it was made with
     config: AgentConfig = options.config
     spare_what_is_here(reactor)
+    credential = _credential(reactor, config)
 
     async def dial(receiver: LinkReceiver, timeout_s: float) -> Link:
         return await connect(
             config.relay + TUNNEL_PATH,
             receiver=receiver,
             reactor=reactor,
-            headers={"Authorization": f"Bearer {config.key.reveal()}"},
+            headers={"Authorization": f"Bearer {await credential.bearer()}"},
             timeout_s=timeout_s,
         )
 
@@ -60,12 +64,22 @@ def makeService(options: Options) -> IService:
             reactor,
             config,
             dial=dial,
+            credential=credential,
             random=random,
             refused=lambda error: _end(reactor, error),
             order=order,
         )
     except McpTunnelError as error:
         sys.exit(str(error))
+
+
+def _credential(reactor: Any, config: AgentConfig) -> Credential:
+    """Return the key, which goes before a sign-in, or that."""
+    if config.key is not None:
+        return ApiKey(config.key, key_place(config, os.environ))
+    from mcptunnel.agent.sign_in.signed_in import signed_in  # noqa: PLC0415 - after the reactor
+
+    return signed_in(reactor, config.relay)
 
 
 def _end(reactor: Any, error: McpTunnelError) -> None:

@@ -14,6 +14,8 @@ COMMANDS = {
     "check-config": "mcptunnel.cli.check_config:check_config",
     "demo": "mcptunnel.cli.demo:demo",
     "keys": "mcptunnel.cli.keys:keys",
+    "login": "mcptunnel.cli.login:login",
+    "logout": "mcptunnel.cli.logout:logout",
     "status": "mcptunnel.cli.status:status",
     "users": "mcptunnel.cli.users:users",
 }
@@ -25,6 +27,7 @@ Examples:
   twistd -n mcptunnel-relay --config relay.toml
   mcptunnel keys create --config relay.toml --user alice --scope agent -o agent.key
   twistd -n mcptunnel-agent --config agent.toml
+  mcptunnel login relay.example.org
 """
 
 

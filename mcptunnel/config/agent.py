@@ -160,13 +160,13 @@ class AgentConfig:
         ),
     ]
     key: Annotated[
-        Secret,
+        Secret | None,
         Option(
             "The API key, scope `agent`. Better in `key_file` or in `$MCPTUNNEL_KEY`;"
-            " exactly one of the three.",
-            default_text="`$MCPTUNNEL_KEY`",
+            " one of the three at most. A key goes before a sign-in.",
+            default_text="`$MCPTUNNEL_KEY`, else what `mcptunnel login` signed in for",
         ),
-    ]
+    ] = None
     key_file: Annotated[
         Path | None,
         Option("A file with the key alone, which nobody else may read."),

@@ -9,6 +9,9 @@ from mcptunnel.config.agent import KEY_VARIABLE, AgentConfig
 from mcptunnel.config.errors import Findings
 from mcptunnel.config.private_file import PrivateFile
 
+SignInFault = Callable[[str], tuple[str, str] | None]
+"""Says for a relay's origin why no sign-in there can be used, and the remedy; None if one can."""
+
 # Something has to stand there; with a finding nothing of the tree is used.
 _PLACEHOLDER = "missing"
 
@@ -33,19 +36,18 @@ def place_key(
     check_key: Callable[[str], str],
     findings: Findings,
 ) -> None:
-    """Put the key into `tree["key"]`, wherever it stands; tell what is wrong with the place.
+    """Put the key into `tree["key"]`, if there is one; tell what is wrong with the place.
 
     `check_key` says what is wrong with a key's text, as a predicate, or nothing.
     """
     places = [name for name in ("key", "key_file") if tree.get(name) is not None]
     if environ.get(KEY_VARIABLE):
         places.append(f"${KEY_VARIABLE}")
-    if len(places) != 1:
-        if places:
-            findings.add("key", f"is given by {' and '.join(places)}", "Keep exactly one.")
-        else:
-            remedy = f"Give key_file, key, or the variable {KEY_VARIABLE}."
-            findings.add("key", "is missing", remedy)
+    if not places:
+        tree.pop("key", None)
+        return
+    if len(places) > 1:
+        findings.add("key", f"is given by {' and '.join(places)}", "Keep exactly one.")
         tree["key"] = _PLACEHOLDER
         return
     again = f"Copy it again, or make one: {make_key_command('agent.key')}"
@@ -68,3 +70,16 @@ def place_key(
         tree["key"] = environ[KEY_VARIABLE]
         if wrong := check_key(tree["key"].strip()):
             findings.add_about(f"${KEY_VARIABLE}", wrong, again)
+
+
+def require_credential(
+    values: Mapping[str, Any], sign_in_fault: SignInFault, findings: Findings
+) -> None:
+    """Tell when an agent has no key, and no sign-in at its relay either; `values` are what was read."""
+    if "relay" not in values or values.get("key", _PLACEHOLDER) is not None:
+        return
+    fault = sign_in_fault(values["relay"])
+    if fault is not None:
+        message, remedy = fault
+        give = f"Or give an API key: in key_file, key, or the variable {KEY_VARIABLE}."
+        findings.add("key", f"is missing, and {message}", f"{remedy} {give}")

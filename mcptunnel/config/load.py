@@ -10,7 +10,7 @@ from platformdirs import user_data_path
 
 from mcptunnel.config import compat
 from mcptunnel.config.agent import AgentConfig, ServerConfig
-from mcptunnel.config.agent_key import place_key
+from mcptunnel.config.agent_key import SignInFault, place_key, require_credential
 from mcptunnel.config.auth import place_auth
 from mcptunnel.config.errors import Findings, InvalidValueError
 from mcptunnel.config.expand import LooseText, expand
@@ -62,11 +62,13 @@ def load_agent(
     overrides: Mapping[str, str] | None = None,
     *,
     check_key: Callable[[str], str] = lambda _text: "",
+    sign_in_fault: SignInFault = lambda _relay: None,
 ) -> AgentConfig:
     """Return the agent's configuration; arguments and errors as for `load_relay`.
 
     The key may come from `$MCPTUNNEL_KEY` in `environ`; `check_key` says what is wrong with its
-    text, as a predicate ("is …"), or nothing.
+    text, as a predicate ("is …"), or nothing. Without a key `sign_in_fault` says whether there is a
+    sign-in to use instead.
     """
     source = find_source(path, environ, cwd)
     findings = Findings(source.label)
@@ -77,6 +79,7 @@ def load_agent(
     tree.setdefault("state_dir", str(_agent_state_dir(source, tree)))
     place_key(tree, environ, source.base, check_key, findings)
     values = Reader(source.base, findings).section(tree, AgentConfig)
+    require_credential(values, sign_in_fault, findings)
     if "servers" in values:
         values["servers"] = tuple(
             _with_placed_program(server, source.base) for server in values["servers"]

@@ -5,6 +5,7 @@ connection is used twice. A name is resolved once, its addresses are judged, and
 connected to; the certificate has to be the name's.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -53,12 +54,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """An answer with a status other than 3xx; `media_type` is in lower case, "" if there is none."""
+    """An answer with a status other than 3xx; `media_type` is in lower case, "" if there is none.
+
+    `retry_after_s` is its Retry-After if that is a number of seconds.
+    """
 
     status: int
     media_type: str
     body: bytes = field(repr=False)
     cache_control: str | None = None
+    retry_after_s: float | None = None
 
     @property
     def is_json(self) -> bool:
@@ -237,6 +242,7 @@ class _Exchange:
             media_type=_field(response.headers, "content-type").partition(";")[0].strip().lower(),
             body=await body.whole,
             cache_control=_field(response.headers, "cache-control") or None,
+            retry_after_s=_seconds(_field(response.headers, "retry-after").strip()),
         )
 
 
@@ -305,6 +311,10 @@ def _refuse_encoded(response: IResponse) -> IResponse:
 
 def _field(headers: Headers, name: str) -> str:
     return ",".join(headers.getRawHeaders(name, []))
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
 def _too_slow(result: Any, timeout_s: float) -> Any:

@@ -49,7 +49,7 @@ def done(deferred: Deferred[Any]) -> bool:
     return deferred.called
 
 
-def error_of(deferred: Deferred[None]) -> BaseException | None:
+def error_of(deferred: "Deferred[Any]") -> BaseException | None:
     """Take the error with which something has ended."""
     caught: list[Failure] = []
     deferred.addErrback(caught.append)

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from mcptunnel.agent.configuration import load
+from mcptunnel.agent.sign_in.kept import KeptGrant
 from mcptunnel.auth.keys import RANDOM_BYTES, mint
 from mcptunnel.config.errors import ConfigError
+from mcptunnel.config.secret import Secret
+from tests.agent.sign_in import data_folder, grant
 
 FILE = """\
 relay = "https://relay.example.org"
@@ -29,7 +32,7 @@ def write(folder: Path, key: str) -> Path:
 
 def test_a_whole_key_is_taken(tmp_path: Path) -> None:
     config = load(write(tmp_path, KEY + "\n"), {}, tmp_path)
-    assert config.key.reveal() == KEY
+    assert config.key == Secret(KEY)
 
 
 @pytest.mark.parametrize(
@@ -61,3 +64,51 @@ def test_a_key_of_the_environment_is_checked_as_well(tmp_path: Path) -> None:
     path.write_text(FILE.replace('key_file = "agent.key"\n', ""))
     with pytest.raises(ConfigError, match=r"^\$MCPTUNNEL_KEY: is not a whole API key: it has a wr"):
         load(path, {"MCPTUNNEL_KEY": "mcpt_ak_x"}, tmp_path)
+
+
+RELAY = "https://relay.example.org"
+
+
+def write_without_key(folder: Path) -> Path:
+    path = write(folder, KEY)
+    path.write_text(FILE.replace('key_file = "agent.key"\n', ""))
+    return path
+
+
+def told(path: Path) -> str:
+    with pytest.raises(ConfigError) as refused:
+        load(path, {}, path.parent)
+    return str(refused.value)
+
+
+def test_a_sign_in_at_the_relay_is_as_good_as_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_folder(monkeypatch, tmp_path / "Ünïcode data")
+    KeptGrant(RELAY).write(grant(RELAY))
+    assert load(write_without_key(tmp_path), {}, tmp_path).key is None
+
+
+def test_a_key_goes_before_a_sign_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data_folder(monkeypatch, tmp_path)
+    KeptGrant(RELAY).write(grant(RELAY))
+    assert load(write(tmp_path, KEY), {}, tmp_path).key == Secret(KEY)
+
+
+def test_without_either_both_ways_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data_folder(monkeypatch, tmp_path)
+    said = told(write_without_key(tmp_path))
+    assert f"key: is missing, and nobody is signed in at {RELAY}. " in said
+    assert f"Run: mcptunnel login {RELAY}. Or give an API key: in key_file, key, or " in said
+
+
+def test_a_sign_in_that_others_can_read_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_folder(monkeypatch, tmp_path)
+    kept = KeptGrant(RELAY)
+    kept.write(grant(RELAY))
+    kept.path.chmod(0o640)
+    said = told(write_without_key(tmp_path))
+    assert f"key: is missing, and {kept.path} can be read by others. Run: chmod 600 " in said
+    assert f"mcptunnel logout {RELAY}. Or give an API key" in said

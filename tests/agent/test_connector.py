@@ -4,7 +4,9 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock, deferLater
 
-from mcptunnel.agent.connector import Connector, Dial, Refused
+from mcptunnel.agent.connector import Connector, Dial
+from mcptunnel.agent.credential import ApiKey, Credential, Refused
+from mcptunnel.config.secret import Secret
 from mcptunnel.model import ResponseHead
 from mcptunnel.net.backoff import Backoff
 from mcptunnel.net.errors import ConnectFailed, UpgradeRefused
@@ -42,7 +44,7 @@ class Owner:
 class Bench:
     """A connector that waits as long as it may, a relay, and when it was dialled."""
 
-    def __init__(self) -> None:
+    def __init__(self, credential: Credential | None = None) -> None:
         self.clock = Clock()
         self.relay = RelayEnd(self.clock)
         self.owner = Owner()
@@ -55,7 +57,7 @@ class Bench:
             backoff=Backoff(lambda: 1.0),
             settings=Settings(),
             relay="https://relay.test",
-            key_place="key_file",
+            credential=credential or ApiKey(Secret("mcpt_ak_x"), "key_file"),
         )
         self.running = Deferred[None]()
 

@@ -10,7 +10,9 @@ from twisted.internet.task import Clock
 from mcptunnel.agent import control
 from mcptunnel.agent.connector import Connector
 from mcptunnel.agent.control import AGENT_TARGET, Announcer, ControlCall
+from mcptunnel.agent.credential import ApiKey
 from mcptunnel.agent.servers.interfaces import LocalServer
+from mcptunnel.config.secret import Secret
 from mcptunnel.mcp.announcement import ServerState, ServerStatus
 from mcptunnel.mcp.service import Asker
 from mcptunnel.model import ExchangeKind, RequestHead
@@ -55,7 +57,7 @@ class Agent:
             backoff=Backoff(lambda: 1.0),
             settings=Settings(),
             relay="https://relay.test",
-            key_place="key_file",
+            credential=ApiKey(Secret("mcpt_ak_x"), "key_file"),
         )
         self.running = Deferred.fromCoroutine(connector.run())
         self.relay.settle()

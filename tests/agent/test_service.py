@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mcptunnel.agent import service
-from mcptunnel.agent.connector import Dial, Refused
+from mcptunnel.agent.connector import Dial
+from mcptunnel.agent.credential import ApiKey, Credential, Refused
 from mcptunnel.agent.servers import stdio
 from mcptunnel.agent.servers.http import HttpServer
 from mcptunnel.agent.servers.interfaces import STOP_GRACE_S, URGENT_GRACE_S, LocalServer
@@ -47,7 +48,9 @@ class Bench:
         self.order = StopOrder()
         self.service = self.made()
 
-    def made(self, *, dial: Dial | None = None, **options: Any) -> AgentService:
+    def made(
+        self, *, dial: Dial | None = None, credential: Credential | None = None, **options: Any
+    ) -> AgentService:
         config = AgentConfig(
             relay="http://127.0.0.1:1",
             name="laptop",
@@ -63,6 +66,7 @@ class Bench:
             self.clock,
             config,
             dial=dial or self.relay.dial,
+            credential=credential or ApiKey(Secret("mcpt_ak_secret"), "key_file"),
             random=lambda: 1.0,
             refused=self.refusals.append,
             order=self.order,
@@ -396,3 +400,42 @@ def test_a_second_order_hurries_servers_that_are_ending(bench: Bench) -> None:
     process.exit(0)
     pass_s(bench, 0.1)
     assert done(stopping)
+
+
+class Watched(ApiKey):
+    """A credential that remembers."""
+
+    def __init__(self) -> None:
+        super().__init__(Secret("mcpt_ak_secret"), "key_file")
+        self.over: Callable[[Refused], None] | None = None
+        self.stopped: Deferred[None] = Deferred()
+
+    def start(self, over: Callable[[Refused], None]) -> None:
+        self.over = over
+
+    async def stop(self) -> None:
+        await self.stopped
+
+
+def test_the_credential_lives_with_the_service(bench: Bench) -> None:
+    """It is stopped beside the servers, and waited for."""
+    watched = Watched()
+    bench.start(credential=watched)
+    assert watched.over is not None
+    stopping = bench.stop()
+    assert not stopping.called
+    watched.stopped.callback(None)
+    bench.clock.advance(POLL_S)
+    assert stopping.called
+
+
+def test_a_credential_that_is_over_is_told_once(bench: Bench) -> None:
+    """The connector may come to the same."""
+    watched = Watched()
+    watched.stopped.callback(None)
+    bench.start(credential=watched, dial=failing(UpgradeRefused(401)))
+    assert watched.over is not None
+    watched.over(Refused("It is over."))
+    (told,) = bench.refusals
+    assert "(HTTP 401)" in str(told)
+    bench.stop()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +18,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
 from mcptunnel.agent import tap
-from mcptunnel.agent.connector import Refused
+from mcptunnel.agent.credential import Refused
 from mcptunnel.agent.service import AgentService
+from mcptunnel.agent.sign_in.kept import KeptGrant
 from mcptunnel.auth.keys import RANDOM_BYTES, mint
 from mcptunnel.net import dial
 from mcptunnel.net.process import ChildProcess, ExitStatus
@@ -26,6 +28,8 @@ from mcptunnel.net.upgrade import upgrade
 from mcptunnel.wire.constants import ErrorCode
 from tests.agent import in_reactor, the_reactor, until
 from tests.agent.relay_end import RelayEnd
+from tests.agent.sign_in import access, data_folder, grant, refresh
+from tests.agent.sign_in.fake_relay import FakeRelay
 
 TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
 CHECKOUT = Path(__file__).parents[2]
@@ -220,6 +224,7 @@ class Program:
         self.status: ExitStatus | None = None
         command = [*TWISTD, "-n", "--pidfile=", "mcptunnel-agent", "--config=agent.toml"]
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOME": str(Path.cwd())}
+        env |= {"XDG_DATA_HOME": str(Path.cwd() / "data")}
         self.process = ChildProcess(the_reactor(), self, command=command, env=env)
         self.process.start()
 
@@ -278,3 +283,103 @@ async def test_a_program_that_is_stopped_says_goodbye(door: Open) -> None:
     await until(lambda: relay.losses)
     assert [notice.code for notice in relay.notices] == [ErrorCode.NO_ERROR, ErrorCode.SHUTDOWN]
     assert relay.losses[0].clean
+
+
+@pytest.fixture
+def signed_in(
+    here: Path, free_port: int, running_reactor: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[FakeRelay]:
+    """Return a relay at which the user has signed in, who configured no key."""
+    assert running_reactor is not None
+    config = CONFIG.format(port=free_port).replace('key_file = "agent.key"\n', "")
+    (here / "agent.toml").write_text(config)
+    data_folder(monkeypatch, here / "data")
+    relay = FakeRelay(free_port)
+    relay.issued, relay.live = 1, refresh(1)
+    KeptGrant(relay.origin).write(grant(relay.origin, received_s=time.time()))
+    yield relay
+    pytest_twisted.blockon(Deferred.fromCoroutine(relay.stop()))
+
+
+def seen_by_all(pid: int) -> bytes:
+    """Return the arguments and the environment of a process."""
+    return b"".join(Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
+
+
+@in_reactor
+async def test_a_sign_in_opens_the_tunnel_and_shows_nowhere(signed_in: FakeRelay) -> None:
+    """Not in arguments, nor in what the program writes."""
+    program = Program()
+    await until(lambda: signed_in.end.hellos)
+    assert signed_in.bearers == [f"Bearer {access(1)}"]
+    pid = program.process.pid
+    assert pid is not None
+    assert b"mcpt_" not in seen_by_all(pid)
+    os.kill(pid, signal.SIGTERM)
+    await program.end()
+    assert "mcpt_" not in "\n".join([*program.output, *program.errors])
+
+
+@in_reactor
+async def test_a_grant_that_is_revoked_ends_the_program_at_once(signed_in: FakeRelay) -> None:
+    """Within a second of the relay's goodbye, with what to do, and status 1."""
+    program = Program()
+    await until(lambda: signed_in.end.told)
+    signed_in.revoke()
+    reactor = the_reactor()
+    since_s = reactor.seconds()
+    signed_in.end.tunnels[-1].close(ErrorCode.REVOKED, "access was revoked")
+    await until(lambda: any("mcptunnel-agent: " in line for line in program.errors))
+    assert reactor.seconds() - since_s < 1.0
+    assert (await program.end()).code == 1
+    (told,) = [line for line in program.errors if line.startswith("mcptunnel-agent: ")]
+    assert told.endswith(f"Sign in again: mcptunnel login {signed_in.origin}")
+    assert len(signed_in.forms_at("/token")) == 1
+
+
+@in_reactor
+async def test_a_token_that_the_relay_does_not_take_is_renewed_once(signed_in: FakeRelay) -> None:
+    """Then it is no use to go on: the program says so."""
+    signed_in.tunnel_status = 401
+    program = Program()
+    assert (await program.end()).code == 1
+    assert signed_in.bearers == [f"Bearer {access(1)}", f"Bearer {access(2)}"]
+    (told,) = [line for line in program.errors if line.startswith("mcptunnel-agent: ")]
+    assert "The relay refused this agent's sign-in (HTTP 401). Sign in again: " in told
+
+
+@in_reactor
+async def test_a_relay_whose_tokens_fail_does_not_end_the_program(
+    signed_in: FakeRelay,
+) -> None:
+    """The grant is old, and `/token` is broken; when that works again the agent connects."""
+    KeptGrant(signed_in.origin).write(grant(signed_in.origin))
+    signed_in.token_status = 502
+    program = Program()
+    await until(lambda: len(signed_in.forms_at("/token")) >= 2)
+    assert program.status is None
+    assert any(
+        "cannot renew the sign-in: the relay answered 502" in line for line in program.output
+    )
+    assert signed_in.bearers == []
+    signed_in.token_status, signed_in.live = 200, refresh(1)
+    await until(lambda: signed_in.end.hellos)
+    assert program.process.pid is not None
+    os.kill(program.process.pid, signal.SIGTERM)
+    await program.end()
+
+
+@in_reactor
+async def test_without_key_and_sign_in_nothing_starts_and_no_browser_opens(
+    signed_in: FakeRelay,
+) -> None:
+    KeptGrant(signed_in.origin).remove()
+    program = Program()
+    assert (await program.end()).code == 1
+    (told,) = program.errors
+    assert told == (
+        f"agent.toml: key: is missing, and nobody is signed in at {signed_in.origin}. "
+        f"Run: mcptunnel login {signed_in.origin}. "
+        "Or give an API key: in key_file, key, or the variable MCPTUNNEL_KEY."
+    )
+    assert signed_in.forms == []

@@ -10,6 +10,7 @@ from mcptunnel.config.agent import AgentConfig
 from mcptunnel.config.errors import ConfigError
 from mcptunnel.config.load import load_agent, load_relay
 from mcptunnel.config.relay import RelayConfig
+from mcptunnel.config.secret import Secret
 
 _RELAY = """
 listen = "tcp:8787:interface=127.0.0.1"
@@ -61,7 +62,7 @@ def test_an_agent_file(tmp_path: Path) -> None:
     _write_key(tmp_path)
     config = load_agent(Path("agent.toml"), {}, tmp_path)
     assert (config.relay, config.name) == ("http://127.0.0.1:8787", "laptop")
-    assert config.key.reveal() == "mcpt_ak_x"
+    assert config.key == Secret("mcpt_ak_x")
     assert config.key_file == tmp_path / "agent.key"
     time, web = config.servers
     assert (time.name, time.kind, time.env) == ("time", "stdio", {"TZ": "UTC"})
@@ -123,7 +124,7 @@ def test_an_agent_file_of_mcp_local_tunnel(tmp_path: Path) -> None:
     environ = {"MCPTUNNEL_CONFIG": text, "MCPTUNNEL_KEY": "k"}
     config = load_agent(None, environ, tmp_path)
     assert config.relay == "https://a.b"
-    assert config.key.reveal() == "k"
+    assert config.key == Secret("k")
 
 
 @pytest.mark.parametrize("text", ['listen = "tcp:80"', 'listen = "tcp:0:interface=127.0.0.1"'])
@@ -212,15 +213,14 @@ class TestKey:
     _TEXT = 'relay = "https://a.b"\nservers.x.command = ["x"]\n'
 
     def test_from_the_environment(self, tmp_path: Path) -> None:
-        assert _agent(self._TEXT, tmp_path, MCPTUNNEL_KEY=" k\n").key.reveal() == "k"
+        assert _agent(self._TEXT, tmp_path, MCPTUNNEL_KEY=" k\n").key == Secret("k")
 
     def test_from_the_file(self, tmp_path: Path) -> None:
-        assert _agent(f'{self._TEXT}key = "${{K}}"', tmp_path, K="k").key.reveal() == "k"
+        assert _agent(f'{self._TEXT}key = "${{K}}"', tmp_path, K="k").key == Secret("k")
 
     @pytest.mark.parametrize(
         ("text", "environ"),
         [
-            ("", {}),
             ('key = "k"', {"MCPTUNNEL_KEY": "k"}),
             ('key = "k"\nkey_file = "agent.key"', {}),
             ('key_file = "agent.key"', {"MCPTUNNEL_KEY": "k"}),
@@ -228,11 +228,30 @@ class TestKey:
             ("key = 5", {}),
         ],
     )
-    def test_exactly_one(self, text: str, environ: dict[str, str], tmp_path: Path) -> None:
+    def test_one_at_most(self, text: str, environ: dict[str, str], tmp_path: Path) -> None:
         _write_key(tmp_path)
         with pytest.raises(ConfigError) as caught:
             _agent(self._TEXT + text, tmp_path, **environ)
         assert _keys(caught) == ["key"]
+
+    def test_without_one_there_has_to_be_a_sign_in(self, tmp_path: Path) -> None:
+        """The relay is asked for by its origin, and not at all if there is a key."""
+        asked: list[str] = []
+
+        def fault(relay: str) -> tuple[str, str] | None:
+            asked.append(relay)
+            return ("nobody is signed in", "Sign in.") if len(asked) > 1 else None
+
+        def load(text: str) -> AgentConfig:
+            environ = {"MCPTUNNEL_CONFIG": text}
+            return load_agent(None, environ, tmp_path, sign_in_fault=fault)
+
+        assert load(f'{self._TEXT}key = "k"').key == Secret("k")
+        assert asked == []
+        assert load(self._TEXT).key is None
+        assert asked == ["https://a.b"]
+        with pytest.raises(ConfigError, match="key: is missing, and nobody is signed in"):
+            load(self._TEXT)
 
     def test_a_key_never_shows_in_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as caught:
@@ -307,7 +326,6 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert _keys(caught) == [
         "servers.a__b.args[0]",
         "nmae",
-        "key",
         "servers.a__b",
         "servers.both.url",
         "servers.neither.command",

@@ -98,6 +98,19 @@ def stage(
     pytest_twisted.blockon(Deferred.fromCoroutine(made.stop()))
 
 
+@pytest.mark.parametrize(
+    ("field", "retry_after_s"),
+    [("17", 17.0), ("0", 0.0), ("soon", None), ("-1", None), ("9" * 10, None), ("1.5", None)],
+)
+@in_reactor
+async def test_a_server_may_say_when_to_come_again(
+    stage: Stage, field: str, retry_after_s: float | None
+) -> None:
+    """In seconds; a date, or anything else, is as nothing."""
+    reply = saying(answer(b"", f"Retry-After: {field}", status="503 Busy"))
+    assert (await stage.get(reply)).retry_after_s == retry_after_s
+
+
 @in_reactor
 async def test_a_document_is_fetched(stage: Stage) -> None:
     """Status, media type, caching and body come back; the server saw its name in TLS and in Host."""

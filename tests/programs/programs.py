@@ -97,23 +97,27 @@ class Agent:
         self,
         folder: Path,
         relay: Relay,
-        key: str,
+        key: str | None,
         *,
         name: str = "laptop",
         servers: Mapping[str, Sequence[str] | str] | None = None,
         settings: Mapping[str, str] | None = None,
         extra: str = "",
         origin: str = "",
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.programs: list[Program] = []
+        self._env = env
         folder.mkdir()
-        key_file = folder / "agent.key"
-        key_file.touch(mode=0o600)
-        key_file.write_text(f"{key}\n")
+        if key is not None:
+            key_file = folder / "agent.key"
+            key_file.touch(mode=0o600)
+            key_file.write_text(f"{key}\n")
+            extra = f'key_file = "./agent.key"\n{extra}'
         (folder / "agent.toml").write_text(
             f'relay = "{origin or relay.origin}"\nname = "{name}"\nstate_dir = "./state"\n'
-            f'key_file = "./agent.key"\n{extra}\n'
+            f"{extra}\n"
             + servers_toml(servers if servers is not None else {"demo": DEMO_SERVER}, settings)
         )
 
@@ -124,7 +128,7 @@ class Agent:
     def spawn(self) -> Program:
         """Start a process, and wait for nothing."""
         words = ("-n", "--pidfile=", "mcptunnel-agent", "--config", "agent.toml")
-        program = Program("agent", (*TWISTD, *words), self.folder)
+        program = Program("agent", (*TWISTD, *words), self.folder, self._env)
         self.programs.append(program)
         return program
 
@@ -160,8 +164,8 @@ class Estate:
         self.relays.append(relay)
         return relay
 
-    def agent(self, relay: Relay, key: str, **options: Any) -> Agent:
-        """Prepare an agent."""
+    def agent(self, relay: Relay, key: str | None, **options: Any) -> Agent:
+        """Prepare an agent; without a key it uses its user's sign-in."""
         agent = Agent(self.folder("agent"), relay, key, **options)
         self.agents.append(agent)
         return agent

@@ -16,6 +16,7 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from mcptunnel.agent.configuration import load
 from mcptunnel.agent.connector import TUNNEL_PATH
+from mcptunnel.agent.credential import ApiKey
 from mcptunnel.agent.service import AgentService
 from mcptunnel.config.agent import AgentConfig
 from mcptunnel.net.collector import spare_what_is_here
@@ -26,19 +27,24 @@ from mcptunnel.net.link import Link, LinkReceiver
 def agent(reactor: Any, config: AgentConfig) -> AgentService:
     """Return an agent as `agent.tap.makeService` makes it."""
 
+    assert config.key is not None
+    credential = ApiKey(config.key, "key_file")
+
     async def dial(receiver: LinkReceiver, timeout_s: float) -> Link:
         return await connect(
             config.relay + TUNNEL_PATH,
             receiver=receiver,
             reactor=reactor,
-            headers={"Authorization": f"Bearer {config.key.reveal()}"},
+            headers={"Authorization": f"Bearer {await credential.bearer()}"},
             timeout_s=timeout_s,
         )
 
     def refused(error: object) -> None:
         print(f"an agent ends: {error}", flush=True)  # noqa: T201 - the orchestrator reads it
 
-    return AgentService(reactor, config, dial=dial, random=random.random, refused=refused)
+    return AgentService(
+        reactor, config, dial=dial, credential=credential, random=random.random, refused=refused
+    )
 
 
 def main() -> None:

@@ -1,0 +1,182 @@
+"""Agents that a person signed in for: at a real relay, by its real pages, as real programs."""
+
+import http.client
+import re
+import time
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from mcptunnel.agent.sign_in.grant import Grant
+from mcptunnel.agent.sign_in.kept import FOLDER, KeptGrant
+from tests.programs.browser import PersonsBrowser
+from tests.programs.client import TIMEOUT_S, Client
+from tests.programs.process import Program
+from tests.programs.programs import COMMAND, Agent, Estate, Relay
+from tests.programs.test_oauth import PASSWORD, set_up
+
+SOON_S = 1.0
+
+
+class Laptop:
+    """A user's machine: a data directory with umlauts, commands, an agent without a key."""
+
+    def __init__(self, estate: Estate, extra: str = "") -> None:
+        self.estate = estate
+        self.relay: Relay = estate.relay(f'[auth]\nmode = "local"\n{extra}').start()
+        self.browser: PersonsBrowser = set_up(self.relay)
+        self.data = estate.folder("Dätä")
+        self.env = {"XDG_DATA_HOME": str(self.data), "BROWSER": "true"}
+        self.kept = KeptGrant(self.relay.origin, self.data / "mcptunnel" / FOLDER)
+        self.relay.key_texts.append(PASSWORD)
+
+    def start(self, *words: str) -> Program:
+        """Start a command."""
+        return self.estate.program("mcptunnel", (*COMMAND, *words), env=self.env)
+
+    def login(self) -> None:
+        """Sign in with a browser."""
+        program = self.start("login", self.relay.origin)
+        program.wait_for("Waiting for you")
+        (url,) = re.findall(r"^  (http://\S+)$", program.log, re.MULTILINE)
+        asked = self.browser.open(url)
+        assert asked.status == 200, asked.text
+        assert "mcptunnel agent" in asked.text
+        sent = self.browser.post("/consent", asked.form | {"decision": "allow"})
+        assert sent.location.startswith("http://127.0.0.1:"), sent.text
+        assert "<h1>Signed in</h1>" in fetched(sent.location)
+        program.wait_for("Signed in at")
+        self.relay.key_texts += secrets(self.grant)
+
+    def login_by_code(self) -> None:
+        """Sign in by a code that is typed into the relay's page."""
+        program = self.start("login", "--device", self.relay.origin)
+        program.wait_for("Waiting for you")
+        (code,) = re.findall(r"^  ([A-Z]{4}-[A-Z]{4})$", program.log, re.MULTILINE)
+        page = self.browser.open(f"{self.relay.origin}/device")
+        page = self.browser.post("/device", page.form | {"user_code": code.lower()})
+        assert "mcptunnel agent" in page.text, page.text
+        page = self.browser.post("/device", page.form | {"user_code": code, "decision": "allow"})
+        assert page.status == 200, page.text
+        program.wait_for("Signed in at")
+        self.relay.key_texts += secrets(self.grant)
+
+    @property
+    def grant(self) -> Grant:
+        grant = self.kept.read()
+        assert grant is not None
+        return grant
+
+    def agent(self) -> Agent:
+        return self.estate.agent(self.relay, None, env=self.env)
+
+    def call(self) -> str:
+        """Call a tool as this user's client."""
+        client = Client(self.relay.port, self.relay.key("alice", "mcp")).connect()
+        return client.call("demo__echo", text="hello").text
+
+
+def secrets(grant: Grant) -> list[str]:
+    return [grant.access_token.reveal(), grant.refresh_token.reveal()]
+
+
+def fetched(url: str) -> str:
+    """Return the page that a browser is shown at a port of this machine."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection("127.0.0.1", parts.port or 80, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", f"{parts.path}?{parts.query}")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
+
+
+def ends_soon(agent: Agent) -> None:
+    """Assert that an agent ends by itself, and says what to do."""
+    begun_s = time.monotonic()
+    agent.program.wait_for(r"mcptunnel-agent: .* Sign in again: mcptunnel login http")
+    assert time.monotonic() - begun_s < SOON_S
+    assert agent.program.exit_code(TIMEOUT_S) == 1
+
+
+def test_a_person_signs_in_for_an_agent_and_out_again(estate: Estate) -> None:
+    """Consent page, redirect, tunnel, call; `logout` ends the agent within a second, and says why."""
+    laptop = Laptop(estate)
+    laptop.login()
+    agent = laptop.agent().start()
+    assert laptop.call() == "hello"
+    ended = laptop.start("logout", laptop.relay.origin)
+    ended.wait_for("is over")
+    ends_soon(agent)
+    assert laptop.kept.read() is None
+    again = agent.spawn()
+    again.wait_for(f"key: is missing, and nobody is signed in at {laptop.relay.origin}")
+    assert again.exit_code(TIMEOUT_S) == 1
+
+
+def test_a_code_signs_an_agent_in_and_a_user_who_is_disabled_is_out(estate: Estate) -> None:
+    """No browser on the agent's machine; whoever runs the relay has the last word, at once."""
+    laptop = Laptop(estate)
+    laptop.login_by_code()
+    agent = laptop.agent().start()
+    assert laptop.call() == "hello"
+    config = str(laptop.relay.config)
+    disabled = laptop.start("users", "disable", "--config", config, "alice")
+    disabled.wait_for("alice")
+    ends_soon(agent)
+
+
+def test_an_old_token_is_renewed_at_the_relay(estate: Estate) -> None:
+    """Before the agent connects; twice, with a relay that was started anew in between."""
+    laptop = Laptop(estate)
+    laptop.login()
+    agent = laptop.agent()
+    for _ in range(2):
+        old = laptop.grant
+        laptop.kept.write(replace(old, received_s=0.0))
+        agent.start()
+        new = laptop.grant
+        assert new.refresh_token != old.refresh_token
+        laptop.relay.key_texts += secrets(new)
+        agent.program.stop()
+        laptop.relay.program.stop()
+        laptop.relay.start()
+
+
+def test_a_relay_that_is_down_is_waited_for(estate: Estate) -> None:
+    """The token is old and there is nobody to ask: the agent neither ends nor opens a browser."""
+    laptop = Laptop(estate)
+    laptop.login()
+    laptop.kept.write(replace(laptop.grant, received_s=0.0))
+    laptop.relay.program.stop()
+    program = laptop.agent().spawn()
+    program.wait_for("cannot renew the sign-in: .* nothing listens there")
+    laptop.relay.start()
+    program.wait_for("connected to")
+    laptop.relay.key_texts += secrets(laptop.grant)
+
+
+def test_signing_in_again_keeps_a_running_agent(estate: Estate) -> None:
+    """The old grant ends; the agent takes the new one from the file, and goes on."""
+    laptop = Laptop(estate)
+    laptop.login()
+    agent = laptop.agent().start()
+    before = len(agent.program.log)
+    laptop.login()
+    agent.program.wait_for("connected to", start=before)
+    assert laptop.call() == "hello"
+    assert agent.program.is_running
+
+
+def test_an_agents_tokens_open_nothing_else(estate: Estate) -> None:
+    """They are for the tunnel; a client's key is not."""
+    laptop = Laptop(estate)
+    laptop.login()
+    token = laptop.grant.access_token.reveal()
+    _, refused = Client(laptop.relay.port, token).send("tools/list", {})
+    assert refused.status in (401, 403)
+    refused.close()
+    client_key = laptop.relay.key("alice", "mcp")
+    other = estate.agent(laptop.relay, client_key)
+    program = other.spawn()
+    program.wait_for("mcptunnel-agent: The relay refused this agent's key")
+    assert program.exit_code(TIMEOUT_S) == 1
