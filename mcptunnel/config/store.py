@@ -1,5 +1,6 @@
 """Where a relay keeps what outlives it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
