@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
@@ -20,6 +21,10 @@ from tests import postgresql
 # Ports above are handed out by the system to outgoing connections.
 PORTS = range(20_000, 32_768)
 SETTLING_TURNS = 20
+
+# How long an example takes says how busy the machine is, and nothing about the product.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @implementer(ILogObserver)

@@ -13,6 +13,7 @@ from mcptunnel.config.reader import read_int, read_text
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.config.schema import fields_of, file_only
 from mcptunnel.config.source import Source
+from mcptunnel.config.values import LEAST_SECRET_BYTES
 
 Program = Literal["relay", "agent"]
 
@@ -48,6 +49,13 @@ def check_mode(tree: dict[str, Any], program: Program, findings: Findings) -> bo
             "mode", f"is not {program!r}", f"This is read as the configuration of the {program}."
         )
     return True
+
+
+def drop_short_secret(tree: dict[str, Any], *, has_mode: bool) -> None:
+    """Remove a `secret` of that program which is too short to seal with: one of our own is kept then."""
+    secret = tree.get("secret")
+    if has_mode and isinstance(secret, str) and len(secret.encode()) < LEAST_SECRET_BYTES:
+        del tree["secret"]
 
 
 def rewrite_address(tree: dict[str, Any], findings: Findings, *, has_mode: bool) -> None:

@@ -47,6 +47,7 @@ def load_relay(
         tree = {name: value for name, value in tree.items() if name not in ("host", "port")}
     has_mode = compat.check_mode(tree, "relay", findings)
     compat.rewrite_address(tree, findings, has_mode=has_mode)
+    compat.drop_short_secret(tree, has_mode=has_mode)
     place_auth(tree, environ, source.base, findings, has_mode=has_mode)
     tree.setdefault("state_dir", "state")
     _default_public_url(tree)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from mcptunnel.config.errors import InvalidValueError
 from mcptunnel.config.secret import Secret
 
-_LEAST_SECRET_CHARS = 32
+LEAST_SECRET_BYTES = 32
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -78,9 +78,9 @@ def parse_networks(networks: tuple[str, ...]) -> tuple[str, ...]:
 
 def parse_sealing_secret(secret: Secret) -> Secret:
     """Return a secret that is long enough to seal with. Raises `InvalidValueError`."""
-    if len(secret.reveal().encode()) < _LEAST_SECRET_CHARS:
+    if len(secret.reveal().encode()) < LEAST_SECRET_BYTES:
         raise InvalidValueError(
-            f"has fewer than {_LEAST_SECRET_CHARS} characters",
+            f"has fewer than {LEAST_SECRET_BYTES} characters",
             "Make one with `openssl rand -hex 32`, or remove the key.",
         )
     return secret

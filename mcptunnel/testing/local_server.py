@@ -1,7 +1,7 @@
 """A local server without a process: what it offers are functions of the test, or wait for the test."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Literal, TypeAlias
 
 from msgspec import Raw
 
@@ -12,7 +12,7 @@ from mcptunnel.mcp.calls import CallFailure, CallReceiver
 from mcptunnel.mcp.jsonrpc import METHOD_NOT_FOUND, JsonRpcError, Notification, Request, Response
 from mcptunnel.mcp.listens import ACKNOWLEDGED, LISTEN
 from mcptunnel.mcp.service import NOBODY, Asker
-from mcptunnel.mcp.versions import LATEST_MODERN, Era
+from mcptunnel.mcp.versions import LATEST_LEGACY, LATEST_MODERN, Era
 from mcptunnel.model import Outcome
 
 Tool: TypeAlias = Callable[[Any], str] | None
@@ -84,12 +84,15 @@ class WaitingCall:
             encoded = {name: jsonrpc.raw(value) for name, value in params.items()}
             self._receiver.notification(Notification(method, encoded))
 
-    def acknowledge(self) -> None:
-        """Acknowledge a listen with all that it asks for, once."""
+    def acknowledge(self, refused: Collection[str] = ()) -> None:
+        """Acknowledge a listen, once, with all that it asks for but these URIs."""
         if not self._is_acknowledged:
             self._is_acknowledged = True
-            about = {meta.SUBSCRIPTION_ID: self.request.id}
-            self.notify(ACKNOWLEDGED, {"notifications": self.wishes, meta.META: about})
+            wishes, about = self.wishes, {meta.SUBSCRIPTION_ID: self.request.id}
+            if refused and "resourceSubscriptions" in wishes:
+                uris = [uri for uri in wishes["resourceSubscriptions"] if uri not in refused]
+                wishes["resourceSubscriptions"] = uris
+            self.notify(ACKNOWLEDGED, {"notifications": wishes, meta.META: about})
 
     @property
     def wishes(self) -> Any:
@@ -120,9 +123,11 @@ class MemoryServer:
     Calls of tools without a function wait in `calls`, and so do requests for lists while
     `holds_lists` is set. `changed` is called when the status has changed; `passage` is for
     transparent requests of clients of its eras. With `tells` it can be listened to: `listens` are the
-    open listens, which `tell` tells of what they asked for, once they are acknowledged. `answers` has
-    everything but tools, by method: see `offer_list`; `about` is what `server/discover` tells beside
-    the capabilities that follow from it.
+    open listens, which `tell` tells of what they asked for, once they are acknowledged with all URIs
+    but those `refused`; without `declares` it does not say that it tells of resources. `era` is the
+    one that it is said to speak, "" if that is not known. `answers` has everything but tools, by
+    method: see `offer_list`; `about` is what `server/discover` tells beside the capabilities that
+    follow from it.
     """
 
     def __init__(
@@ -137,6 +142,9 @@ class MemoryServer:
         self.requests: list[Request] = []
         self.listens: list[WaitingCall] = []
         self.tells = True
+        self.declares = True
+        self.refused: set[str] = set()
+        self.era: Era | Literal[""] = Era.MODERN
         self.acknowledges = True
         self.holds_lists = False
         self.changed: Callable[[], None] = lambda: None
@@ -161,8 +169,8 @@ class MemoryServer:
             self._revision,
             self._prefix,
             self._detail,
-            Era.MODERN.value,
-            LATEST_MODERN,
+            str(self.era),
+            LATEST_LEGACY if self.era == Era.LEGACY else LATEST_MODERN,
             self._restarts,
         )
 
@@ -222,7 +230,7 @@ class MemoryServer:
         elif request.method == LISTEN and self.tells:
             self.listens = [*(one for one in self.listens if not one.is_over), call]
             if self.acknowledges:
-                call.acknowledge()
+                call.acknowledge(self.refused)
         elif request.method in self.answers:
             self._answer(call, self.answers[request.method])
         elif request.method == "server/discover":
@@ -240,7 +248,7 @@ class MemoryServer:
     def acknowledge(self) -> None:
         """Acknowledge every listen that is not yet."""
         for listen in self.listens:
-            listen.acknowledge()
+            listen.acknowledge(self.refused)
 
     def page(self, cursor: Raw | None = None) -> dict[str, Any]:
         """Return the page of the list of tools at a cursor."""
@@ -256,7 +264,7 @@ class MemoryServer:
     def _discovered(self) -> dict[str, Any]:
         offered = {"tools/list", *self.answers} & _CAPABILITIES.keys()
         capabilities = {_CAPABILITIES[method]: {"listChanged": True} for method in offered}
-        if self.tells and "resources" in capabilities:
+        if self.tells and self.declares and "resources" in capabilities:
             capabilities["resources"]["subscribe"] = True
         return {
             "resultType": "complete",

@@ -206,5 +206,5 @@ class Grants(RuleBasedStateMachine):
             self.family = revoked(self.family, self.now_s)
 
 
-Grants.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Grants.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestGrants = Grants.TestCase

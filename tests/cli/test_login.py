@@ -14,9 +14,11 @@ from twisted.internet.defer import Deferred
 
 from mcptunnel.agent.sign_in.kept import KeptGrant
 from mcptunnel.cli.main import main
-from tests.agent import in_reactor, until
+from tests.agent import in_reactor, the_reactor, until
 from tests.agent.sign_in import access, data_folder, refresh
 from tests.agent.sign_in.fake_relay import DEVICE_CODE, FakeRelay
+from tests.net.loopback import LOOPBACK, Authority
+from tests.net.web_servers import WebServer, answer, ca_file, saying
 from tests.programs.process import Program
 
 COMMAND = (sys.executable, "-c", "from mcptunnel.cli.start import run; run()")
@@ -175,6 +177,27 @@ async def test_a_relay_that_is_not_there(stage: Stage) -> None:
         "The relay cannot be asked: 127.0.0.1:1: nothing listens there, the connection was"
         " refused. Try again.\n"
     )
+
+
+@pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWarning")
+@in_reactor
+async def test_only_a_relay_that_this_machine_trusts_is_asked(stage: Stage) -> None:
+    """Its certificate is checked by the system's authorities, as the tunnel's is."""
+    authority = Authority()
+    await stage.relay.stop()
+    port = int(stage.relay.origin.rpartition(":")[2])
+    reply = saying(answer())
+    stranger = WebServer(the_reactor(), port, reply, authority=authority, name="localhost")
+    status, told = await stage.run("login", f"https://localhost:{port}")
+    assert status == 1
+    assert "the server's certificate is not one that this machine trusts" in told
+    assert stranger.requests == []
+    await stranger.stop()
+    relay = FakeRelay(port, authority.server_options(LOOPBACK))
+    trusted = str(ca_file(authority, stage.folder))
+    status, told = await stage.run("login", "--device", relay.origin, SSL_CERT_FILE=trusted)
+    assert status == 0, told
+    await relay.stop()
 
 
 @in_reactor

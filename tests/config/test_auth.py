@@ -158,6 +158,15 @@ def test_files_of_mcp_local_tunnel_work_unchanged(tmp_path: Path) -> None:
     least = 'mode = "relay"\nauth = { issuer = "https://auth.example.com" }'
     found = relay(least, tmp_path).auth
     assert (found.mode, found.client_id, found.scopes) == ("oidc", "mcp-local-tunnel", ("openid",))
+    full = (
+        '{"mode": "relay", "auth": {"issuer": "https://keycloak.example.com/realms/myrealm",'
+        ' "clientId": "mcp-local-tunnel", "clientSecret": "optional-secret"}, "port": 3000,'
+        ' "host": "0.0.0.0", "issuerUrl": "https://tunnel.example.com",'
+        ' "secret": "some-persistent-secret"}'
+    )
+    config = load_relay(None, {"MCPTUNNEL_CONFIG": full}, tmp_path)
+    assert config.secret is None, "too short to seal with: the one in state_dir is used"
+    assert config.public_url == "https://tunnel.example.com"
     most = (
         'mode = "relay"\nissuerUrl = "https://tunnel.example.com"\n[auth]\n'
         'issuer = "https://id.example/realms/mine"\nclientId = "c"\nclientSecret = "s"\n'

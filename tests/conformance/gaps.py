@@ -39,11 +39,6 @@ ASKS_IN_OLDER_ERA_ONLY: Final = Gap(
     "Server did not request",
 )
 
-NO_SUBSCRIPTIONS: Final = Gap(
-    "the server of the 1.x SDK takes subscriptions, but does not declare that it does",
-    "does not tell of changes",
-)
-
 QUESTIONS: Final[Gaps] = {
     "tools-call-elicitation": ASKS_IN_OLDER_ERA_ONLY,
     "tools-call-sampling": ASKS_IN_OLDER_ERA_ONLY,
@@ -56,11 +51,6 @@ _HUB: Final[Gaps] = {"http-custom-header-server-validation": NO_HEADERS}
 
 _OLD_SERVER: Final[Gaps] = {
     "json-schema-2020-12": NOT_THERE,
-}
-_OLD_SERVER_OLD_CLIENT: Final[Gaps] = {
-    **_OLD_SERVER,
-    "resources-subscribe": NO_SUBSCRIPTIONS,
-    "resources-unsubscribe": NO_SUBSCRIPTIONS,
 }
 _OLD_SERVER_NEW_CLIENT: Final[Gaps] = {
     **_OLD_SERVER,
@@ -91,9 +81,9 @@ GAPS: Final[Mapping[tuple[str, str, str], Gaps]] = {
     ("modern-stdio", "transparent", "2025-11-25"): QUESTIONS,
     ("modern-stdio", "hub", "2025-11-25"): QUESTIONS,
     ("legacy-http", "direct", "2025-11-25"): _OLD_SERVER,
-    ("legacy-http", "hub", "2025-11-25"): _OLD_SERVER_OLD_CLIENT,
+    ("legacy-http", "hub", "2025-11-25"): _OLD_SERVER,
     ("legacy-stdio", "transparent", "2025-11-25"): _OLD_SERVER,
-    ("legacy-stdio", "hub", "2025-11-25"): _OLD_SERVER_OLD_CLIENT,
+    ("legacy-stdio", "hub", "2025-11-25"): _OLD_SERVER,
     ("legacy-http", "transparent", "2026-07-28"): _OLD_SERVER_NEW_CLIENT,
     ("legacy-http", "hub", "2026-07-28"): _OLD_SERVER_NEW_CLIENT,
     ("legacy-stdio", "transparent", "2026-07-28"): _OLD_SERVER_NEW_CLIENT,

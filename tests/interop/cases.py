@@ -39,7 +39,8 @@ class ServerCase:
     """One local server of the agent, stdio if `http` is None.
 
     `command` starts it over stdio, `http` on the port it is given. `text` must be in the answer to
-    `simple`. A case without `progress` or `large` has no tool for that. `shows` is what it has beside.
+    `simple`. A case without `progress` or `large` has no tool for that; a `progress` that is over soon is
+    called `progress_calls` times, of which the best counts. `shows` is what it has beside.
     `asking` are tools that it offers only to those whom it can ask something, as the agent; `tasks`
     those that must be called as tasks, which the agent hides; `passing` those that come and go.
     """
@@ -50,6 +51,7 @@ class ServerCase:
     command: Callable[[], list[str]] | None = None
     http: Callable[[int], tuple[list[str], Mapping[str, str]]] | None = None
     progress: Step | None = None
+    progress_calls: int = 1
     large: Step | None = None
     counts_cancelled: bool = False
     asking: frozenset[str] = frozenset()
@@ -77,6 +79,8 @@ class ServerCase:
         steps: dict[str, tuple[Step, ...]] = {
             feature: (step,) for feature, step in one.items() if step is not None
         }
+        if self.progress is not None:
+            steps["progress"] = (self.progress,) * self.progress_calls
         for show in self.shows:
             is_older = show.older and driver.era == "legacy"
             steps[show.feature] = show.older if is_older else show.steps
@@ -192,6 +196,7 @@ _REFERENCE: dict[str, Any] = {
     "simple": call("test_simple_text"),
     "text": "simple text",
     "progress": call("test_tool_with_progress"),
+    "progress_calls": 3,
     "shows": (
         listed("prompts", "test_prompt_with_arguments"),
         listed("resources", "test://static-text"),

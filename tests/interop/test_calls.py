@@ -119,20 +119,24 @@ def test_calls_a_tool(runs: Runs, driver: Driver, route: str, case: ServerCase) 
 def test_progress_arrives_while_the_call_runs(
     runs: Runs, driver: Driver, route: str, case: ServerCase
 ) -> None:
-    """Progress events come one by one, in order, as the server sends them: none is held back."""
-    record = runs.get(driver, route, case).record
-    events, end = record.of(2, "progress"), record.last(2)
-    assert end.name == "result"
-    done = [event.fields["progress"] for event in events]
-    assert done == sorted(set(done))
-    if case.counts_cancelled or case.name.startswith("everything"):
-        assert done == list(range(1, STEPS + 1))
-        # The first comes after one interval, the result after all of them.
-        assert end.t_s - events[0].t_s > INTERVAL_S * (STEPS - 1) * 0.7
-    else:
-        assert done == [0, 50, 100]
-        # It takes a tenth of a second; a client that got no turn meanwhile sees less of it.
-        assert end.t_s - events[0].t_s > 0.07
+    """Progress events come one by one, in order, as the server sends them: none is held back.
+
+    The reference server's tool takes a tenth of a second, and a client that gets no turn meanwhile sees
+    less of it. So it is called three times, and the call that shows the longest time between the first
+    event and the result counts: who holds events back would do so each time.
+    """
+    run = runs.get(driver, route, case)
+    first = run.first("progress")
+    seen_s: list[float] = []
+    is_long = case.counts_cancelled or case.name.startswith("everything")
+    for step in range(first, first + case.progress_calls):
+        events, end = run.record.of(step, "progress"), run.record.last(step)
+        assert end.name == "result"
+        expected = list(range(1, STEPS + 1)) if is_long else [0, 50, 100]
+        assert [event.fields["progress"] for event in events] == expected
+        seen_s.append(end.t_s - events[0].t_s)
+    # The first comes after one interval, the result after all of them.
+    assert max(seen_s) > (INTERVAL_S * (STEPS - 1) * 0.7 if is_long else 0.07)
 
 
 @each_pair_with_large
@@ -140,4 +144,5 @@ def test_a_large_result_arrives_whole(
     runs: Runs, driver: Driver, route: str, case: ServerCase
 ) -> None:
     """A result of a megabyte comes complete."""
-    assert runs.get(driver, route, case).record.text(3) == "x" * LARGE_CHARACTERS
+    run = runs.get(driver, route, case)
+    assert run.record.text(run.first("large")) == "x" * LARGE_CHARACTERS

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.programs import shelf_server
 from tests.programs.client import LEGACY, MODERN, Answer, Client, Json
 from tests.programs.growing_server import command
 from tests.programs.programs import DEMO_SERVER, Agent, Estate, Relay
@@ -110,3 +111,42 @@ def test_a_client_hears_that_a_resource_was_updated(
     client.call("plant__grow")
     assert until(stream, UPDATED)["params"]["uri"] == "plant:root"
     stream.close()
+
+
+@pytest.fixture
+def shelf(estate: Estate, relay: Relay) -> None:
+    """A legacy server with resources that takes no subscriptions, and declares none."""
+    servers = {"shelf": shelf_server.command("old", "--legacy")}
+    estate.agent(relay, relay.key("alice", "agent"), servers=servers).start()
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_listener_hears_that_a_server_refuses(relay: Relay) -> None:
+    """The listen ends with its result, and the next one is told that the URI is not honoured."""
+    client = Client(relay.port, relay.key("alice", "mcp")).connect()
+    assert client.request("resources/list").result["resources"]
+    wishes = {"notifications": {"resourceSubscriptions": [shelf_server.ITEM]}}
+    _, stream = client.send("subscriptions/listen", wishes)
+    assert heard(stream)["params"]["notifications"] == wishes["notifications"]
+    assert heard(stream)["result"]["resultType"] == "complete"
+    _, again = client.send("subscriptions/listen", wishes)
+    assert heard(again)["params"]["notifications"] == {}
+    stream.close()
+    again.close()
+
+
+@pytest.mark.usefixtures("shelf")
+def test_a_client_with_a_session_hears_that_a_server_refuses(relay: Relay) -> None:
+    """At the hub by one update, at the server's own endpoint by an error."""
+    key, asked = relay.key("alice", "mcp"), {"uri": shelf_server.ITEM}
+    client = Client(relay.port, key, LEGACY[-1]).connect()
+    assert client.request("resources/list").result["resources"]
+    stream = client.get()
+    assert client.request("resources/subscribe", asked).result == {}
+    assert until(stream, UPDATED)["params"] == asked
+    assert client.request("resources/subscribe", asked).error["code"] == -32602
+    stream.close()
+    own = Client(relay.port, key, LEGACY[-1], path="/servers/shelf/mcp").connect()
+    refused = own.request("resources/subscribe", asked).error
+    assert refused["code"] == -32602
+    assert "does not tell of changes" in refused["message"]

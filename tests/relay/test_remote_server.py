@@ -1,13 +1,15 @@
 """What the relay knows of a server."""
 
+import pytest
+
 from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.mcp.features import Features
 from mcptunnel.mcp.kinds import Kind
 from mcptunnel.relay.remote_server import ABOUT, QUESTIONS, RemoteServer
 
 
-def made() -> RemoteServer:
-    return RemoteServer(ServerStatus("s", "x", "ready", 1))
+def made(era: str = "") -> RemoteServer:
+    return RemoteServer(ServerStatus("s", "x", "ready", 1, era=era))
 
 
 def test_nothing_is_known_at_first() -> None:
@@ -38,3 +40,27 @@ def test_what_is_wrong_with_the_tools_is_told_first() -> None:
     assert server.note == "mute"
     server.known[Kind.TOOL].note = "broken"
     assert server.note == "broken"
+
+
+@pytest.mark.parametrize(
+    ("era", "features", "is_doubtful", "may_tell"),
+    [
+        ("legacy", None, False, True),
+        ("legacy", Features(), True, True),
+        ("legacy", Features(subscribe=True), False, True),
+        ("legacy", Features(frozenset({Kind.TOOL})), False, False),
+        ("modern", Features(), False, False),
+        ("modern", Features(subscribe=True), False, True),
+    ],
+)
+def test_a_server_of_the_older_era_may_tell_of_resources_without_saying_so(
+    era: str, features: Features | None, is_doubtful: bool, may_tell: bool
+) -> None:
+    """Until it refuses; what it refused counts until something about it changes."""
+    server = made(era)
+    server.features = features
+    assert (server.is_doubtful, server.may_tell("x:a")) == (is_doubtful, may_tell)
+    server.refused.add("x:a")
+    assert server.may_tell("x:a") == (may_tell and not is_doubtful)
+    server.changed()
+    assert server.may_tell("x:a") == may_tell

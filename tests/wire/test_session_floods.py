@@ -456,7 +456,7 @@ def reaction(session: Session, event: events.Event) -> None:
             pass
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(Role),
     st.lists(

@@ -292,5 +292,5 @@ class TwoSessions(RuleBasedStateMachine):
             assert self.sides[side].unsent_bytes(stream_id) == 0
 
 
-TwoSessions.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
+TwoSessions.TestCase.settings = settings(max_examples=80, stateful_step_count=50)
 TestTwoSessions = TwoSessions.TestCase

@@ -98,6 +98,7 @@ class Listening:
         "_timer",
         "_wait_s",
         "_waiting",
+        "_was_deaf",
     )
 
     def __init__(self, live: Hearer) -> None:
@@ -110,6 +111,7 @@ class Listening:
         self._missed_bytes = 0
         self._timer: Timer | None = None
         self._wait_s = FIRST_WAIT_S
+        self._was_deaf = False
 
     # The GET stream.
 
@@ -210,10 +212,13 @@ class Listening:
         self._wait_s = FIRST_WAIT_S
         waiting, self._waiting = self._waiting, []
         refused = {one.uri for one in waiting if one.uri not in uris}
-        lost = set(self._live.session.subscriptions) - uris
+        known = set(self._live.session.subscriptions)
+        lost = known - uris
         if lost:
             self._drop(lost)
-            self._tell_lost(lost - {one.uri for one in waiting})
+        unheard = known if self._was_deaf else lost
+        self._was_deaf = False
+        self._tell_unheard(unheard - {one.uri for one in waiting})
         for one in waiting:
             if one.uri in refused:
                 text = f"The server does not tell of changes of {one.uri[:200]!r}"
@@ -221,8 +226,11 @@ class Listening:
             else:
                 one.caller.result(_EMPTY)
 
-    def _tell_lost(self, uris: Iterable[str]) -> None:
-        """Say of what the service tells no more that it changed: reading it, the client hears why."""
+    def _tell_unheard(self, uris: Iterable[str]) -> None:
+        """Say of resources that they changed: reading them, the client sees whether they did.
+
+        They may have while nothing was heard; of what the service tells no more it hears why.
+        """
         for uri in sorted(uris):
             self.news(Notification(UPDATED, {"uri": jsonrpc.raw(uri)}))
 
@@ -256,6 +264,7 @@ class Listening:
                 one.caller.error(error)
         else:
             self._current = None
+            self._was_deaf = True
         if is_offered and self._is_needed and self._current is None and self._next is None:
             self._stop_timer()
             self._timer = self._live.timers.call_later(self._wait_s, self._again)

@@ -55,7 +55,7 @@ class Conversation:
         self._emulated: EmulatedListens | None = None
         self._passed: PassedListens | None = None
         if self._is_legacy:
-            self._emulated = EmulatedListens(listens, info, calls.new_id, emit)
+            self._emulated = EmulatedListens(listens, info, calls.new_id, emit, self._drop)
         else:
             self._passed = PassedListens(listens, info, calls.new_id, emit)
 
@@ -129,11 +129,15 @@ class Conversation:
             self._drop(call.own)
         if self._passed is not None:
             self._passed.tick(now_s)
+        if self._emulated is not None:
+            self._emulated.tick(now_s)
 
     def retire(self) -> None:
         """Listen no more: another conversation with the server does."""
         if self._passed is not None:
             self._passed.retire()
+        if self._emulated is not None:
+            self._emulated.retire()
 
     def end(self) -> list[int]:
         """Forget all calls; return the keys of those that somebody waits for. Listens stay."""
@@ -212,6 +216,8 @@ class Conversation:
             self._emit(delivery)
             return True
         if self._passed is not None and self._passed.answered(response):
+            return True
+        if self._emulated is not None and self._emulated.answered(response):
             return True
         self._questions.answered(response.id)
         return self._calls.issued(response.id)

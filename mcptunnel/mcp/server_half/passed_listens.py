@@ -20,7 +20,7 @@ from mcptunnel.mcp.jsonrpc import (
     Response,
 )
 from mcptunnel.mcp.server_half.actions import Action, Deliver, ListsChanged, Write
-from mcptunnel.mcp.server_half.emulated_listens import honoured
+from mcptunnel.mcp.server_half.emulated_listens import told_by
 from mcptunnel.mcp.server_half.handshake import ServerInfo
 from mcptunnel.mcp.server_half.listens import (
     ACKNOWLEDGED,
@@ -50,7 +50,7 @@ class PassedListens:
         emit: Callable[[Action], None],
     ) -> None:
         self._listens = listens
-        self._kinds, _ = honoured(info)
+        self._kinds = told_by(info).kinds
         self._version = info.version
         self._new_id = new_id
         self._emit = emit

@@ -20,6 +20,7 @@ from mcptunnel.mcp.service import Caller, Running
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.hub.awaited import SHARE, Awaited
 from mcptunnel.relay.hub.catalogue import Catalogue
 from mcptunnel.relay.hub.completion_call import CompletionCalls
 from mcptunnel.relay.hub.discovering import Discovering
@@ -72,9 +73,10 @@ class Hub:
         self._changes: dict[Principal, None] = {}
         self.calls = OpenCalls(reactor, config.hub.call_timeout_s, config.limits.max_result_bytes)
         self.tables = Tables(names_changed)
-        self.listings = self._make_listings(config)
         self.catalogue = Catalogue(reactor, devices, self._fetching(config), changed=self.changed)
         wait_s = config.hub.server_timeout_s
+        self._awaited = Awaited(reactor, self.catalogue, wait_s=SHARE * wait_s, over=self.changed)
+        self.listings = self._make_listings(config)
         self._settling = Settling(reactor, devices, self.catalogue, self.listings, timeout_s=wait_s)
         self.parts = Parts(
             reactor,
@@ -90,11 +92,8 @@ class Hub:
             self.server_info,
             config.limits.max_result_bytes,
         )
-        self._listening = Listening(
-            self.parts,
-            offline_grace_s=config.hub.offline_grace_s,
-            server_changed=self.server_changed,
-        )
+        grace_s, changed = config.hub.offline_grace_s, self.server_changed
+        self._listening = Listening(self.parts, offline_grace_s=grace_s, server_changed=changed)
         self._methods = _methods(self.parts, self._listening)
 
     def request(self, access: Access, request: Request, caller: Caller) -> Running | None:
@@ -123,6 +122,7 @@ class Hub:
         """Do nothing more of our own accord."""
         self._listening.stop()
         self.catalogue.stop()
+        self._awaited.stop()
         self.calls.stop()
 
     def changed(self, principal: Principal) -> None:
@@ -146,8 +146,8 @@ class Hub:
                 self._reactor,
                 self._devices,
                 self.tables,
-                device_prefix=config.hub.device_prefix,
-                offline_grace_s=config.hub.offline_grace_s,
+                config=config.hub,
+                awaited=self._awaited,
                 built=self._built,
             )
             for kind in Kind

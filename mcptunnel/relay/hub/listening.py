@@ -21,10 +21,10 @@ from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.draining import REFUSAL
-from mcptunnel.relay.hub.expected import Expected, is_strange
+from mcptunnel.relay.hub.expected import Expected
+from mcptunnel.relay.hub.honouring import Honouring
 from mcptunnel.relay.hub.list_changes import ListChanges
 from mcptunnel.relay.hub.listen import Listen
-from mcptunnel.relay.hub.owners import Owners
 from mcptunnel.relay.hub.parts import Parts
 from mcptunnel.relay.hub.server_listen import ServerListen
 from mcptunnel.relay.remote_server import RemoteServer
@@ -92,6 +92,7 @@ class Listening:
         self._users: dict[Principal, _User] = {}
         self._is_stopped = False
         self._expected = Expected(parts, offline_grace_s)
+        self._honouring = Honouring(parts, self._expected)
         self._list_changes = ListChanges(
             parts.reactor,
             parts.devices,
@@ -161,38 +162,12 @@ class Listening:
             if count > MAX_USER_URIS or chars > MAX_USER_CHARS:
                 return
             may_look = is_known and owners.steps < STEPS_PER_TURN
-            target = self._place(principal, uri, owners if may_look else None)
+            target = self._honouring.place(principal, uri, owners if may_look else None)
             if target is None:
                 if not may_look:
                     yield uri, None
-            elif self._can_tell(principal, target):
+            elif self._honouring.can_tell(principal, target):
                 yield uri, target
-
-    def _place(self, principal: Principal, uri: str, owners: Owners | None) -> Target | None:
-        """Return the place that a URI is read from; None if that is nowhere, or not known yet."""
-        if owners is None:
-            return self._parts.tables.of(principal).uris.resolve(uri)
-        try:
-            return owners.of(uri)
-        except JsonRpcError:
-            return None
-
-    def _can_tell(self, principal: Principal, target: Target) -> bool:
-        """Whether a server tells of its resources; of one that is not known yet it is believed."""
-        device = self._parts.devices.get(principal, target.device_key)
-        if device is None:
-            return False
-        server = device.servers.get(target.server)
-        if server is None:
-            return self._expected.may_come(device) or (device.is_connected and not device.announced)
-        return server.features is None or server.features.subscribe
-
-    def _is_nowhere(self, principal: Principal, target: Target | None) -> bool:
-        """Whether nothing will be heard of a URI that was honoured in doubt, once all is known."""
-        if target is None:
-            return True
-        device = self._parts.devices.get(principal, target.device_key)
-        return device is None or is_strange(device)
 
     # Who wants what.
 
@@ -275,19 +250,24 @@ class Listening:
                 user.servers.pop(place).stop()
 
     def _clear_doubts(self, principal: Principal, user: _User) -> None:
-        """End the listens that wait for what nobody has: listening anew, a client hears so.
+        """End the listens that wait for what nobody has, or tells of: listening anew, a client hears so.
 
         While devices are expected it is looked at again when the next of them is so no longer.
         """
         if user.doubt is not None:
             user.doubt.cancel()
             user.doubt = None
+        for listen in tuple(user.listens):
+            if any(self._honouring.is_refused(principal, at) for at in listen.places.values()):
+                listen.end()
+        if not user.listens:
+            return
         wait_s = self._expected.wait_s(principal)
         if wait_s is not None:
             user.doubt = self._reactor.callLater(wait_s, self._refresh_doubt, principal, user)
         elif self._expected.knows_all(principal):
             for listen in tuple(user.listens):
-                if any(self._is_nowhere(principal, at) for at in listen.places.values()):
+                if any(self._honouring.is_nowhere(principal, at) for at in listen.places.values()):
                     listen.end()
 
     def _refresh_doubt(self, principal: Principal, user: _User) -> None:
@@ -317,9 +297,9 @@ class Listening:
     def _look_up(self, principal: Principal, uri: str) -> tuple[int, Target | None]:
         """Return how many steps it took, and the place of a URI, as `_place` does."""
         if not self._expected.knows_all(principal):
-            return _STEPS_WITHOUT_LISTS, self._place(principal, uri, None)
+            return _STEPS_WITHOUT_LISTS, self._honouring.place(principal, uri, None)
         owners = self._parts.owners.now(principal, self._parts.epoch_s())
-        place = self._place(principal, uri, owners)
+        place = self._honouring.place(principal, uri, owners)
         return _STEPS_WITHOUT_LISTS + owners.steps, place
 
     # What servers tell.
@@ -348,6 +328,15 @@ class Listening:
                     part = uris.mention(device.installation_id, server, own)
                     listen.updated(called, _shown(message.params, part))
 
+    def refused(self, device: Device, server: RemoteServer, uris: frozenset[str]) -> None:
+        if not server.is_doubtful:
+            return
+        for uri in uris:
+            server.refused.add(uri)
+        user = self._users.get(device.principal)
+        if user is not None:
+            self._refresh_soon(device.principal, user)
+
     def was_deaf(self, device: Device, server: str) -> None:
         """Whatever could not be heard of may have changed."""
         user = self._users.get(device.principal)
@@ -371,7 +360,7 @@ def _wanted(server: RemoteServer, kinds: frozenset[Kind], uris: Iterable[str]) -
     features = server.features
     if features is None:
         return Subscription()
-    told = tuple(sorted(uris)) if features.subscribe else ()
+    told = tuple(uri for uri in sorted(uris) if server.may_tell(uri))
     return Subscription(kinds & features.notifies, told)
 
 

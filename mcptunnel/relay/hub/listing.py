@@ -8,11 +8,13 @@ from typing import Any, Final
 from msgspec import Raw
 from twisted.logger import Logger
 
+from mcptunnel.config.relay import HubConfig
 from mcptunnel.mcp.catalogue import Item, exposed, renamed
 from mcptunnel.mcp.kinds import Kind
 from mcptunnel.mcp.links import map_ui
 from mcptunnel.model import Principal
 from mcptunnel.relay.devices import Device, Devices
+from mcptunnel.relay.hub.awaited import Awaited
 from mcptunnel.relay.hub.tables import Tables, UserTables
 from mcptunnel.relay.remote_server import RemoteServer
 
@@ -21,6 +23,9 @@ ITEMS_PER_TURN: Final = 100
 
 STEP_BYTES: Final = 1024
 """A thing counts once more for each of these: the longest take as long as many others."""
+
+_URIS: Final = frozenset({Kind.RESOURCE, Kind.TEMPLATE})
+"""What is listed as its server calls it, and so may be called alike by two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +77,17 @@ class Listing:
         devices: Devices,
         tables: Tables,
         *,
-        device_prefix: str,
-        offline_grace_s: float,
+        config: HubConfig,
+        awaited: Awaited,
         built: Callable[[Principal], None],
     ) -> None:
         self._kind = kind
         self._reactor = reactor
         self._devices = devices
         self._tables = tables
-        self._device_prefix = device_prefix
-        self._offline_grace_s = offline_grace_s
+        self._device_prefix = config.device_prefix
+        self._offline_grace_s = config.offline_grace_s
+        self._awaited = awaited
         self._built = built
         self._views: dict[Principal, _View] = {}
         tables.listed[kind] = self.names
@@ -161,19 +167,31 @@ class Listing:
         tables = self._tables.of(principal)
         there = {device.installation_id for device in known}
         servers: set[RemoteServer] = set()
+        wait_s = 0.0
         for device in known:
+            wait_s = max(wait_s, self._awaited.device_s(device))
             for _name, server in sorted(device.servers.items()):
                 servers.add(server)
                 items = server.known[self._kind].items
                 wanted = _Shown(items, device.name, with_device, server.info.prefix)
                 shown = view.shown.get(server)
-                if shown is None or not shown.is_of(wanted):
+                if wait_s > 0 and self._may_wait(view, server):
+                    self._awaited.waits(principal, wait_s)
+                elif shown is None or not shown.is_of(wanted):
                     self._tables.make_room(
                         principal, self._kind, len(items), lambda at: at.device_key in there
                     )
                     yield from self._show(tables, view, device, server, wanted)
                 yield
+                wait_s = max(wait_s, self._awaited.server_s(device, server, self._kind))
         view.shown = {server: shown for server, shown in view.shown.items() if server in servers}
+
+    def _may_wait(self, view: _View, server: RemoteServer) -> bool:
+        """Whether a server would be listed for the first time, and may have what others have, too."""
+        shown = view.shown.get(server)
+        is_bare = self._kind in _URIS or server.info.prefix == ""
+        is_new = bool(server.known[self._kind].items) and (shown is None or not shown.items)
+        return is_bare and is_new
 
     def _show(
         self,
@@ -205,7 +223,7 @@ class Listing:
     ) -> tuple[str, Raw] | None:
         """Return an item's name and definition as clients see them; None if it is not listed."""
         device_key = device.installation_id
-        if self._kind in (Kind.RESOURCE, Kind.TEMPLATE):
+        if self._kind in _URIS:
             uri = tables.uris.expose(device_key, server, item.name)
             return None if uri is None else (uri, renamed(self._kind, item, uri))
         name = tables.names(self._kind).expose(

@@ -39,6 +39,9 @@ class Ears(Protocol):
     def resource_updated(self, device: Device, server: str, message: Notification) -> None:
         """A resource of a server has changed."""
 
+    def refused(self, device: Device, server: RemoteServer, uris: frozenset[str]) -> None:
+        """A server acknowledged that it is listened to, but not for these resources."""
+
     def was_deaf(self, device: Device, server: str) -> None:
         """For a while nothing could be heard of a server, but now it can again."""
 
@@ -91,15 +94,19 @@ class ServerListen:
 
     # What a listen of ours says.
 
-    def acknowledged(self, hearing: "_Hearing") -> None:
+    def acknowledged(self, hearing: "_Hearing", refused: frozenset[str]) -> None:
         if self._current is not None:
             self._current.close()
         self._current, self._next = hearing, None
         self._wait_s = FIRST_WAIT_S
         device, server = self._device, self._server
-        if self._was_deaf and device is not None and server is not None:
+        if device is None or server is None:
+            return
+        if self._was_deaf:
             self._was_deaf = False
             self._ears.was_deaf(device, server.info.name)
+        if refused:
+            self._ears.refused(device, server, refused)
 
     def heard(self, message: Notification) -> None:
         device, server = self._device, self._server
@@ -191,7 +198,15 @@ class _Hearing:
         elif message.method == ACKNOWLEDGED:
             self._is_acknowledged = True
             call.patience_s = float("inf")
-            owner.acknowledged(self)
+            owner.acknowledged(self, self._refused(message))
+
+    def _refused(self, message: Notification) -> frozenset[str]:
+        """Return the URIs that an acknowledgement leaves out."""
+        try:
+            honoured = subscriptions.read(message.params)
+        except JsonRpcError:
+            return frozenset()
+        return frozenset(self.subscription.uris) - frozenset(honoured.uris)
 
     def response(self, message: Response) -> None:
         self._end(jsonrpc.error_of(message))

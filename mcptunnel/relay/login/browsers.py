@@ -50,13 +50,14 @@ class KeptOutError(McpTunnelError):
 class SessionLimits:
     """How long a session lasts without use, and at most; how long one in which nobody signs in.
 
-    `at_most` are all sessions together.
+    `at_most` are all sessions together: more than strangers can begin before theirs end
+    (`relay.oauth.limits`).
     """
 
     idle_s: float = 86_400.0
     lifetime_s: float = 14 * 86_400.0
-    anonymous_s: float = 3_600.0
-    at_most: int = 100_000
+    anonymous_s: float = 1_800.0
+    at_most: int = 250_000
 
 
 class CookieBrowsers:

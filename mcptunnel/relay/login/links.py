@@ -12,7 +12,7 @@ from mcptunnel.store.engine import Store, Transaction
 from mcptunnel.store.oauth.requests import AuthRequest, AuthRequests
 from mcptunnel.store.people.invitations import Invitation, InvitationKind, Invitations
 
-HELD_S: Final = 3_600.0
+HELD_S: Final = 1_800.0
 AT_MOST: Final = 10_000
 
 TOKEN_KINDS: Final = {

@@ -24,9 +24,9 @@ class FakeRelay(Resource):
 
     isLeaf = True
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: Any = None) -> None:
         super().__init__()
-        self.origin = f"http://127.0.0.1:{port}"
+        self.origin = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         self.end = RelayEnd(the_reactor())
         self.denial = ""
         self.pending_polls = 1
@@ -40,7 +40,12 @@ class FakeRelay(Resource):
         self._codes: dict[str, dict[str, str]] = {}
         site = Site(self, timeout=None)
         site.noisy = False
-        self._listening: Any = the_reactor().listenTCP(port, site, interface="127.0.0.1")
+        reactor, where = the_reactor(), "127.0.0.1"
+        self._listening: Any = (
+            reactor.listenSSL(port, site, tls, interface=where)
+            if tls
+            else reactor.listenTCP(port, site, interface=where)
+        )
 
     async def stop(self) -> None:
         listening, self._listening = self._listening, None

@@ -211,4 +211,4 @@ def marks_in(messages: list[Any]) -> list[str]:
 
 
 TestCrossing = Crossing.TestCase
-TestCrossing.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestCrossing.settings = settings(max_examples=80, stateful_step_count=40)

@@ -102,6 +102,21 @@ def test_a_listen_that_ends_is_begun_again(client: LegacyClient, stage: Stage) -
     assert len(stage.asked) == 1
 
 
+def test_what_may_have_changed_while_nothing_was_heard_is_told(
+    client: LegacyClient, stage: Stage
+) -> None:
+    """After a listen that ended: each subscribed resource once, also what is honoured no more."""
+    http = client.listen()
+    stage.take().acknowledge()
+    subscribed(client, "a:1")
+    both = subscribed(client, "a:1", "a:2")
+    both.result()
+    stage.timers.pass_s(1)
+    stage.take().acknowledge(resourceSubscriptions=["a:2"])
+    assert [event["params"] for event in http.events] == [{"uri": "a:1"}, {"uri": "a:2"}]
+    assert client.value.subscriptions == ("a:2",)
+
+
 def test_leaving_the_stream_ends_the_listen(client: LegacyClient, stage: Stage) -> None:
     http = client.listen()
     asked = stage.take()

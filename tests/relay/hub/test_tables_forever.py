@@ -110,7 +110,7 @@ actions = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(actions, min_size=2, max_size=12))
 def test_a_name_means_what_it_meant_or_says_why_not(steps: list[tuple[Any, ...]]) -> None:
     """Devices come, go, are renamed, change what they offer, are forgotten; the relay starts anew."""

@@ -1,7 +1,7 @@
 """Comments in the streams of single servers: only while a link is held, and only between events."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mcptunnel.mcp import sse
@@ -78,7 +78,6 @@ def test_an_empty_answer_stays_empty() -> None:
     assert connection.answer.body == b""
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(PIECES), st.sampled_from([0.0, 4.0, HELD_S - 0.1])), max_size=12

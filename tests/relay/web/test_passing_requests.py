@@ -1,7 +1,7 @@
 """Requests on their way to a local server: at its pace, whole, and never taken for another request."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
@@ -187,7 +187,6 @@ def dechunked(data: bytes) -> bytes:
 _PIECES = st.lists(st.binary(min_size=1, max_size=3000), max_size=20)
 
 
-@settings(deadline=None)
 @given(_PIECES, _PIECES, st.lists(st.integers(1, 5000), max_size=10), st.booleans())
 def test_bytes_pass_unchanged_however_they_are_cut(
     request_pieces: list[bytes], response_pieces: list[bytes], cuts: list[int], stated: bool

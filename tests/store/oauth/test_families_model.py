@@ -177,4 +177,4 @@ class Grants(RuleBasedStateMachine):
 
 
 TestGrants = Grants.TestCase
-TestGrants.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestGrants.settings = settings(max_examples=40, stateful_step_count=30)

@@ -65,7 +65,8 @@ class Callback(ProviderPage):
             attempt = None if begun is None else begun.attempt
             person: Person = await self.web.provider.finish(attempt, parameters)
         except SignInError as error:
-            await self.web.sign_ins.refused(self.web.addresses.of(request), WAY, str(error))
+            if begun is not None:  # else anybody could fill the audit log
+                await self.web.sign_ins.refused(self.web.addresses.of(request), WAY, str(error))
             return self._refused(str(error), path)
         except ProviderError:
             return self.down(path)
