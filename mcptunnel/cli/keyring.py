@@ -45,7 +45,7 @@ def open_keyring(
     client = ControlClient(state_dir / _SOCKET_NAME)
     if client.is_live():
         return RunningKeys(client)
-    return StoredKeyRing(state_dir, store_url, issuer)
+    return StoredKeyRing(state_dir, store_url, issuer, client)
 
 
 class RunningKeys:
@@ -82,9 +82,11 @@ class RunningKeys:
 
 
 class StoredKeyRing:
-    """The keys in the store of a relay that does not run."""
+    """The keys in the store of a relay that does not run, as far as `client` could tell."""
 
-    def __init__(self, state_dir: Path, store_url: Secret | None, issuer: str) -> None:
+    def __init__(
+        self, state_dir: Path, store_url: Secret | None, issuer: str, client: ControlClient
+    ) -> None:
         # The database's libraries cost a third of a second, which a running relay saves us.
         from mcptunnel.store.database import Database, location_of  # noqa: PLC0415
         from mcptunnel.store.keys import Keys  # noqa: PLC0415
@@ -92,6 +94,7 @@ class StoredKeyRing:
         self._database = Database(location_of(state_dir, store_url))
         self._keys = Keys
         self._issuer = issuer
+        self._client = client
 
     def create(self, *, user: str, scope: Scope, name: str) -> IssuedKey:
         return self._database.write(
@@ -108,9 +111,12 @@ class StoredKeyRing:
         return self._database.read(lambda connection: self._keys(connection).list())
 
     def revoke(self, key_id: str) -> bool:
-        return self._database.write(
+        done = self._database.write(
             lambda connection: self._keys(connection).revoke(KeyId(key_id), time.time())
         )
+        if self._client.is_live():  # it began meanwhile, and may have let the key in before
+            RunningKeys(self._client).revoke(key_id)
+        return done
 
     def __enter__(self) -> Self:
         return self

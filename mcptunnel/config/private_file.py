@@ -35,7 +35,7 @@ class PrivateFile:
         self, value: object, environ: Mapping[str, str], base: Path, findings: Findings
     ) -> str:
         """Return the text of the file at `value`, relative to `base`; "" with what is wrong told."""
-        if not isinstance(value, str):
+        if not isinstance(value, str) or "\0" in value:
             return ""  # The reader says it, where it reads the path.
         path = Path(value)
         try:

@@ -63,3 +63,9 @@ def test_a_credential_of_systemd_is_private_whatever_its_group_bits(tmp_path: Pa
     for mode, path in ((0o440, below), (0o444, file), (0o460, file)):
         path.chmod(mode)
         assert "can be read by others" in _problem(str(path), tmp_path, here)
+
+
+def test_a_path_that_no_system_takes_is_told_by_who_reads_it(tmp_path: Path) -> None:
+    findings = Findings("x.toml")
+    assert FILE.read("a\0b", {}, tmp_path, findings) == ""
+    findings.raise_if_any()

@@ -34,7 +34,8 @@ function sdk() {
   if (asked.sdk !== 1) return require('@modelcontextprotocol/client');
   const client = require('@modelcontextprotocol/sdk/client/index.js');
   const types = require('@modelcontextprotocol/sdk/types.js');
-  return {...client, ...types, ...require('@modelcontextprotocol/sdk/client/streamableHttp.js')};
+  const transports = ['streamableHttp', 'sse'].map((name) => require(`@modelcontextprotocol/sdk/client/${name}.js`));
+  return Object.assign({}, client, types, ...transports);
 }
 
 function filledIn(field) {
@@ -175,14 +176,17 @@ async function runSteps(client) {
 
 const library = sdk();
 const headers = asked.token ? {Authorization: `Bearer ${asked.token}`} : {};
-const transport = new library.StreamableHTTPClientTransport(new URL(asked.url), {requestInit: {headers}});
+const isOld = asked.url.endsWith('/sse');
+const Transport = isOld ? library.SSEClientTransport : library.StreamableHTTPClientTransport;
+const transport = new Transport(new URL(asked.url), {requestInit: {headers}});
 const client = new library.Client(
   {name: 'interop', version: '1'},
   {versionNegotiation: {mode: asked.mode}, capabilities: {elicitation: {}, sampling: {}, roots: {}}},
 );
 listenTo(client, library);
 await client.connect(transport);
-emit('connected', {protocol: client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion});
+const agreed = client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion ?? transport._protocolVersion;
+emit('connected', {protocol: agreed});
 await runSteps(client);
-await transport.terminateSession();
+if (!isOld) await transport.terminateSession();
 await client.close();

@@ -8,6 +8,9 @@ import httpx2  # type: ignore[import-not-found, unused-ignore]  # the same
 import mcp  # type: ignore[import-not-found, unused-ignore]  # the same
 import scenario  # type: ignore[import-not-found, unused-ignore]  # beside this script
 from mcp import types  # type: ignore[import-not-found, unused-ignore]  # as above
+from mcp.client.sse import (  # type: ignore[import-not-found, unused-ignore]  # the same
+    sse_client,
+)
 from mcp.client.streamable_http import (  # type: ignore[import-not-found, unused-ignore]  # the same
     streamable_http_client,
 )
@@ -122,8 +125,12 @@ async def main() -> None:
     asked = scenario.read_input()
     headers = {"Authorization": f"Bearer {asked['token']}"} if asked["token"] else {}
     async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
+        if asked["url"].endswith("/sse"):
+            transport = sse_client(asked["url"], headers=headers)
+        else:
+            transport = streamable_http_client(asked["url"], http_client=http)
         client = mcp.Client(
-            streamable_http_client(asked["url"], http_client=http),
+            transport,
             mode=asked["mode"],
             elicitation_callback=_elicit,
             sampling_callback=_sample,
