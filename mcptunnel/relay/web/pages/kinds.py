@@ -170,10 +170,11 @@ class ProvidersDown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexPage:
-    """What this relay is, at `/`."""
+    """What this relay is, at `/`. `mode` is `auth.mode`: how an application is let in."""
 
     template: ClassVar[str] = "index.html"
     mcp_url: str
+    mode: str
     tunnel: str
     version: str
 
