@@ -24,11 +24,13 @@ from mcptunnel.relay.web.pages.asked import asked_endpoint
 from mcptunnel.relay.web.pages.kinds import ConsentPage
 from mcptunnel.relay.web.people import ForPeople, redirect
 from mcptunnel.relay.web.request import RelayRequest
+from mcptunnel.relay.web.way_back import KEPT, LEFT, left_code
 
 MAX_NEXT_CHARS: Final = 2000
 """A request that is longer is named by its id alone when the person goes to sign in as somebody else."""
 
 _KEPT: Final = frozenset({"request"})
+_LEFT: Final = frozenset({"request", LEFT})
 _ALLOW: Final = "allow"
 _OVER: Final = "This request was answered before, or it is too old."
 _START_AGAIN: Final = "Start again in the application that sent you here."
@@ -82,6 +84,8 @@ class Authorize(Deciding):
 
     async def work(self, request: RelayRequest, parameters: Parameters) -> Send:
         browser = await self.web.browsers.of(request)
+        if parameters.values.keys() == _LEFT:
+            return await self._leave(request, parameters, browser)
         if parameters.values.keys() == _KEPT:
             request_id: str | None = parameters.values["request"]
             asked = await self.kept(parameters, browser)
@@ -100,6 +104,18 @@ class Authorize(Deciding):
         if isinstance(decision, LogIn):
             return self.sign_in(decision, request_id)
         return self._ask(decision, asked, request_id, browser)
+
+    async def _leave(
+        self, request: RelayRequest, parameters: Parameters, browser: Browser | None
+    ) -> Send:
+        """Tell the client that nobody signed in. Nothing is changed: the request may be taken up again."""
+        asked, code = await self.kept(parameters, browser), left_code(parameters.values[LEFT])
+        if asked is None or code is None:
+            return self.over()
+        decision = await self.decide(request, asked, browser)
+        if isinstance(decision, ErrorPage | ErrorRedirect):
+            return self.refused(decision)
+        return redirect(self.web.server.authorizing.left(decision.request, code))
 
     async def _keep(self, asked: Asked, browser: Browser) -> str:
         request_id = await self.web.server.authorizing.keep(asked, browser.session_id)
@@ -172,7 +188,7 @@ class Consent(Deciding):
 
 def kept_path(request_id: str) -> str:
     """Return the path of a request that was kept."""
-    return f"/authorize?request={request_id}"
+    return KEPT + request_id
 
 
 def _again_path(asked: Asked, request_id: str) -> str:
