@@ -16,7 +16,7 @@ PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 METADATA := setup.cfg pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage fuzz big soak isolation pages interop conformance bench lint docs packaging clean FORCE
+.PHONY: help demo test coverage fuzz big soak isolation pages tutorial interop conformance bench lint docs packaging clean FORCE
 .DELETE_ON_ERROR:
 
 help: ## Say what there is.
@@ -26,7 +26,7 @@ demo: $(VENV)/.has-run ## Start a relay and an agent, make a real call, say how 
 	@$(VENV)/bin/mcptunnel demo $(if $(PORT),--port "$(PORT)") $(if $(CHECK),--check)
 
 test: $(VENV)/.has-test ## Run the tests, without those that need other people's programs.
-	@$(RUN) -m pytest -m "not slow" $(addprefix --ignore=tests/,interop conformance isolation pages) $(ARGS)
+	@$(RUN) -m pytest -m "not slow" $(addprefix --ignore=tests/,interop conformance isolation pages tutorial) $(ARGS)
 
 coverage: $(VENV)/.has-test $(VENV)/.has-coverage ## Show that tests/wire takes every branch of the tunnel protocol.
 	@$(RUN) -m coverage run --source=mcptunnel/wire -m pytest -q tests/wire $(ARGS)
@@ -47,13 +47,16 @@ isolation: $(VENV)/.has-test ## Let two hundred clients of fifty users work at o
 pages: $(VENV)/.has-test $(VENV)/.has-pages ## Look at every page in Chromium; pictures are in build/screenshots.
 	@$(RUN) -m pytest tests/pages $(ARGS)
 
+tutorial: $(VENV)/.has-test ## Run the files of the tutorial "Public in ten minutes" behind Caddy.
+	@$(RUN) -m pytest tests/tutorial $(ARGS)
+
 interop: $(VENV)/.has-test ## Run the tests with real clients and servers from PyPI and npm.
 	@$(RUN) -m tests.interop.environments
 	@$(RUN) -m pytest tests/interop $(ARGS)
 
-conformance: $(VENV)/.has-test ## Run the official conformance suite through the tunnel; needs npm.
+conformance: $(VENV)/.has-test $(VENV)/.has-conformance ## Run the official conformance suite, and requests of all kinds; needs npm.
 	@$(RUN) -m tests.interop.environments
-	@$(RUN) -m pytest tests/conformance $(ARGS)
+	@$(RUN) -m pytest tests/conformance -o faulthandler_timeout=240 $(ARGS)
 
 bench: $(VENV)/.has-test ## Measure relay and agent against a direct call.
 	@$(RUN) -m tests.benchmarks $(ARGS)

@@ -90,6 +90,7 @@ UNPAIRED_FOLDERS = (
     "pages",
     "programs",
     "soak",
+    "tutorial",
 )
 """Tests of the whole product, which have no source file to stand beside."""
 

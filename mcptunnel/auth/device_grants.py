@@ -153,9 +153,11 @@ def poll(grant: DeviceGrant | None, client_id: str, now_s: float) -> PollAccepte
     return PollAccepted(replace(grant, state=state), grant.principal)
 
 
-def may_type_code(wrong: WrongCodes, now_s: float) -> bool:
-    """Tell whether a person may try another user code (RFC 8628, 5.1)."""
-    return wrong.count < MAX_WRONG_CODES or now_s - wrong.since_s >= WRONG_CODES_WINDOW_S
+def code_wait_s(wrong: WrongCodes, now_s: float) -> float:
+    """Return how long a person has to wait before another user code, 0 if they need not (RFC 8628, 5.1)."""
+    if wrong.count < MAX_WRONG_CODES:
+        return 0.0
+    return max(0.0, wrong.since_s + WRONG_CODES_WINDOW_S - now_s)
 
 
 def one_more_wrong(wrong: WrongCodes, now_s: float) -> WrongCodes:

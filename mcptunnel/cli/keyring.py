@@ -45,7 +45,7 @@ def open_keyring(
     client = ControlClient(state_dir / _SOCKET_NAME)
     if client.is_live():
         return RunningKeys(client)
-    return StoredKeyRing(state_dir, store_url, issuer)
+    return StoredKeyRing(state_dir, store_url, issuer, client)
 
 
 class RunningKeys:
@@ -82,9 +82,11 @@ class RunningKeys:
 
 
 class StoredKeyRing:
-    """The keys in the store of a relay that does not run."""
+    """The keys in the store of a relay that does not run, as far as `client` could tell."""
 
-    def __init__(self, state_dir: Path, store_url: Secret | None, issuer: str) -> None:
+    def __init__(
+        self, state_dir: Path, store_url: Secret | None, issuer: str, client: ControlClient
+    ) -> None:
         # The database's libraries cost a third of a second, which a running relay saves us.
         from mcptunnel.store.audited_keys import end_key, make_key  # noqa: PLC0415
         from mcptunnel.store.database import Database, location_of  # noqa: PLC0415
@@ -94,6 +96,7 @@ class StoredKeyRing:
         self._keys = Keys
         self._make, self._end = make_key, end_key
         self._issuer = issuer
+        self._client = client
 
     def create(self, *, user: str, scope: Scope, name: str) -> IssuedKey:
         return self._database.write(
@@ -111,9 +114,12 @@ class StoredKeyRing:
         return self._database.read(lambda connection: self._keys(connection).list())
 
     def revoke(self, key_id: str) -> bool:
-        return self._database.write(
+        done = self._database.write(
             lambda connection: self._end(connection, KeyId(key_id), time.time())
         )
+        if self._client.is_live():  # it began meanwhile, and may have let the key in before
+            RunningKeys(self._client).revoke(key_id)
+        return done
 
     def __enter__(self) -> Self:
         return self

@@ -60,7 +60,7 @@ def place_key(
             again=lambda path: f"Make a key into another file: {make_key_command(f'{path}.new')}",
             check=check_key,
         )
-        tree["key"] = file.read(tree["key_file"], base, findings) or _PLACEHOLDER
+        tree["key"] = file.read(tree["key_file"], environ, base, findings) or _PLACEHOLDER
     elif places == ["key"]:
         text = tree["key"]
         # The reader complains of what is no text, or an empty one.

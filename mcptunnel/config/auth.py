@@ -228,7 +228,12 @@ def complaints_about_provider(values: Mapping[str, Any]) -> Iterator[Complaint]:
 
 
 def place_auth(
-    tree: dict[str, Any], base: Path, findings: Findings, *, has_mode: bool = False
+    tree: dict[str, Any],
+    environ: Mapping[str, str],
+    base: Path,
+    findings: Findings,
+    *,
+    has_mode: bool = False,
 ) -> None:
     """Bring the section to the form that is read: with a mode, and the secret out of its file.
 
@@ -245,10 +250,12 @@ def place_auth(
     if isinstance(auth.get("scopes"), str):  # as OAuth writes them
         auth["scopes"] = auth["scopes"].split()
     if auth.get("client_secret_file") is not None:
-        _place_secret(auth, base, findings)
+        _place_secret(auth, environ, base, findings)
 
 
-def _place_secret(auth: dict[str, Any], base: Path, findings: Findings) -> None:
+def _place_secret(
+    auth: dict[str, Any], environ: Mapping[str, str], base: Path, findings: Findings
+) -> None:
     if auth.get("client_secret") is not None:
         findings.add(
             "auth.client_secret_file", "contradicts auth.client_secret", "Remove one of them."
@@ -263,4 +270,5 @@ def _place_secret(auth: dict[str, Any], base: Path, findings: Findings) -> None:
         check=lambda text: "" if text.isprintable() else "has more than one line",
     )
     # Something has to stand there; with a finding nothing of the tree is used.
-    auth["client_secret"] = file.read(auth["client_secret_file"], base, findings) or "missing"
+    secret = file.read(auth["client_secret_file"], environ, base, findings)
+    auth["client_secret"] = secret or "missing"

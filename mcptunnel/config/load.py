@@ -48,10 +48,10 @@ def load_relay(
     has_mode = compat.check_mode(tree, "relay", findings)
     compat.rewrite_address(tree, findings, has_mode=has_mode)
     compat.drop_short_secret(tree, has_mode=has_mode)
-    place_auth(tree, source.base, findings, has_mode=has_mode)
+    place_auth(tree, environ, source.base, findings, has_mode=has_mode)
     tree.setdefault("state_dir", "state")
     _default_public_url(tree)
-    place_store_url(tree, source.base, findings)
+    place_store_url(tree, environ, source.base, findings)
     values = Reader(source.base, findings).section(tree, RelayConfig)
     return _finished(RelayConfig, values, findings)
 

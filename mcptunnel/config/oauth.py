@@ -58,7 +58,7 @@ class OAuthConfig:
 
     access_lifetime_s: Annotated[
         float,
-        Option("Seconds that an access token lives.", Bounds(least=60, most=_DAY_S)),
+        Option("Seconds that an access token lives.", Bounds(least=10, most=_DAY_S)),
     ] = 3600.0
     refresh_idle_s: Annotated[
         float,

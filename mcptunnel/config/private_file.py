@@ -4,11 +4,17 @@ import errno
 import os
 import shlex
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from mcptunnel.config.errors import Findings
+
+_CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts what `LoadCredential=` names, for one service alone (systemd.exec(5))."""
+
+_OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +31,11 @@ class PrivateFile:
     again: Callable[[Path], str]
     check: Callable[[str], str]
 
-    def read(self, value: object, base: Path, findings: Findings) -> str:
+    def read(
+        self, value: object, environ: Mapping[str, str], base: Path, findings: Findings
+    ) -> str:
         """Return the text of the file at `value`, relative to `base`; "" with what is wrong told."""
-        if not isinstance(value, str):
+        if not isinstance(value, str) or "\0" in value:
             return ""  # The reader says it, where it reads the path.
         path = Path(value)
         try:
@@ -38,7 +46,7 @@ class PrivateFile:
         except (OSError, UnicodeDecodeError, RuntimeError) as error:
             findings.add(self.key, *self._unreadable(path, error))
             return ""
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        if mode & _OF_OTHERS & ~_shown_of_acl(path, environ):
             remedy = f"Run: chmod 600 {shlex.quote(str(path))}"
             findings.add(self.key, f"{path} can be read by others", remedy)
         if not text:
@@ -62,3 +70,13 @@ class PrivateFile:
         if isinstance(error, OSError):
             return f"{path} cannot be read: {os.strerror(error.errno or errno.EIO)}", "Look at it."
         return f"{path} is below a home directory that is not known", "Write the whole path."
+
+
+def _shown_of_acl(path: Path, environ: Mapping[str, str]) -> int:
+    """Return the bits of a mode that say nothing about others.
+
+    A credential of systemd belongs to root, and its service reads it by an access control list, whose
+    mask stands where the group's bits do otherwise (acl(5)).
+    """
+    folder = environ.get(_CREDENTIALS)
+    return stat.S_IRGRP if folder and path.parent == Path(folder) else 0

@@ -1,5 +1,6 @@
 """Where a relay keeps what outlives it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,7 +50,9 @@ class StoreConfig:
     ] = None
 
 
-def place_store_url(tree: dict[str, Any], base: Path, findings: Findings) -> None:
+def place_store_url(
+    tree: dict[str, Any], environ: Mapping[str, str], base: Path, findings: Findings
+) -> None:
     """Put the URL into `tree["store"]["url"]` when it has a file of its own; tell what is wrong."""
     section = tree.get("store")
     if not isinstance(section, dict) or section.get("url_file") is None:
@@ -65,7 +68,7 @@ def place_store_url(tree: dict[str, Any], base: Path, findings: Findings) -> Non
         again=_remedy,
         check=_wrong,
     )
-    url = file.read(section["url_file"], base, findings)
+    url = file.read(section["url_file"], environ, base, findings)
     # What is wrong with it is told already; something has to stand there, and will not be used.
     tree["store"] = {**section, "url": _EXAMPLE if not url or _wrong(url) else url}
 

@@ -13,7 +13,7 @@ from mcptunnel.config.relay import RelayConfig
 
 def warnings(config: RelayConfig | AgentConfig, environ: Mapping[str, str]) -> Iterator[str]:
     """Give a sentence for each thing that is missing now, and may be there when it is needed."""
-    if config.state_dir.exists() and not config.state_dir.is_dir():
+    if _is_there(config.state_dir) and not _is_directory(config.state_dir):
         yield f"state_dir: {config.state_dir} is a file, not a directory. Name another path."
     if isinstance(config, RelayConfig):
         yield from _about_listening(config.listen)
@@ -45,19 +45,28 @@ def _about_listening(listen: str) -> Iterator[str]:
     if endpoint.kind != "unix":
         return
     directory = Path(endpoint.keywords.get("address", (*endpoint.arguments, "")[0])).parent
-    if not directory.is_dir():
+    if not _is_directory(directory):
         yield f"listen: the directory {directory} is not there. Make it."
 
 
 def _about_server(server: ServerConfig, environ: Mapping[str, str]) -> Iterator[str]:
     key = f"servers.{server.name}"
-    if server.cwd is not None and not server.cwd.is_dir():
+    if server.cwd is not None and not _is_directory(server.cwd):
         yield f"{key}.cwd: the directory {server.cwd} is not there. Make it, or name another one."
     if server.command is None:
         return
     program = server.command[0]
     path = server.env.get("PATH", environ.get("PATH", os.defpath))
     if shutil.which(program, path=path) is None:
-        what = "cannot be run" if Path(program).exists() else "is not there"
+        what = "cannot be run" if _is_there(program) else "is not there"
         where = "" if "/" in program else " in PATH"
         yield f"{key}.command: the program {program} {what}{where}. Install it, or name its path."
+
+
+def _is_there(path: Path | str) -> bool:
+    """Whether something has this path; a path that nothing can have, such as a very long one, has not."""
+    return os.path.exists(path)  # noqa: PTH110 - `Path.exists` raises then
+
+
+def _is_directory(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - as above

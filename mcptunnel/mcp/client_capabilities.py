@@ -1,7 +1,7 @@
-"""What a client can be asked, restricted to what can be carried to it (2026-07-28, client/*).
+"""What a client can do, restricted to what can be carried to it (2026-07-28, client/*).
 
 Everything else that a client declares stays with us: a server would take an extension for granted
-that ends here.
+that ends here. MCP Apps do not: they are tools, results and resources, whose URIs are mapped.
 """
 
 from functools import lru_cache
@@ -9,6 +9,15 @@ from typing import Final
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
+
+APPS: Final = "io.modelcontextprotocol/ui"
+"""The extension of MCP Apps; a server may offer the tools that have a page only to who declares it."""
+
+ALL: Final = Raw(
+    b'{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}},"roots":{},'
+    b'"extensions":{"io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app"]}}}'
+)
+"""All that can be carried: what a server is told when no single client asks."""
 
 _NOTHING: Final = b"{}"
 _CACHED: Final = 256
@@ -28,10 +37,15 @@ class _Roots(msgspec.Struct):
     """Without flags: a list of roots that changes cannot be told of."""
 
 
+class _Extensions(msgspec.Struct, omit_defaults=True):
+    apps: dict[str, Raw] | UnsetType = msgspec.field(name=APPS, default=UNSET)
+
+
 class _Carried(msgspec.Struct, omit_defaults=True):
     elicitation: _Elicitation | UnsetType = UNSET
     sampling: _Sampling | UnsetType = UNSET
     roots: _Roots | UnsetType = UNSET
+    extensions: _Extensions | UnsetType = UNSET
 
 
 _carried = msgspec.json.Decoder(_Carried)
@@ -57,7 +71,10 @@ def restricted(declared: Raw) -> Raw:
 @lru_cache(_CACHED)
 def _restricted(encoded: bytes) -> bytes:
     try:
-        return _encoder.encode(_carried.decode(encoded))
+        carried = _carried.decode(encoded)
+        if carried.extensions == _Extensions():
+            carried.extensions = UNSET
+        return _encoder.encode(carried)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return _NOTHING
 

@@ -30,6 +30,8 @@ INTERNAL_ERROR = -32603
 HEADER_MISMATCH = -32020
 MISSING_CLIENT_CAPABILITY = -32021
 UNSUPPORTED_PROTOCOL_VERSION = -32022
+SPECIFICATIONS = range(-32099, -32019)
+"""Codes that mean what MCP says, or nothing yet; before 2026-07-28 servers could use them as they liked."""
 
 _T = TypeVar("_T")
 

@@ -2,6 +2,8 @@
 
 Requests: everything but what belongs to a connection (RFC 9110, section 7.6.1), to a browser, to the
 relay or to the networks on the way; unknown `Mcp-Param-*` must pass (2026-07-28, "Request Headers").
+No other name with `_` passes: many servers take that for `-` (RFC 3875, section 4.1.18), and so would
+take such a field for one that was checked, or for the agent's own.
 Responses: only what is known to be harmless, for a local server must be able neither to set cookies
 on the relay's origin, nor to redirect, nor to ask for a credential in the relay's name.
 
@@ -24,7 +26,17 @@ authorization cookie cookie2 host origin referer forwarded via from x-real-ip tr
 accept-encoding
 """
 _NEVER_ASKED: Final = frozenset((_WORDS_OF_A_CONNECTION + _WORDS_OF_THE_WAY).split())
-_NEVER_ASKED_PREFIXES: Final = ("x-forwarded-", "sec-", "access-control-", "cf-", "proxy-")
+_OWN_PREFIX: Final = "mcptunnel-"
+"""Of the fields that relay and agent say something to each other with."""
+_NEVER_ASKED_PREFIXES: Final = (
+    "x-forwarded-",
+    "sec-",
+    "access-control-",
+    "cf-",
+    "proxy-",
+    _OWN_PREFIX,
+)
+_PARAM_PREFIX: Final = "mcp-param-"
 
 _ANSWERED: Final = frozenset(
     {
@@ -60,6 +72,7 @@ def request_headers(headers: Headers) -> Headers:
         if name not in _NEVER_ASKED
         and name not in named
         and not name.startswith(_NEVER_ASKED_PREFIXES)
+        and ("_" not in name or name.startswith(_PARAM_PREFIX))
     )
 
 

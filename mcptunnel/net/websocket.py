@@ -63,6 +63,9 @@ CONTROL_PER_S = 64.0
 
 CLOSE_POLICY_VIOLATION = 1008
 
+_CLOSE_FRAME = b"\x88"
+_MASKED = 0x80
+
 # RFC 6455, section 7.4: what an endpoint may send, and what is free for applications.
 _CLOSE_CODES = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
 
@@ -341,6 +344,18 @@ class ServerProtocol(_LinkProtocol, WebSocketServerProtocol):  # type: ignore[mi
 
     def onConnect(self, _request: object) -> str:
         return SUBPROTOCOL
+
+    def _protocol_violation(self, reason: str) -> bool:
+        """Fail the link; but a CLOSE without a mask only drops it.
+
+        No agent sends that: proxies do for one that has not gone, when they are reloaded (Caddy until
+        2.6.2). The mask keeps messages from being read as something else (RFC 6455, section 10.3), and
+        here nothing is read. What the link carried can go on over the next one.
+        """
+        if self.data[:1] != _CLOSE_FRAME or self.data[1] & _MASKED:
+            return bool(super()._protocol_violation(reason))
+        self.abort("closed by something on the way")
+        return True
 
 
 @implementer(IHandshakeListener)

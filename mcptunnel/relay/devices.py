@@ -11,6 +11,7 @@ from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.model import Principal
 from mcptunnel.net.pace import TokenBucket
 from mcptunnel.net.tunnel import Tunnel
+from mcptunnel.relay.bearers import Bearers
 from mcptunnel.relay.remote_server import RemoteServer
 from mcptunnel.wire.constants import ErrorCode
 
@@ -20,9 +21,6 @@ MAX_DEVICES: Final = 50
 ANNOUNCEMENTS_BURST: Final = 20
 ANNOUNCEMENTS_PER_S: Final = 2.0
 """How often a device may tell of its servers; our own agent stays well below."""
-
-MAX_BORNE_NAMES: Final = 4096
-"""So many names of servers have a first bearer, for each user."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,16 +67,20 @@ class Devices:
 
     `connected_count` counts those with a tunnel, `resuming_count` those of them without a link now.
 
-    `forgotten` is called with a device that had to make room for another.
+    `forgotten` is called with a device that had to make room for another. `bearers` knows which was the
+    first to have a server.
     """
 
     def __init__(
-        self, changed: Callable[[Principal], None], forgotten: Callable[[Device], object]
+        self,
+        changed: Callable[[Principal], None],
+        forgotten: Callable[[Device], object],
+        bearers: Bearers,
     ) -> None:
         self._changed = changed
         self._forgotten = forgotten
         self._by_principal: dict[Principal, dict[str, Device]] = {}
-        self._bearers: dict[Principal, dict[str, str]] = {}
+        self._bearers = bearers
         self.connected_count = 0
         self._resuming: set[Device] = set()
 
@@ -107,12 +109,12 @@ class Devices:
         The name stays its own while the relay knows it, connected or not: no other machine takes its
         place.
         """
-        bearers = self._bearers.get(principal, {})
-        found = self.get(principal, bearers.get(server, ""))
+        first = self._bearers.first(principal, server)
+        found = None if first is None else self.get(principal, first)
         if found is None:  # perhaps the first one was forgotten
             found = next((one for one in self.of(principal) if server in one.servers), None)
-            if found is not None and server in bearers:
-                bearers[server] = found.installation_id
+            if found is not None and first is not None:
+                self._bearers.inherits(principal, found.installation_id, server)
         return found
 
     def everyone(self) -> list[Device]:
@@ -219,10 +221,7 @@ class Devices:
             if not device.announced or server.info.revision != info.revision:
                 server.changed()
             server.info = info
-        bearers = self._bearers.setdefault(device.principal, {})
-        for name in servers:
-            if len(bearers) < MAX_BORNE_NAMES:
-                bearers.setdefault(name, device.installation_id)
+        self._bearers.announced(device.principal, device.installation_id, servers)
         device.servers = kept
         device.announced = True
         self._changed(device.principal)

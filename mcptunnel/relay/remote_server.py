@@ -33,6 +33,12 @@ class Known:
     ttl_ms: int = 0
     note: str = ""
 
+    def left_ms(self, now_s: float) -> int:
+        """Return for how many milliseconds more they hold."""
+        if not self.ttl_ms:
+            return 0
+        return max(0, self.ttl_ms - round((now_s - self.fetched_s) * 1000))
+
 
 @dataclass(slots=True, eq=False)
 class RemoteServer:

@@ -26,6 +26,7 @@ from mcptunnel.relay.access import Access, Revoked
 from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.api_keys import ApiKeys
 from mcptunnel.relay.audit_file import AuditFile
+from mcptunnel.relay.bearers import BEARER, Bearers
 from mcptunnel.relay.control import SOCKET_NAME, Commanded, ControlSocket
 from mcptunnel.relay.control_api import RelayStatus
 from mcptunnel.relay.credentials import BearerCheck, Credentials
@@ -96,7 +97,8 @@ class RelayService(MultiService):
         most = config.limits.max_user_requests
         self.in_use = InUse(reactor, epoch_s, most_of_user=most)
         self._remembering = Remembering(self._store, epoch_s)
-        self.devices = Devices(self._changed, self._remembering.device_forgotten)
+        self._bearers = Bearers(self._remembering.names_changed)
+        self.devices = Devices(self._changed, self._remembering.device_forgotten, self._bearers)
         self.hub = self._make_hub(config)
         self._keep_alive = KeepAlive(ReactorTimers(reactor))
         self._mcp = self._hub_endpoint(config)
@@ -218,8 +220,11 @@ class RelayService(MultiService):
             )
             for record in past.devices
         )
-        for (principal, table_kind), rows in past.names.items():
-            self.hub.tables.restore(principal, table_kind, rows)
+        for (principal, kind), rows in past.names.items():
+            if kind == BEARER:
+                self._bearers.restore(principal, rows)
+            else:
+                self.hub.tables.restore(principal, kind, rows)
         self._sessions.restore(restored(past.sessions))
 
     async def stopService(self) -> None:

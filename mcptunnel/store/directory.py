@@ -15,7 +15,7 @@ from mcptunnel.store.people.users import Users
 class StoredKeys:
     """Makes, lists, finds and revokes keys.
 
-    `random` gives that many random bytes, `epoch_s` the time of day, `revoked` hears of each key that was
+    `random` gives that many random bytes, `epoch_s` the time of day, `revoked` hears of each key that is
     revoked here, in the reactor's thread, before `revoke` returns.
     """
 
@@ -56,10 +56,14 @@ class StoredKeys:
         return await self._store.read(lambda connection: _find(connection, key_id))
 
     async def revoke(self, key_id: KeyId) -> bool:
-        """End a key; False when there is none, or it was revoked before."""
+        """End a key; False when there is none, or it was revoked before.
+
+        Of one that was revoked before it is told as well: it may have been in the store alone, by a
+        command that saw no relay run.
+        """
         now_s = self._epoch_s()
         done = await self._store.write(lambda connection: end_key(connection, key_id, now_s))
-        if done:
+        if done or await self.find(key_id) is not None:
             self._revoked(key_id)
         return done
 

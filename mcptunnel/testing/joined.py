@@ -43,6 +43,7 @@ from mcptunnel.net.memory import MemoryPair
 from mcptunnel.net.tunnel import Tunnel, settings_of
 from mcptunnel.relay.access import Access, access_of_key
 from mcptunnel.relay.agents import Agents
+from mcptunnel.relay.bearers import Bearers
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
@@ -284,8 +285,9 @@ class Joined:
             tunnel=tunnel or TunnelConfig(),
         )
         self.forgotten: list[Device] = []
-        self.devices = Devices(self._changed, self.forgotten.append)
         self.names: dict[tuple[Principal, str], dict[str, Row]] = {}
+        self.bearers = Bearers(self._names_changed)
+        self.devices = Devices(self._changed, self.forgotten.append, self.bearers)
         self.hub = Hub(
             self.clock,
             self.config,

@@ -39,13 +39,15 @@ _CAPABILITIES = {
 class WaitingCall:
     """A call that the test answers. What it does after the end of the call is passed over.
 
-    `cancelled` is the reason for which the caller gave up, None until then.
+    `cancelled` is the reason for which the caller gave up, None until then; `paused` is whether the
+    caller wants no more for now, which is the test's to heed.
     """
 
     def __init__(self, request: Request, receiver: CallReceiver, asker: Asker = NOBODY) -> None:
         self.request = request
         self.asker = asker
         self.cancelled: str | None = None
+        self.paused = False
         self._is_acknowledged = False
         self._receiver: CallReceiver | None = receiver
 
@@ -106,10 +108,11 @@ class WaitingCall:
             self._receiver = None
 
     def pause(self) -> None:
-        """Nothing: the test says when there is progress."""
+        """Note it: the test says when there is progress."""
+        self.paused = True
 
     def resume(self) -> None:
-        """Nothing, as above."""
+        self.paused = False
 
     def _end(self, tell: Callable[[CallReceiver], None]) -> None:
         receiver, self._receiver = self._receiver, None

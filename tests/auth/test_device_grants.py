@@ -14,9 +14,9 @@ from mcptunnel.auth.device_grants import (
     PollAccepted,
     PollRefused,
     WrongCodes,
+    code_wait_s,
     decided,
     device_response,
-    may_type_code,
     one_more_wrong,
     poll,
     typed_user_code,
@@ -140,10 +140,10 @@ def test_a_person_decides_once_and_in_time(state: DeviceState, step: DeviceStep)
 def test_row_13_five_wrong_codes_are_enough_for_ten_minutes() -> None:
     wrong = WrongCodes()
     for number in range(device_grants.MAX_WRONG_CODES):
-        assert may_type_code(wrong, 100.0 + number)
+        assert code_wait_s(wrong, 100.0 + number) == 0
         wrong = one_more_wrong(wrong, 100.0 + number)
-    assert not may_type_code(wrong, 106.0)
-    assert may_type_code(wrong, 700.0)
+    assert code_wait_s(wrong, 106.0) == 594.0
+    assert code_wait_s(wrong, 700.0) == 0
     assert one_more_wrong(wrong, 700.0) == WrongCodes(1, 700.0)
 
 

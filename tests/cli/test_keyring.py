@@ -56,6 +56,21 @@ def test_a_stale_socket_does_not_matter(tmp_path: Path) -> None:
         assert isinstance(ring, StoredKeyRing)
 
 
+def test_a_relay_that_began_meanwhile_hears_of_a_revocation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have let the key in before the store knew: what is open must end there as well."""
+    with open_keyring(tmp_path) as ring:
+        key_id = ring.create(user="alice", scope=Scope.AGENT, name="laptop").record.id
+        asked = []
+        monkeypatch.setattr(ControlClient, "is_live", lambda _client: True)
+        monkeypatch.setattr(ControlClient, "request", lambda _client, *order: asked.append(order))
+        assert ring.revoke(key_id)
+        assert asked == [("DELETE", f"/api/v1/keys/{key_id}")]
+        (record,) = ring.list()
+        assert record.revoked_s is not None
+
+
 def test_a_running_relay_is_asked(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "control.sock"))

@@ -73,3 +73,10 @@ def test_a_state_dir_that_is_a_file(tmp_path: Path, environ: dict[str, str]) -> 
 def test_a_socket_without_a_directory(listen: str, tmp_path: Path) -> None:
     (warning,) = warnings(_relay(tmp_path, listen=listen), {})
     assert warning == "listen: the directory /no/such is not there. Make it."
+
+
+def test_a_path_that_nothing_can_have(tmp_path: Path) -> None:
+    """It is told like any other, and does not end the check."""
+    assert list(warnings(_relay(tmp_path, state_dir=tmp_path / ("a" * 5000)), {})) == []
+    (warning,) = warnings(_agent(tmp_path, command=("/" + "a" * 5000,)), {})
+    assert "is not there" in warning

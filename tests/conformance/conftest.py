@@ -8,9 +8,9 @@ import pytest
 from tests.conformance import places
 from tests.conformance.places import Place
 from tests.conformance.suite import Results, check_server
-from tests.interop.conftest import installed
+from tests.interop.conftest import installed, with_provider
 
-__all__ = ["installed"]
+__all__ = ["installed", "with_provider"]
 
 
 class Runs:

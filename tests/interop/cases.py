@@ -38,9 +38,9 @@ EVERYTHING = "@modelcontextprotocol/server-everything"
 class ServerCase:
     """One local server of the agent, stdio if `http` is None.
 
-    `command` starts it over stdio, `http` on the port it is given. `text` must be in the answer to
-    `simple`. A case without `progress` or `large` has no tool for that; a `progress` that is over soon is
-    called `progress_calls` times, of which the best counts. `shows` is what it has beside.
+    `command` starts it over stdio, `http` on the port it is given, where it is at `path`. `text` must be
+    in the answer to `simple`. A case without `progress` or `large` has no tool for that; a `progress` that
+    is over soon is called `progress_calls` times, of which the best counts. `shows` is what it has beside.
     `asking` are tools that it offers only to those whom it can ask something, as the agent; `tasks`
     those that must be called as tasks, which the agent hides; `passing` those that come and go.
     """
@@ -59,6 +59,12 @@ class ServerCase:
     passing: frozenset[str] = frozenset()
     shows: tuple[Show, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    path: str = "/mcp"
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the clients can reach it without us: over HTTP, and not that of 2024-11-05."""
+        return self.http is not None and self.path != "/sse"
 
     @property
     def features(self) -> frozenset[str]:
@@ -272,9 +278,23 @@ CASES = (
         http=lambda port: (everything("streamableHttp"), {"PORT": str(port)}),
         **_EVERYTHING,
     ),
+    ServerCase(
+        "everything-sse",
+        http=lambda port: (everything("sse"), {"PORT": str(port)}),
+        path="/sse",
+        **_EVERYTHING,
+    ),
     ServerCase("reference", command=_reference_stdio, **_REFERENCE),
     ServerCase("reference-http", http=_reference_http, **_REFERENCE),
-    ServerCase("sdk", call("echo", size=3), "xxx", http=_sdk_server, shows=_SDK_SHOWS, **_COUNTING),
+    ServerCase(
+        "sdk",
+        call("echo", size=3),
+        "xxx",
+        http=_sdk_server,
+        passing=frozenset({"extra"}),
+        shows=_SDK_SHOWS,
+        **_COUNTING,
+    ),
     ServerCase("demo", call("add", a=2, b=40), "42", command=_demo, **_COUNTING),
 )
 

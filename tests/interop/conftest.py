@@ -38,12 +38,13 @@ class Runs:
         self._runs: dict[tuple[str, str, str], Run | AssertionError] = {}
 
     def endpoint(self, route: str, case: ServerCase) -> Endpoint:
-        """Return where a server is reached."""
+        """Return where a server is reached: `direct`, or by one of the hub's transports."""
         if route == "direct":
             urls: dict[str, str] = self._request.getfixturevalue("http_servers")
             return Endpoint(urls[case.name])
         tunnel: Tunnel = self._request.getfixturevalue("tunnel")
-        return Endpoint(tunnel.url, tunnel.token, f"{case.name}__", tunnel.uris(case.name))
+        url = f"{tunnel.origin}/sse" if route == "sse" else tunnel.url
+        return Endpoint(url, tunnel.token, f"{case.name}__", tunnel.uris(case.name))
 
     def get(self, driver: Driver, route: str, case: ServerCase) -> Run:
         """Return what the client saw of everything that the server has."""
@@ -82,6 +83,14 @@ def installed() -> None:
 
 
 @pytest.fixture(scope="session")
+def with_provider(
+    installed: None,  # noqa: ARG001 - for its effect
+) -> None:
+    """Make the provider's environment as well, where there is npm."""
+    environments.provider_packages()
+
+
+@pytest.fixture(scope="session")
 def http_servers(
     installed: None,  # noqa: ARG001 - for its effect
     tmp_path_factory: pytest.TempPathFactory,
@@ -94,7 +103,7 @@ def http_servers(
             if case.http is not None:
                 port = free_port()
                 stack.enter_context(case.start(port, folder))
-                urls[case.name] = f"http://127.0.0.1:{port}/mcp"
+                urls[case.name] = f"http://127.0.0.1:{port}{case.path}"
         yield urls
 
 

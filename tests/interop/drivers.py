@@ -14,8 +14,34 @@ from tests.interop import environments
 CLIENTS = Path(__file__).with_name("clients")
 TIMEOUT_S = 60.0
 
+_DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "XDG_CURRENT_DESKTOP", "DESKTOP_SESSION")
+
 Step: TypeAlias = dict[str, Any]
 Mode: TypeAlias = Literal["legacy", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """How a client gets tokens: what it keeps is in `folder`, `browser` is run with a URL as last word.
+
+    Programs that open one by themselves have to find `program`, which goes on to where they listen.
+    """
+
+    name: str
+    folder: Path
+    browser: Sequence[str]
+    program: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of programs that keep things and open browsers, on a machine without a desktop."""
+        known = {k: v for k, v in os.environ.items() if k not in _DESKTOP}
+        return {
+            **known,
+            "BROWSER": str(self.program),  # for `xdg-open`
+            "HOME": str(self.folder),
+            "MCP_REMOTE_CONFIG_DIR": str(self.folder),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +56,7 @@ class Endpoint:
     token: str = ""
     prefix: str = ""
     uris: Mapping[str, str] = field(default_factory=dict)
+    sign_in: SignIn | None = None
 
     def uri(self, own: str, template: str = "") -> str:
         """Return what a resource, or one made of a template, is called here."""
@@ -157,11 +184,19 @@ class Driver:
             "sdk": self.sdk,
             "steps": [self._settled(endpoint.step(step)) for step in steps],
         }
+        if endpoint.sign_in is not None:
+            asked["sign_in"] = {
+                "name": endpoint.sign_in.name,
+                "kept": str(endpoint.sign_in.folder / "kept.json"),
+                "browser": list(endpoint.sign_in.browser),
+            }
         with tempfile.TemporaryDirectory() as folder:
             if self.proxy is not None:
                 asked["proxy"] = [str(word) for word in self.proxy(endpoint)]
                 bearer = f"Bearer {endpoint.token}"
                 asked["env"] = {**os.environ, "BEARER": bearer, "MCP_REMOTE_CONFIG_DIR": folder}
+                if endpoint.sign_in is not None:
+                    asked["env"] = endpoint.sign_in.env
             done = subprocess.run(
                 [str(word) for word in self.argv()],
                 input=json.dumps(asked),

@@ -138,6 +138,10 @@ class Process:
         written = self.log.read_bytes()[from_byte:]
         return written[-at_most_bytes:].decode(errors="replace")
 
+    def wait(self, timeout_s: float) -> int:
+        """Return its exit code, when it has ended by itself. Raises subprocess.TimeoutExpired."""
+        return self._process.wait(timeout_s)
+
     def stop(self) -> int:
         """Send SIGTERM and return the exit code.
 

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from tests.interop import raw_stdio
-from tests.interop.cases import CASES, INTERVAL_S, LARGE_CHARACTERS, STEPS, ServerCase
+from tests.interop.cases import (
+    CASES,
+    INTERVAL_S,
+    LARGE_CHARACTERS,
+    STEPS,
+    ServerCase,
+    everything,
+)
 from tests.interop.conftest import Runs
 from tests.interop.drivers import DRIVERS, Driver
 from tests.interop.tunnel import PYTHONPATH
@@ -19,7 +26,7 @@ PAIRS = [
     pytest.param(driver, route, case, id=f"{route}-{case.name}-{driver.name}")
     for case in CASES
     for route in ("direct", "tunnel")
-    if route == "tunnel" or case.http is not None
+    if route == "tunnel" or case.is_direct
     for driver in DRIVERS
 ]
 each_pair = pytest.mark.parametrize(("driver", "route", "case"), PAIRS)
@@ -55,10 +62,11 @@ class OwnTools:
 
     def of(self, driver: Driver, case: ServerCase) -> dict[str, dict[str, Any]]:
         """Return the tools by name: as the same client sees them directly, or read off stdio."""
-        if case.command is None:
+        if case.is_direct:
             return self._runs.get(driver, "direct", case).record.tools(0)
         if case.name not in self._stdio:
-            tools = raw_stdio.list_tools(case.command(), PYTHONPATH)
+            command = everything("stdio") if case.command is None else case.command()
+            tools = raw_stdio.list_tools(command, PYTHONPATH)
             self._stdio[case.name] = {tool["name"]: tool for tool in tools}
         return self._stdio[case.name]
 

@@ -29,7 +29,7 @@ each_pair_that_counts = pytest.mark.parametrize(
         for case in CASES
         if case.counts_cancelled
         for route in ("direct", "tunnel")
-        if route == "tunnel" or case.http is not None
+        if route == "tunnel" or case.is_direct
         for driver in DRIVERS
         if "cancel" not in driver.cannot
     ],

@@ -16,7 +16,7 @@ SHOWS = [
     pytest.param(driver, route, case, show, id=f"{route}-{case.name}-{show.feature}-{driver.name}")
     for case in CASES
     for route in ("direct", "tunnel")
-    if route == "tunnel" or case.http is not None
+    if route == "tunnel" or case.is_direct
     for show in case.shows
     for driver in DRIVERS
     if show.feature not in driver.cannot
@@ -35,7 +35,7 @@ def test_a_feature_works(
 @pytest.mark.parametrize("route", ["direct", "tunnel"])
 def test_every_feature_is_shown(route: str) -> None:
     """Nothing is left out: for each feature there is a server that has it, on every route."""
-    cases = [case for case in CASES if route == "tunnel" or case.http is not None]
+    cases = [case for case in CASES if route == "tunnel" or case.is_direct]
     assert frozenset().union(*(case.features for case in cases)) == EVERYTHING
 
 

@@ -33,6 +33,7 @@ class Question:
     name: str = ""
     uri: str = ""
     template: str = ""
+    eras: tuple[str, ...] = ERAS
 
     def words(self, endpoint: Endpoint) -> list[str]:
         """Return the options."""
@@ -41,11 +42,14 @@ class Question:
             "tools/call": ["--tool-name", name],
             "prompts/get": ["--prompt-name", name, "--prompt-args", "arg1=x", "arg2=y"],
             "resources/read": ["--uri", uri],
+            "logging/setLevel": ["--log-level", "warning"],
         }
         return ["--method", self.method, *more.get(self.method, [])]
 
 
 QUESTIONS = (
+    Question("initialize", '"resources": {{'),
+    Question("logging/setLevel", "{{}}", eras=("legacy",)),
     Question("tools/list", "{prefix}test_simple_text"),
     Question("tools/call", "simple text response", name="test_simple_text"),
     Question("prompts/list", "{prefix}test_simple_prompt"),
@@ -82,8 +86,14 @@ def ask(endpoint: Endpoint, era: str, words: list[str], env: Mapping[str, str]) 
     return json.loads(done.stdout)["result"]
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.method)
-@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(
+    ("era", "question"),
+    [
+        pytest.param(era, question, id=f"{era}-{question.method}")
+        for question in QUESTIONS
+        for era in question.eras
+    ],
+)
 @pytest.mark.parametrize(
     ("route", "server"),
     [("direct", "reference-http"), ("tunnel", "reference"), ("tunnel", "reference-http")],
@@ -91,7 +101,7 @@ def ask(endpoint: Endpoint, era: str, words: list[str], env: Mapping[str, str]) 
 def test_the_inspector_gets_its_answer(
     runs: Runs, home: Path, route: str, server: str, era: str, question: Question
 ) -> None:
-    """Every method that the command line has works on every route, and in the era it was told."""
+    """Every method of the core that the command line has works on every route, in the era it was told."""
     endpoint = runs.endpoint(route, SERVERS[server])
     result = ask(endpoint, era, question.words(endpoint), {"HOME": str(home)})
     assert question.text.format(prefix=endpoint.prefix, id="{id}") in json.dumps(result)

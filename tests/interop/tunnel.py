@@ -58,7 +58,7 @@ class ServerEntry:
 class Tunnel:
     """A running tunnel; a context manager. `url` is the hub's, `token` opens it.
 
-    `tunnel_options` are lines of the section `[tunnel]`, for both sides.
+    `tunnel_options` are lines of the section `[tunnel]`, for both sides; `auth` are those of `[auth]`.
     """
 
     def __init__(
@@ -69,15 +69,18 @@ class Tunnel:
         relay_extra: str = "",
         wait_for_tools: bool = True,
         tunnel_options: Sequence[str] = (),
+        auth: Sequence[str] = ('mode = "keys"',),
+        port: int | None = None,
     ) -> None:
         self.servers = tuple(servers)
-        self.origin = f"http://127.0.0.1:{free_port()}"
+        self.origin = f"http://127.0.0.1:{port or free_port()}"
         self.url = f"{self.origin}/mcp"
         self.token = ""
         self.agent_key = ""
         self._folder = folder
         self._relay_extra = relay_extra
         self._wait_for_tools = wait_for_tools
+        self._auth = auth
         self._tunnel_section = ("[tunnel]", *tunnel_options) if tunnel_options else ()
         self._processes: dict[str, Process] = {}
         self._stack = ExitStack()
@@ -147,7 +150,7 @@ class Tunnel:
             'state_dir = "./relay-state"',
             self._relay_extra,
             "[auth]",
-            'mode = "keys"',
+            *self._auth,
             *self._tunnel_section,
         ]
         agent = [
@@ -160,6 +163,11 @@ class Tunnel:
         ]
         (self._folder / "relay.toml").write_text("\n".join([*relay, ""]))
         (self._folder / "agent.toml").write_text("\n".join([*agent, ""]))
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the relay keeps its data."""
+        return self._folder / "relay-state"
 
     def _make_key(self, scope: str) -> str:
         words = ("keys", "create", "--config", "relay.toml", "--user", "alice", "--scope", scope)

@@ -31,7 +31,7 @@ def _check_answered(client: Client, tool: str) -> None:
 
 
 def _work(client: Client) -> None:
-    """Do a bit of everything, again and again."""
+    """Do a bit of everything, again and again; lists with all their pages."""
     is_transparent = client.path != "/mcp"
     own, web = ("", "") if is_transparent else ("own__", "web__")
     for _ in range(ROUNDS):
@@ -49,7 +49,7 @@ def _work(client: Client) -> None:
         assert [part["text"] for part in contents] == [f"secret of {client.user}"]
         prompt = client.request("prompts/get", {"name": own + "hello"})["result"]["messages"]
         assert prompt[0]["content"]["text"] == f"hello, {client.user}"
-        client.request("tools/list")
+        client.tools()
 
 
 def test_nothing_crosses_over(everybody: Crowd) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import Raw
 
-from mcptunnel.mcp.client_capabilities import may_be_asked, restricted
+from mcptunnel.mcp.client_capabilities import ALL, may_be_asked, restricted
 
 
 @pytest.mark.parametrize(
@@ -20,12 +20,21 @@ from mcptunnel.mcp.client_capabilities import may_be_asked, restricted
         ),
         ({"sampling": {"tools": {}, "context": {}}}, {"sampling": {"tools": {}}}),
         ({"extensions": {"io.modelcontextprotocol/tasks": {}}, "experimental": {}}, {}),
+        (
+            {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["a/b"]}, "x/y": {}}},
+            {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["a/b"]}}},
+        ),
         ({"elicitation": 1}, {}),
+        ({"extensions": 1}, {}),
         ({"sampling": {"x": "y" * 2000}}, {"sampling": {}}),
     ],
 )
 def test_what_is_told(declared: Any, told: Any) -> None:
     assert json.loads(bytes(restricted(Raw(json.dumps(declared).encode())))) == told
+
+
+def test_all_is_all_that_is_told() -> None:
+    assert restricted(ALL) == ALL
 
 
 def test_a_client_that_declares_nothing_costs_nothing() -> None:

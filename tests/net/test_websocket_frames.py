@@ -38,6 +38,18 @@ def test_broken_frames_end_the_link_with_a_code(code: int, broken: bytes) -> Non
     assert client.reactor.getDelayedCalls() == []
 
 
+def test_a_close_without_a_mask_is_a_link_that_broke() -> None:
+    """A proxy that is reloaded sends it for an agent that lives: there is no code that ends the session."""
+    client = RawClient()
+    client.send(request())
+    assert client.send(frame(8, (1001).to_bytes(2, "big"), mask=None)) == b""
+    assert client.server.events == ["made", "lost"]
+    (lost,) = client.server.lost
+    assert (lost.clean, lost.code) == (False, None)
+    assert client.raw.is_lost
+    assert client.reactor.getDelayedCalls() == []
+
+
 def test_fragments_count_together_against_the_limit() -> None:
     """Many small frames are one message."""
     client = RawClient()

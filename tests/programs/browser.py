@@ -1,10 +1,13 @@
 """A person's browser that is nothing but `http.client`: it keeps cookies, follows redirects, fills in forms."""
 
-import http.client
 import re
+import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import unescape
 from urllib.parse import urlencode, urlsplit
+
+from tests.programs.client import opened
 
 TIMEOUT_S = 15.0
 
@@ -13,11 +16,12 @@ _HIDDEN = re.compile(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"')
 
 @dataclass(slots=True)
 class Page:
-    """What the browser shows, or where it was sent away from the relay."""
+    """What the browser shows, or where it was sent away from the relay; `fields` are the header's."""
 
     status: int
     location: str
     text: str
+    fields: Sequence[tuple[str, str]] = ()
 
     @property
     def form(self) -> dict[str, str]:
@@ -30,14 +34,25 @@ class Page:
 
 @dataclass(slots=True)
 class PersonsBrowser:
-    """One browser at one relay."""
+    """One browser at one relay: by https with `tls`, and from the address `source` if there is one.
+
+    `through` is the port to connect to if that is another, and `extra` are more header fields.
+    """
 
     port: int
     cookies: dict[str, str] = field(default_factory=dict)
+    tls: ssl.SSLContext | None = None
+    source: str = ""
+    through: int = 0
+    extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.port}" if self.tls is None else f"https://{self._host}"
+
+    @property
+    def _host(self) -> str:
+        return f"{'localhost' if self.tls else '127.0.0.1'}:{self.port}"
 
     def open(self, url: str) -> Page:
         """Open a page, wherever the relay sends us."""
@@ -55,7 +70,7 @@ class PersonsBrowser:
     def _ask(self, method: str, url: str, body: str | None) -> Page:
         parts = urlsplit(url)
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        headers = {"host": f"127.0.0.1:{self.port}"}
+        headers = {"host": self._host, **self.extra}
         if self.cookies:
             headers["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         if body is not None:
@@ -63,7 +78,7 @@ class PersonsBrowser:
                 "content-type": "application/x-www-form-urlencoded",
                 "origin": self.origin,
             }
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+        connection = opened(self.through or self.port, TIMEOUT_S, self.tls, self.source)
         try:
             connection.request(method, target, body, headers)
             response = connection.getresponse()
@@ -71,6 +86,7 @@ class PersonsBrowser:
             for cookie in response.headers.get_all("set-cookie") or ():
                 name, _, value = cookie.partition(";")[0].partition("=")
                 self.cookies[name] = value
-            return Page(response.status, response.headers.get("location", ""), text)
+            location = response.headers.get("location", "")
+            return Page(response.status, location, text, response.getheaders())
         finally:
             connection.close()

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -89,7 +90,8 @@ class Outcome:
 class Client:
     """Speaks one protocol version to the hub, or to the endpoint at `path`.
 
-    Every request has a connection of its own; `capabilities` are what it can be asked.
+    Every request has a connection of its own; `capabilities` are what it can be asked. With `tls` it
+    comes by https, to localhost.
     """
 
     def __init__(
@@ -101,7 +103,9 @@ class Client:
         *,
         path: str = "/mcp",
         capabilities: Json | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._path = path
         self._capabilities = capabilities or {}
         self._port = port
@@ -167,7 +171,7 @@ class Client:
         self, message: Json | None, headers: dict[str, str], method: str = "POST"
     ) -> http.client.HTTPConnection:
         body = None if message is None else json.dumps({"jsonrpc": "2.0", **message}).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
+        connection = opened(self._port, self._timeout_s, self._tls)
         connection.request(method, self._path, body, headers)
         return connection
 
@@ -245,6 +249,16 @@ class Client:
     def tools(self) -> dict[str, Json]:
         """Return the tools by name, in the order of the list."""
         return {tool["name"]: tool for tool in self.request("tools/list").result["tools"]}
+
+
+def opened(
+    port: int, timeout_s: float, tls: ssl.SSLContext | None = None, source: str = ""
+) -> http.client.HTTPConnection:
+    """Return a connection to a port of this machine, from the address `source` if there is one."""
+    options: Json = {"timeout": timeout_s, "source_address": (source, 0) if source else None}
+    if tls is None:
+        return http.client.HTTPConnection("127.0.0.1", port, **options)
+    return http.client.HTTPSConnection("localhost", port, context=tls, **options)
 
 
 def get(port: int, path: str) -> tuple[int, Json]:

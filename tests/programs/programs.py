@@ -13,11 +13,14 @@ from tests.programs.process import CHECKOUT, Program
 
 TWISTD = (sys.executable, "-c", "from twisted.scripts.twistd import run; run()")
 COMMAND = (sys.executable, "-c", "from mcptunnel.cli.main import main; main()")
+_FOREGROUND = ("-n", "--pidfile=")
 DEMO_SERVER = (sys.executable, "-m", "mcptunnel.testing.demo_server")
 
 
 class Relay:
     """A relay's folder, and the process that runs in it now."""
+
+    argv: Sequence[str] = (*TWISTD, *_FOREGROUND, "mcptunnel-relay", "--config", "relay.toml")
 
     def __init__(self, folder: Path, port: int, extra: str = "") -> None:
         self.folder = folder
@@ -38,8 +41,7 @@ class Relay:
 
     def start(self) -> Self:
         """Start it and wait until it listens: from then on every connection is answered."""
-        words = ("-n", "--pidfile=", "mcptunnel-relay", "--config", "relay.toml")
-        program = Program("relay", (*TWISTD, *words), self.folder)
+        program = Program("relay", self.argv, self.folder)
         self.programs.append(program)
         program.wait_for("listening on")
         program.wait_for(r"control\.sock")
@@ -93,6 +95,8 @@ def servers_toml(
 class Agent:
     """An agent's folder, and the process that runs in it now."""
 
+    argv: Sequence[str] = (*TWISTD, *_FOREGROUND, "mcptunnel-agent", "--config", "agent.toml")
+
     def __init__(
         self,
         folder: Path,
@@ -127,8 +131,7 @@ class Agent:
 
     def spawn(self) -> Program:
         """Start a process, and wait for nothing."""
-        words = ("-n", "--pidfile=", "mcptunnel-agent", "--config", "agent.toml")
-        program = Program("agent", (*TWISTD, *words), self.folder, self._env)
+        program = Program("agent", self.argv, self.folder, self._env)
         self.programs.append(program)
         return program
 

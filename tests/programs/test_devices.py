@@ -33,9 +33,13 @@ def test_two_machines_with_one_name(stage: Stage, estate: Estate) -> None:
 
 
 def test_names_survive_a_restart_of_the_relay(estate: Estate) -> None:
-    """Both the old bare name and the new ones; also while the device is away, which is then said."""
+    """Both the old bare name and the new ones; also while the device is away, which is then said.
+
+    So does the short address of a server: the second device never answers in place of the first.
+    """
     relay = estate.relay().start()
-    key, client = relay.key("alice", "agent"), Client(relay.port, relay.key("alice", "mcp"))
+    key, opens = relay.key("alice", "agent"), relay.key("alice", "mcp")
+    client, short = Client(relay.port, opens), Client(relay.port, opens, path="/servers/demo/mcp")
     first = estate.agent(relay, key).start()
     assert "demo__add" in client.tools()
     second = estate.agent(relay, key).start()
@@ -49,8 +53,10 @@ def test_names_survive_a_restart_of_the_relay(estate: Estate) -> None:
     assert "'laptop' is offline" in away.text
     second.program.wait_for("connected to", start=start)
     assert client.call("laptop-2__demo__add", a=1, b=2).text == '{"sum": 3}'
+    assert short.request("tools/list").status == 503
     first.start()
     assert client.call("demo__add", a=1, b=2).text == '{"sum": 3}'
+    assert short.call("add", a=1, b=2).text == '{"sum": 3}'
 
 
 def test_a_second_process_of_an_installation_ends_the_first(stage: Stage, estate: Estate) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tests.programs.client import Client, Json
 from tests.programs.conftest import Stage
 from tests.programs.programs import Estate
-from tests.programs.shelf_server import ITEM, TEMPLATE, command
+from tests.programs.shelf_server import APPS, ITEM, PAGE, TEMPLATE, command
 
 CAPABILITIES: Json = {"_meta": {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}}}
 
@@ -17,7 +17,8 @@ def client(stage: Stage) -> Client:
     key = stage.relay.key("shelly", "agent")
     stage.estate.agent(stage.relay, key, servers=servers).start()
     client = Client(stage.relay.port, stage.relay.key("shelly", "mcp"))
-    assert client.tools().keys() == {"restart", "status", "new__ask", "old__ask"}
+    shelves = {f"{name}__{tool}" for name in servers for tool in ("ask", "show")}
+    assert client.tools().keys() == {"restart", "status", *shelves}
     return client
 
 
@@ -56,6 +57,27 @@ def test_resources_of_both_though_they_have_one_uri(client: Client) -> None:
     assert read(client, second) == "old shelf:page/7"
     unknown = client.request("resources/read", {"uri": "nowhere:1"})
     assert (unknown.status, unknown.error["code"]) == (400, -32602)
+
+
+def test_tools_with_pages_of_both_though_they_have_one_uri(client: Client) -> None:
+    """Servers list them to those alone who declare that they show pages; with a page goes what it needs."""
+    tools = client.tools()
+    for name in ("new", "old"):
+        about = tools[f"{name}__show"]["_meta"]["ui"]
+        assert about["visibility"] == ["model", "app"]
+        assert about["resourceUri"].startswith("ui://")
+        (page,) = client.request("resources/read", {"uri": about["resourceUri"]}).result["contents"]
+        assert (page["uri"], page["text"]) == (about["resourceUri"], f"{name} {PAGE}")
+        assert page["_meta"] == {"ui": {"prefersBorder": True}}
+
+
+def test_a_modern_server_hears_whether_its_client_shows_pages(client: Client) -> None:
+    call: Json = {"name": "new__show", "arguments": {}}
+    able = {"extensions": {APPS: {"mimeTypes": ["text/html;profile=mcp-app"]}, "x/y": {}}}
+    for declared, told in ((able, f"new ['{APPS}']"), ({}, "new []")):
+        about = {"io.modelcontextprotocol/clientCapabilities": declared}
+        done = client.request("tools/call", {**call, "_meta": about})
+        assert done.text == told
 
 
 def test_completion_for_a_template_of_each(client: Client) -> None:

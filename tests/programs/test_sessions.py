@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 
+from tests.programs import http_server
 from tests.programs.client import LEGACY, Client
 from tests.programs.growing_server import command
 from tests.programs.programs import Agent, Estate, Relay
@@ -46,6 +47,24 @@ def test_a_session_goes_on_after_the_relay_has_started_anew(estate: Estate, vers
     assert client.delete() == 204
 
 
+def test_a_servers_own_session_is_its_clients_also_after_a_restart(estate: Estate) -> None:
+    """On the untouched path: the relay knows nothing of it any more, but the agent does."""
+    relay = estate.relay().start()
+    web_port = estate.free_port()
+    estate.program("web", http_server.command(web_port)).wait_for("ready")
+    servers = {"web": f"http://127.0.0.1:{web_port}/legacy"}
+    agent = estate.agent(relay, relay.key("alice", "agent"), servers=servers).start()
+    owner, thief = relay.key("alice", "mcp"), relay.key("alice", "mcp")
+    client = Client(relay.port, owner, LEGACY[-1], path="/servers/web/mcp").connect()
+    restart(relay, agent)
+    client.use_key(thief)
+    stolen = client.request("tools/list")
+    assert (stolen.status, stolen.error["code"]) == (404, -32001)
+    assert client.delete() == 404
+    client.use_key(owner)
+    assert "add" in client.tools()
+
+
 def stored(relay: Relay) -> list[tuple[object, ...]]:
     """Return what the store knows of sessions."""
     database = sqlite3.connect(relay.state_dir / "mcptunnel.db")
@@ -70,3 +89,26 @@ def test_a_session_survives_a_relay_that_is_killed(estate: Estate) -> None:
     (row,) = stored(relay)
     assert client.session is not None
     assert client.session not in repr(row)
+
+
+SESSION_BYTES = 6 * 1024
+"""What one that was used for a call may take; a user has a thousand at most, a relay ten thousand."""
+
+
+def test_a_session_for_each_call_costs_little(estate: Estate) -> None:
+    """Some applications begin one for every call and never end it: no process is started for that."""
+    relay = estate.relay().start()
+    agent = estate.agent(relay, relay.key("alice", "agent")).start()
+    key = relay.key("alice", "mcp")
+
+    def calls(count: int) -> int:
+        before = relay.program.rss_bytes
+        for number in range(count):
+            client = Client(relay.port, key, LEGACY[-1]).connect()
+            assert client.call("demo__add", a=number, b=1).text == f'{{"sum": {number + 1}}}'
+        return relay.program.rss_bytes - before
+
+    calls(100)
+    processes = len(agent.program.children())
+    assert calls(400) < 400 * SESSION_BYTES
+    assert len(agent.program.children()) == processes

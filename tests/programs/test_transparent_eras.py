@@ -78,6 +78,30 @@ def test_what_modern_clients_cannot_ask_is_not_found(stage: Stage, server: str) 
         assert (refused.status, refused.error["code"]) == (404, -32601)
 
 
+@pytest.mark.parametrize(
+    "place", ["servers/legacy/mcp", "servers/modern/mcp", "servers/webmodern/mcp", "mcp"]
+)
+def test_a_batch_of_2025_03_26(stage: Stage, place: str) -> None:
+    """An array gets an array wherever the answer is ours, whatever the server's era; elsewhere 400."""
+    prefix = "" if place.startswith("servers") else "modern__"
+    sums = [{"name": f"{prefix}add", "arguments": {"a": 40, "b": b}} for b in (1, 2)]
+    calls = [{"id": f"c{n}", "method": "tools/call", "params": each} for n, each in enumerate(sums)]
+    cancelled: Json = {"method": "notifications/cancelled", "params": {"requestId": "nothing"}}
+    batch = [
+        {"jsonrpc": "2.0", **each} for each in (*calls, cancelled, {"id": 1, "method": "ping"})
+    ]
+    for version, status in ((LEGACY[0], 200), (LEGACY[1], 400)):
+        client = Client(stage.relay.port, stage.key, version, path=f"/{place}").connect()
+        fields = {name.replace("-", "_"): value for name, value in client.headers("", {}).items()}
+        body = json.dumps(batch).encode()
+        reply = fetch(stage.relay.port, request("POST", f"/{place}", body, **fields))
+        assert reply.status == status
+        if status == 200:
+            found = {each["id"]: each["result"] for each in reply.json}
+            assert [found[f"c{n}"]["structuredContent"]["sum"] for n in (0, 1)] == [41, 42]
+            assert (found[1], len(reply.json)) == ({}, 3)
+
+
 @pytest.mark.parametrize("server", ["legacy", "modern", "paged"])
 def test_a_session_is_its_keys_alone(stage: Stage, server: str) -> None:
     client = connected(stage, LEGACY[-1], server)

@@ -7,6 +7,7 @@ from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.mcp.kinds import Kind
 from mcptunnel.model import Principal
 from mcptunnel.net.tunnel import Tunnel
+from mcptunnel.relay.bearers import Bearers
 from mcptunnel.relay.devices import MAX_DEVICES, Device, Devices
 from mcptunnel.wire.constants import ErrorCode, Role
 from mcptunnel.wire.frames import Goaway
@@ -21,7 +22,8 @@ class Bench:
     def __init__(self) -> None:
         self.changes: list[Principal] = []
         self.forgotten: list[Device] = []
-        self.devices = Devices(self.changes.append, self.forgotten.append)
+        bearers = Bearers(lambda *_: None)
+        self.devices = Devices(self.changes.append, self.forgotten.append, bearers)
         self.ends: dict[Tunnel, Lone] = {}
 
     def tunnel(self) -> Tunnel:

@@ -3,7 +3,8 @@
 import pytest
 
 from mcptunnel.model import LOCAL_ISSUER, Principal
-from mcptunnel.relay.devices import MAX_BORNE_NAMES, Device
+from mcptunnel.relay.bearers import BEARER, MAX_BORNE_NAMES
+from mcptunnel.relay.devices import Device
 from mcptunnel.relay.places import (
     Address,
     NoSuchServer,
@@ -79,6 +80,42 @@ def test_a_device_that_was_forgotten_leaves_its_names() -> None:
         found(joined, "web")
 
 
+def after_a_restart(earlier: Joined) -> Joined:
+    """Return another relay that knows what the store of the first has."""
+    later = Joined()
+    later.bearers.restore(ALICE, earlier.names[ALICE, BEARER].values())
+    later.devices.restore(
+        Device(ALICE, device.installation_id, device.name, 0.0, 0.0)
+        for device in earlier.devices.of(ALICE)
+    )
+    return later
+
+
+def test_the_first_bearer_is_the_same_after_a_restart() -> None:
+    """Whoever comes first then: a client must not be led to another machine."""
+    joined = Joined()
+    joined.agent(MemoryServer("web"), name="laptop", installation_id="installation-0001")
+    joined.agent(MemoryServer("web"), name="tower", installation_id="installation-0002")
+    later = after_a_restart(joined)
+    later.agent(MemoryServer("web"), name="tower", installation_id="installation-0002")
+    with pytest.raises(NotNow, match="'laptop' is not connected"):
+        found(later, "web")
+    later.agent(MemoryServer("web"), name="laptop", installation_id="installation-0001")
+    assert found(later, "web") == "laptop"
+
+
+def test_who_took_the_place_of_a_forgotten_device_keeps_it_after_a_restart() -> None:
+    joined = Joined()
+    joined.lose(joined.agent(MemoryServer("web"), installation_id="installation-0001"))
+    joined.agent(MemoryServer("web"), name="tower", installation_id="installation-0002")
+    joined.devices._make_room(joined.devices._of(ALICE), 1)
+    assert found(joined, "web") == "tower"
+    later = after_a_restart(joined)
+    later.agent(MemoryServer("web"), name="laptop", installation_id="installation-0001")
+    with pytest.raises(NotNow, match="'tower' is not connected"):
+        found(later, "web")
+
+
 def test_what_there_is_not() -> None:
     joined = Joined()
     joined.agent(MemoryServer("web"))
@@ -131,4 +168,4 @@ def test_the_names_of_one_user_are_bounded() -> None:
             server._name = f"s{round_number}-{number}"
         agent = joined.agent(*servers, installation_id="installation-0001")
         joined.lose(agent)
-    assert len(joined.devices._bearers[ALICE]) == MAX_BORNE_NAMES
+    assert len(joined.names[ALICE, BEARER]) == MAX_BORNE_NAMES

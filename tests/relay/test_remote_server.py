@@ -5,11 +5,17 @@ import pytest
 from mcptunnel.mcp.announcement import ServerStatus
 from mcptunnel.mcp.features import Features
 from mcptunnel.mcp.kinds import Kind
-from mcptunnel.relay.remote_server import ABOUT, QUESTIONS, RemoteServer
+from mcptunnel.relay.remote_server import ABOUT, QUESTIONS, Known, RemoteServer
 
 
 def made(era: str = "") -> RemoteServer:
     return RemoteServer(ServerStatus("s", "x", "ready", 1, era=era))
+
+
+def test_a_list_holds_from_when_it_came() -> None:
+    known = Known(ttl_ms=5000, fetched_s=100.0)
+    assert [known.left_ms(now_s) for now_s in (100.0, 101.5, 105.0, 200.0)] == [5000, 3500, 0, 0]
+    assert Known().left_ms(100.0) == 0
 
 
 def test_nothing_is_known_at_first() -> None:

@@ -138,6 +138,12 @@ class StdioServer(KeptServer):
         child, self._child = self._child, None
         if child is None:
             return
+        if child.junk_count:
+            self._log.info(
+                "server {server}: {count} lines or answers that it wrote were no messages for us",
+                server=self._config.name,
+                count=child.junk_count,
+            )
         self._exit_text = f"exited ({status})"
         child.exited()
         self._perform_all(child)

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 from msgspec import Raw
 
 from mcptunnel.agent.servers.interfaces import LocalCall, LocalServer
-from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp import client_capabilities, jsonrpc
 from mcptunnel.mcp.calls import CallFailure
 from mcptunnel.mcp.client_half.timers import Timer, Timers
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, Response
@@ -45,7 +45,8 @@ class ToolListing:
     def begin(self, cursor: Raw | None = None) -> None:
         """Ask for a page."""
         self._pages += 1
-        params = {META: jsonrpc.raw(modern_meta())}
+        about = modern_meta(client_capabilities=client_capabilities.ALL)
+        params = {META: jsonrpc.raw(about)}
         if cursor is not None:
             params["cursor"] = cursor
         call = self._server.call(Request(self._pages, LIST, params), self)

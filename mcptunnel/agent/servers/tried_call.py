@@ -13,7 +13,7 @@ class TriedCall:
     (`CallReceiver`, `LocalCall`.)
     """
 
-    __slots__ = ("_asker", "_call", "_first", "_receiver", "_request")
+    __slots__ = ("_asker", "_call", "_first", "_is_paused", "_receiver", "_request")
 
     def __init__(
         self, first: LocalServer, request: Request, receiver: CallReceiver, asker: Asker
@@ -23,6 +23,7 @@ class TriedCall:
         self._receiver = receiver
         self._asker = asker
         self._call: LocalCall | None = None
+        self._is_paused = False
 
     def begin(self, server: LocalServer) -> None:
         """Make the call on a server that may not take it."""
@@ -34,11 +35,16 @@ class TriedCall:
         first, request = self._first, self._request
         self._forget()
         if first is not None and request is not None:
-            self._call = first.call(request, self._receiver, self._asker)
+            self._took(first.call(request, self._receiver, self._asker))
 
     def _made(self, call: LocalCall) -> None:
         if self._call is None:  # else it fell back at once
-            self._call = call
+            self._took(call)
+
+    def _took(self, call: LocalCall) -> None:
+        self._call = call
+        if self._is_paused:
+            call.pause()
 
     # What the server says.
 
@@ -65,10 +71,12 @@ class TriedCall:
             self._call.cancel(reason)
 
     def pause(self) -> None:
+        self._is_paused = True
         if self._call is not None:
             self._call.pause()
 
     def resume(self) -> None:
+        self._is_paused = False
         if self._call is not None:
             self._call.resume()
 

@@ -38,6 +38,8 @@ class ServerEndpoint:
     """Takes the transparent exchanges of one server (`undecided.Ways`).
 
     A session belongs to whoever gave its id: one of ours comes back to us, one of the server's to it.
+    But for a client that it was not given to there is no such session: that we say ourselves, for the
+    relay knows it no more when it has started anew.
     """
 
     def __init__(
@@ -56,8 +58,8 @@ class ServerEndpoint:
         self._room = room
         self._max_bytes = max_bytes
         self._sessions = McpSessions(random, MAX_SESSIONS)
-        self._passed = PassedSessions()
         timers = ReactorTimers(reactor)
+        self._passed = PassedSessions(timers)
         self._tools = ToolHeaders(server, timers, self._now_s)
         self._front = Endpoint(self._sessions, timers, random, keep_alive, draining)
 
@@ -66,9 +68,11 @@ class ServerEndpoint:
         head = exchange.request
         era = stated_era(head.method, head.headers)
         session_id = header(head.headers, SESSION_HEADER)
-        if session_id is not None and session_id in self._sessions and era is not Era.MODERN:
-            self.speak(exchange)
-            return
+        if session_id is not None and era is not Era.MODERN:
+            is_ours = session_id in self._sessions
+            if is_ours or self._passed.is_of_another(session_id, head.principal, head.client):
+                self.speak(exchange)
+                return
         undecided = exchange.receiver = Undecided(exchange, era, self)
         self._server.find_passage(era or Era.LEGACY, undecided.found)
 
@@ -86,6 +90,7 @@ class ServerEndpoint:
         """Do nothing more of our own accord."""
         self._front.stop()
         self._tools.stop()
+        self._passed.stop()
 
     def pass_on(self, exchange: Exchange, passage: Passage) -> None:
         name = self._server.status.name

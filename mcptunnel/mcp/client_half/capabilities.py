@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.client_capabilities import APPS
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Members
 
 _ELICITATION_SINCE: Final = "2025-06-18"
@@ -42,6 +43,9 @@ def to_modern_client(declared: Raw | None, version: str) -> Raw:
         modern["sampling"] = _some(_object(sampling), wanted)
     if "roots" in said:
         modern["roots"] = {}
+    apps = _object(said.get("extensions")).get(APPS)
+    if apps is not None:
+        modern["extensions"] = {APPS: apps}
     return jsonrpc.raw(modern)
 
 

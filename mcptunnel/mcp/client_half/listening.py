@@ -1,7 +1,7 @@
 """What a legacy session hears outside its requests: its GET stream, and one listen on the service."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, Protocol
 
 from msgspec import Raw
@@ -9,6 +9,7 @@ from msgspec import Raw
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.client_half.listen import Listen
 from mcptunnel.mcp.client_half.session import McpSession
+from mcptunnel.mcp.client_half.subscribing import ACKNOWLEDGE_S, Subscribing, Waiting
 from mcptunnel.mcp.client_half.timers import Timer, Timers
 from mcptunnel.mcp.jsonrpc import (
     INTERNAL_ERROR,
@@ -63,24 +64,6 @@ class Hearer(Protocol):
     def change(self, session: McpSession) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Subscribing:
-    """A `resources/subscribe` that waits for the acknowledgement (`service.Running`)."""
-
-    uri: str
-    caller: Caller
-    give_up: Callable[["Subscribing"], None]
-
-    def cancel(self, reason: str) -> None:
-        self.give_up(self)
-
-    def hold(self, holding: bool) -> None:
-        """Nothing flows."""
-
-    def client_gone(self) -> None:
-        """It does not last long."""
-
-
 class Listening:
     """Keeps one listen on the service while there is a GET stream, or a subscription.
 
@@ -106,7 +89,7 @@ class Listening:
         self._stream: EventSink | None = None
         self._current: Listen | None = None
         self._next: Listen | None = None
-        self._waiting: list[Subscribing] = []
+        self._waiting = Waiting(live.timers, self._unacknowledged)
         self._missed: dict[tuple[str, bytes], bytes] = {}
         self._missed_bytes = 0
         self._timer: Timer | None = None
@@ -166,17 +149,24 @@ class Listening:
                 )
                 return None
             self._wish((*known, uri))
-        subscribing = Subscribing(uri, caller, self._waiting_no_more)
-        self._waiting.append(subscribing)
+        is_new = uri not in known or uri in self._waiting.new_uris()
+        subscribing = Subscribing(uri, caller, is_new, self._waiting_no_more)
+        self._waiting.add(subscribing)
         self._open()
         return subscribing if subscribing in self._waiting else None
 
     def unsubscribe(self, uri: str) -> None:
-        """Listen to a resource no more."""
+        """Listen to a resource no more; who still waits to subscribe to it is told so."""
         known = self._live.session.subscriptions
         if uri not in known:
             return
-        self._wish(tuple(one for one in known if one != uri))
+        undone = JsonRpcError(INVALID_PARAMS, f"Unsubscribed from {uri[:200]!r}")
+        self._waiting.refuse({uri}, undone)
+        self._drop({uri})
+        self._follow_wishes()
+
+    def _follow_wishes(self) -> None:
+        """Listen to what is wished still."""
         if self._is_needed:
             self._open()
         else:
@@ -186,9 +176,20 @@ class Listening:
         self._live.change(replace(self._live.session, subscriptions=uris))
 
     def _waiting_no_more(self, subscribing: Subscribing) -> None:
-        if subscribing in self._waiting:
-            self._waiting.remove(subscribing)
+        if subscribing not in self._waiting:
+            return
+        self._waiting.remove(subscribing)
+        if subscribing.is_new and not self._waiting.has(subscribing.uri):
             self.unsubscribe(subscribing.uri)
+
+    def _unacknowledged(self) -> None:
+        """Give up what the service leaves without an answer, and listen to the rest."""
+        text = f"The server has not acknowledged the subscription for {ACKNOWLEDGE_S:g} s"
+        new_uris, waiting = self._waiting.new_uris(), self._waiting.take()
+        self._drop(new_uris)
+        self._follow_wishes()
+        for one in waiting:
+            one.caller.error(JsonRpcError(INTERNAL_ERROR, text))
 
     # The listen.
 
@@ -210,7 +211,7 @@ class Listening:
             self._current.close()
         self._current, self._next = listen, None
         self._wait_s = FIRST_WAIT_S
-        waiting, self._waiting = self._waiting, []
+        waiting = self._waiting.take()
         refused = {one.uri for one in waiting if one.uri not in uris}
         known = set(self._live.session.subscriptions)
         lost = known - uris
@@ -256,7 +257,7 @@ class Listening:
         is_offered = error is None or error.code != METHOD_NOT_FOUND
         if listen is self._next:
             self._next = None
-            waiting, self._waiting = self._waiting, []
+            waiting = self._waiting.take()
             self._drop({one.uri for one in waiting})
             if error is None or not is_offered:
                 error = JsonRpcError(METHOD_NOT_FOUND, "The server tells of no changes")
@@ -286,7 +287,7 @@ class Listening:
     def end(self) -> None:
         """The session is over, or we are: end the stream as well."""
         self.close()
-        waiting, self._waiting = self._waiting, []
+        waiting = self._waiting.take()
         for one in waiting:
             one.caller.error(JsonRpcError(INTERNAL_ERROR, "This session listens no more"))
         stream, self._stream = self._stream, None

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from mcptunnel.errors import McpTunnelError
-from mcptunnel.mcp import jsonrpc, meta
+from mcptunnel.mcp import client_capabilities, jsonrpc, meta
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request, RequestId, Response
 from mcptunnel.mcp.versions import LATEST_LEGACY, LEGACY_VERSIONS, MODERN_VERSIONS, Era
 
@@ -24,7 +24,7 @@ INITIALIZED: Final = jsonrpc.encode(Notification("notifications/initialized"))
 
 
 class Offer(StrEnum):
-    """How much we offer a legacy server: what it may ask clients through us.
+    """How much we offer a legacy server: what it may ask clients through us, and pages of apps.
 
     Some servers refuse members of capabilities that they do not know: the Java SDK up to 0.17 those
     of `elicitation`, up to 0.7 `elicitation` itself.
@@ -36,7 +36,7 @@ class Offer(StrEnum):
 
 
 CAPABILITIES: Final[Mapping[Offer, Raw]] = {
-    Offer.FULL: Raw(b'{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}},"roots":{}}'),
+    Offer.FULL: client_capabilities.ALL,
     Offer.BARE: Raw(b'{"elicitation":{},"sampling":{},"roots":{}}'),
     Offer.NONE: Raw(b"{}"),
 }
@@ -47,7 +47,7 @@ _UNREADABLE: Final = frozenset(
     {jsonrpc.PARSE_ERROR, jsonrpc.INVALID_REQUEST, jsonrpc.INVALID_PARAMS}
 )
 _UNREADABLE_WORDS: Final = re.compile(
-    r"elicitation|sampling|roots|capabilit|unrecogni[sz]ed|unknown (field|propert)"
+    r"elicitation|sampling|roots|extension|capabilit|unrecogni[sz]ed|unknown (field|propert)"
     r"|deserial|pars(e|ing)|jackson",
     re.IGNORECASE,
 )

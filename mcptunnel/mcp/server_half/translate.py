@@ -38,6 +38,7 @@ CACHEABLE: Final = frozenset(
 _METHODS: Final = CACHEABLE | {"completion/complete", "prompts/get", "tools/call"}
 """All that a modern client may ask of a legacy server, vendors' own methods aside."""
 
+_SPECIFICATIONS: Final = frozenset(b"%d" % code for code in jsonrpc.SPECIFICATIONS)
 _ABSENT: Final = Raw()
 
 
@@ -119,6 +120,7 @@ def to_modern_error(method: str, error: Raw) -> Raw:
     """Return a legacy error of `method` with what 2026-07-28 has for it; data stays.
 
     Servers of the Python SDK 1.x say of a method which they do not know that its parameters are wrong.
+    A code that has got another meaning since then is none of theirs.
     """
     try:
         known = jsonrpc.members(error)
@@ -130,6 +132,8 @@ def to_modern_error(method: str, error: Raw) -> Raw:
     if code == b"%d" % INVALID_PARAMS and method not in _METHODS:
         known = jsonrpc.with_member(known, "message", f"Method not found: {method}")
         return jsonrpc.raw(jsonrpc.with_member(known, "code", METHOD_NOT_FOUND))
+    if code in _SPECIFICATIONS:
+        return jsonrpc.raw(jsonrpc.with_member(known, "code", jsonrpc.INTERNAL_ERROR))
     return error
 
 

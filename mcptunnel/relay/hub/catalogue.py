@@ -21,7 +21,7 @@ from mcptunnel.model import Principal
 from mcptunnel.net.errors import printable
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.hub.budget import BOUNDS, MIB, keep, keep_features
-from mcptunnel.relay.hub.fetching import FetchFailed, Fetching
+from mcptunnel.relay.hub.fetching import MAX_PAGES, FetchFailed, Fetching
 from mcptunnel.relay.remote_server import ABOUT, RemoteServer
 
 RETRY_S: Final = 15.0
@@ -216,11 +216,11 @@ class Catalogue:
             self._ask_later(device, server, what, RETRY_S)
 
     async def _fetch(self, device: Device, server: RemoteServer, kind: Kind) -> None:
-        items, left_out, ttl_ms = await self._fetching.all_pages(device, server.info.name, kind)
-        left_out += keep(self._devices.of(device.principal), server, kind, items)
+        fetched = await self._fetching.all_pages(device, server.info.name, kind)
+        unkept = keep(self._devices.of(device.principal), server, kind, fetched.items)
         known = server.known[kind]
-        known.note = _left_out(kind, left_out) if left_out else ""
-        known.ttl_ms = ttl_ms
+        known.note = _left_out(kind, fetched.left_out + unkept, goes_on=fetched.goes_on)
+        known.ttl_ms = fetched.ttl_ms
         known.fetched_s = self._reactor.seconds()
 
     def _cannot_ask(self, failure: Failure, what: str) -> None:
@@ -240,7 +240,15 @@ _WORDS: Final[dict[str, str]] = {
 }
 
 
-def _left_out(kind: Kind, count: int) -> str:
+def _left_out(kind: Kind, count: int, *, goes_on: bool) -> str:
+    """Return what is missing of a list; nothing if nothing is."""
+    if not count and not goes_on:
+        return ""
+    if not count:
+        return (
+            f"its list of {_NOUNS[kind]} goes on and on: what comes after {MAX_PAGES} pages, or after "
+            f"{BOUNDS[kind].server_items} of them, is left out"
+        )
     bounds, key = BOUNDS[kind], "URIs" if LISTED[kind].key.startswith("uri") else "names"
     return (
         f"{count} {_NOUNS[kind]} are left out: their {key} are unusable or given twice, or there are "

@@ -1,5 +1,6 @@
 """One question to one server: its lists to their end, or what it can do."""
 
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ from msgspec import Raw
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 
-from mcptunnel.mcp import features, jsonrpc, meta
+from mcptunnel.mcp import client_capabilities, features, jsonrpc, meta
 from mcptunnel.mcp.calls import CallFailure
 from mcptunnel.mcp.catalogue import Item, parse_page
 from mcptunnel.mcp.features import Features
@@ -27,6 +28,20 @@ from mcptunnel.relay.hub.server_call import ServerCall
 MAX_PAGES: Final = 100
 MAX_ABOUT_BYTES: Final = 256 * 1024
 """What a server may say of what it can do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A server's list: its items by name, and for how many milliseconds they hold.
+
+    `left_out` is how many there were besides, as far as is known; `goes_on` is whether there were more
+    pages, which nobody looked at.
+    """
+
+    items: tuple[Item, ...]
+    ttl_ms: int
+    left_out: int
+    goes_on: bool
 
 
 class FetchFailed(Exception):
@@ -67,7 +82,10 @@ class Fetching:
     ) -> None:
         self._reactor = reactor
         self._calls = calls
-        self._meta = jsonrpc.raw(meta.modern_meta(client_info=client_info))
+        about = meta.modern_meta(
+            client_info=client_info, client_capabilities=client_capabilities.ALL
+        )
+        self._meta = jsonrpc.raw(about)
         self._timeout_s = timeout_s
         self._max_bytes = max_result_bytes
 
@@ -78,13 +96,10 @@ class Fetching:
         )
         return features.read(result)
 
-    async def all_pages(
-        self, device: Device, server: str, kind: Kind
-    ) -> tuple[tuple[Item, ...], int, int]:
+    async def all_pages(self, device: Device, server: str, kind: Kind) -> Fetched:
         """Follow the pages to the end; a server that never ends is cut off.
 
-        Returns the items by name, how many there were besides, as far as is known, and for how many
-        milliseconds they hold. Raises FetchFailed, and JsonRpcError for a page that is no list.
+        Raises FetchFailed, and JsonRpcError for a page that is no list.
         """
         bounds, method = BOUNDS[kind], LISTED[kind].method
         max_bytes = min(self._max_bytes, bounds.server_bytes)
@@ -94,7 +109,8 @@ class Fetching:
         cursor: str | None = None
         ttls_ms: list[int] = []
         seen = size_bytes = 0
-        while cursor not in cursors and len(cursors) < MAX_PAGES:
+        goes_on = True
+        while goes_on and cursor not in cursors and len(cursors) < MAX_PAGES:
             cursors.add(cursor)
             params: Members = {} if cursor is None else {"cursor": jsonrpc.raw(cursor)}
             left_s = max(0.0, deadline_s - self._reactor.seconds())
@@ -108,10 +124,11 @@ class Fetching:
             seen += len(page.items) + page.dropped
             ttls_ms.append(page.ttl_ms)
             cursor = page.next_cursor
-            if cursor is None or len(items) == bounds.server_items:
+            goes_on = cursor is not None
+            if len(items) == bounds.server_items:
                 break
         ordered = tuple(sorted(items.values(), key=attrgetter("name")))
-        return ordered, seen - len(items), min(ttls_ms)
+        return Fetched(ordered, min(ttls_ms), seen - len(items), goes_on)
 
     async def _ask(
         self,

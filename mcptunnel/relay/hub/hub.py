@@ -19,6 +19,7 @@ from mcptunnel.mcp.listens import LISTEN
 from mcptunnel.mcp.service import Caller, Running
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
+from mcptunnel.relay.bearers import NamesChanged
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.hub.awaited import SHARE, Awaited
 from mcptunnel.relay.hub.catalogue import Catalogue
@@ -35,7 +36,7 @@ from mcptunnel.relay.hub.prompt_call import PromptCalls
 from mcptunnel.relay.hub.resource_call import ResourceCalls
 from mcptunnel.relay.hub.seals import Seals
 from mcptunnel.relay.hub.settling import Settling
-from mcptunnel.relay.hub.tables import NamesChanged, Tables
+from mcptunnel.relay.hub.tables import Tables
 from mcptunnel.relay.hub.tool_call import ToolCalls
 from mcptunnel.relay.remote_server import RemoteServer
 

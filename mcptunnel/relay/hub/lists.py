@@ -58,10 +58,11 @@ class Lists:
         )
 
     def _ttl_ms(self, access: Access, epoch_s: float) -> int:
-        """Return the shortest time that a server grants its list; 0 if there is none."""
-        servers = self._parts.listings[self._kind].servers(access.principal, epoch_s)
+        """Return the shortest time that is left of what a server grants its list; 0 if there is none."""
+        kind, now_s = self._kind, self._parts.reactor.seconds()
+        servers = self._parts.listings[kind].servers(access.principal, epoch_s)
         return min(
-            (s.known[self._kind].ttl_ms for _device, s in servers if s.has(self._kind)), default=0
+            (s.known[kind].left_ms(now_s) for _device, s in servers if s.has(kind)), default=0
         )
 
 

@@ -8,9 +8,6 @@ from mcptunnel.model import Principal
 SWEEP_S: Final = 15.0
 """How often the calls are looked at: that much later than said a silent one may be given up."""
 
-GONE_S: Final = 60.0
-"""How long a call whose client has gone may be silent."""
-
 MAX_KEPT_BYTES: Final = 64 * 1024 * 1024
 """What the calls of one user may keep in memory together: requests that were not sent yet, and
 results that are not complete. One result of the largest size has room in any case."""

@@ -1,6 +1,9 @@
 """`resources/read`: whose a URI is, listed or not."""
 
 from collections.abc import Callable
+from typing import Final
+
+from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import INVALID_PARAMS, JsonRpcError, Members, Request
@@ -12,6 +15,9 @@ from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.hub.parts import Parts
 from mcptunnel.relay.hub.routed_call import RoutedCall
+
+_PRIVATE: Final = Raw(b'"private"')
+"""What is public at one server is not at the hub: another user's server may mean another thing by its URI."""
 
 
 class ResourceCall(RoutedCall):
@@ -26,7 +32,11 @@ class ResourceCall(RoutedCall):
         self._uri = uri
 
     def mapped(self, result: Members) -> bool:
-        return map_contents(result, self._shown)
+        changed = map_contents(result, self._shown)
+        if result.get("cacheScope", _PRIVATE) != _PRIVATE:
+            result["cacheScope"] = _PRIVATE
+            changed = True
+        return changed
 
     def _shown(self, uri: str) -> str:
         return self._uri if uri == self._target.item else self.mention(uri)

@@ -14,6 +14,8 @@ from mcptunnel.mcp.input_required import INPUT_REQUIRED
 from mcptunnel.mcp.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
+    MISSING_CLIENT_CAPABILITY,
+    SPECIFICATIONS,
     JsonRpcError,
     Members,
     Notification,
@@ -207,10 +209,23 @@ class RoutedCall(ABC):
             result[META] = replace(own, bytes(self._parts.server_info))
             changed = True
         kind = result.get("resultType", _ABSENT)
-        if bytes(kind) != _COMPLETE and jsonrpc.text(kind) == INPUT_REQUIRED:
-            self._seal(result)
+        if bytes(kind) != _COMPLETE:
+            self._unfinished(result, kind)
             changed = True
         return jsonrpc.raw(result) if changed else encoded
+
+    def _unfinished(self, result: Members, kind: Raw) -> None:
+        """Let a result that does not say that it is complete be one that a client understands.
+
+        Raises JsonRpcError (INTERNAL_ERROR) for a kind that is not carried, as tasks.
+        """
+        if bytes(kind) == b"null":
+            result["resultType"] = Raw(_COMPLETE)
+        elif jsonrpc.text(kind) == INPUT_REQUIRED:
+            self._seal(result)
+        else:
+            text = f"The server {self._target.server!r} answers with a result of another kind than "
+            raise JsonRpcError(INTERNAL_ERROR, f"{text}the hub can pass on, perhaps a task")
 
     def _seal(self, result: Members) -> None:
         """Make the server's question ours: whoever answers it is sent back to the same server."""
@@ -260,6 +275,8 @@ def _error(message: Response) -> JsonRpcError:
         return JsonRpcError(INTERNAL_ERROR, "The answer is empty")
     if error.code == _OLD_NOT_FOUND:
         return JsonRpcError(INVALID_PARAMS, error.message, error.data)
+    if error.code in SPECIFICATIONS and error.code != MISSING_CLIENT_CAPABILITY:
+        return JsonRpcError(INTERNAL_ERROR, error.message, error.data)  # of a request of ours
     return error
 
 

@@ -11,7 +11,7 @@ from mcptunnel.model import ExchangeKind, Outcome, RequestHead, ResponseHead, he
 from mcptunnel.net.errors import printable
 from mcptunnel.net.exchange import Exchange, ExchangeFailure, ExchangeReceiver
 from mcptunnel.relay.devices import Device
-from mcptunnel.relay.hub.open_calls import GONE_S, STEP_BYTES, OpenCalls
+from mcptunnel.relay.hub.open_calls import STEP_BYTES, OpenCalls
 from mcptunnel.wire.constants import ErrorCode
 from mcptunnel.wire.errors import GoingAway, TooManyStreams
 
@@ -109,10 +109,8 @@ class ServerCall(ExchangeReceiver):
             self._uncredited_bytes = 0
 
     def client_gone(self) -> None:
-        """Go on without anybody who waits, but not for long without a sign of life."""
+        """Go on without anybody who waits: in the legacy eras to leave is not to cancel."""
         self.hold(False)
-        self.was_heard = True
-        self.patience_s = min(self.patience_s, GONE_S)
 
     # Bounds (`open_calls`).
 

@@ -1,14 +1,15 @@
 """What every user's names and URIs mean: one table for tools, one for prompts, one for URIs."""
 
-from collections.abc import Callable, Collection, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from mcptunnel.mcp.kinds import Kind
 from mcptunnel.mcp.names import NameTable, Row, Target
 from mcptunnel.mcp.uris import UriTable
 from mcptunnel.model import Principal
+from mcptunnel.relay.bearers import NamesChanged
 
 MAX_NAMES: Final = 10_000
 """Names of one table of a user that are remembered, those of things that are gone included."""
@@ -28,9 +29,6 @@ TABLE_OF: Final = {
     Kind.RESOURCE: TableKind.URI,
     Kind.TEMPLATE: TableKind.URI,
 }
-
-NamesChanged: TypeAlias = Callable[[Principal, str, Sequence[Row], Collection[str]], None]
-"""Hears whose names of which table were bound (with their places), and which were forgotten."""
 
 
 class _Table(Protocol):

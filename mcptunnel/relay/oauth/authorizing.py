@@ -18,10 +18,15 @@ from mcptunnel.auth.authorization import (
     named_client,
 )
 from mcptunnel.auth.authorization_request import AuthorizationRequest
-from mcptunnel.auth.authorization_response import code_location, denied_location
+from mcptunnel.auth.authorization_response import (
+    code_location,
+    denied_location,
+    left_location,
+)
 from mcptunnel.auth.clients import is_client_id
 from mcptunnel.auth.codes import new_code
 from mcptunnel.auth.consent import consent_to
+from mcptunnel.auth.errors import ErrorCode
 from mcptunnel.auth.grants import FamilyId
 from mcptunnel.auth.parameters import Parameters
 from mcptunnel.auth.tokens import RANDOM_BYTES, TokenKind, hash_token
@@ -206,6 +211,10 @@ class Authorizing:
 
         done = await self._around.store.write(change)
         return denied_location(self._around.settings.issuer, step.request) if done else None
+
+    def left(self, request: AuthorizationRequest, code: ErrorCode) -> str:
+        """Return where to send the browser of a person who did not sign in."""
+        return left_location(self._around.settings.issuer, request, code)
 
     async def _signed_in(self, visitor: Visitor, client_id: str) -> SignedIn | None:
         principal = visitor.principal

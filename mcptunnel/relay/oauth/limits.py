@@ -5,7 +5,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from mcptunnel.auth.device_grants import WrongCodes, may_type_code, one_more_wrong
+from mcptunnel.auth.device_grants import WrongCodes, code_wait_s, one_more_wrong
 from mcptunnel.auth.rate_limits import AddressLimits, Rate, RateLimits
 
 MAX_KEYS: Final = 10_000
@@ -71,10 +71,10 @@ class GuessedCodes:
     def __len__(self) -> int:
         return len(self._wrong)
 
-    def may_type(self, *keys: str) -> bool:
-        """Tell whether another code may be tried under all these keys."""
+    def wait_s(self, *keys: str) -> float:
+        """Return how long to wait until another code may be tried under all these keys; 0 for now."""
         now_s = self._now_s()
-        return all(may_type_code(self._wrong.get(key, WrongCodes()), now_s) for key in keys)
+        return max(code_wait_s(self._wrong.get(key, WrongCodes()), now_s) for key in keys)
 
     def was_wrong(self, *keys: str) -> None:
         """Count a wrong code under each of the keys."""

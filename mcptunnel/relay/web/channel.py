@@ -42,6 +42,8 @@ anything about the connection or where a body ends."""
 
 _plain = re.compile(rb"[\t -~]*").fullmatch
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_MAX_DIGITS: Final = 18
+"""Of a Content-Length."""
 
 
 class RelayChannel(HTTPChannel):
@@ -147,6 +149,17 @@ class RelayChannel(HTTPChannel):
         fields = self.requests[-1].requestHeaders._rawHeaders  # noqa: SLF001 - without its checks
         fields.setdefault(known, []).append(value.strip(b" \t"))
         return True
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        """Refuse a length that no body has, and a coding that others may read as none or as a wrong one.
+
+        twisted.web would raise ValueError for more digits than Python reads.
+        """
+        if (header == b"Content-Length" and len(data) > _MAX_DIGITS) or (
+            header == b"Transfer-Encoding" and data.lower() != b"chunked"
+        ):
+            return bool(self._failChooseTransferDecoder())
+        return bool(super()._maybeChooseTransferDecoder(header, data))
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Refuse what is no HTTP; a request that was answered from its head has its answer."""

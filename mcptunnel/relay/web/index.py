@@ -7,6 +7,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 import mcptunnel
+from mcptunnel.config.relay import RelayConfig
 from mcptunnel.relay.devices import Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.web.answers import send_json
@@ -82,11 +83,12 @@ class Index(Resource):
 
     isLeaf = True
 
-    def __init__(self, public_url: str, health: Health, pages: Pages) -> None:
+    def __init__(self, config: RelayConfig, health: Health) -> None:
         super().__init__()
-        self._mcp_url = f"{public_url}/mcp"
+        self._mcp_url = f"{config.public_url}/mcp"
+        self._mode = config.auth.mode
         self._health = health
-        self._pages = pages
+        self._pages = Pages(config.public_url)
 
     def render(self, request: Request) -> int:
         return _only_read(request, self._answer)
@@ -98,6 +100,9 @@ class Index(Resource):
         if b"text/html" not in accept:
             return send_json(request, 200, described)
         page = IndexPage(
-            mcp_url=self._mcp_url, tunnel=described["tunnel"], version=described["version"]
+            mcp_url=self._mcp_url,
+            mode=self._mode,
+            tunnel=described["tunnel"],
+            version=described["version"],
         )
         return self._pages.send(request, 200, page)

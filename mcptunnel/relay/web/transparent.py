@@ -4,6 +4,7 @@ Nothing is parsed on the way. Only to address an error of our own, before the se
 first 64 KiB of the request are kept; an error after that can only end the connection.
 """
 
+import re
 from typing import Final
 
 from twisted.logger import Logger
@@ -13,7 +14,7 @@ from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.refusals import SESSION_NOT_FOUND
 from mcptunnel.mcp.headers import SESSION_HEADER
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST, JsonRpcError
-from mcptunnel.model import Outcome, header
+from mcptunnel.model import Headers, Outcome, header
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.draining import REFUSAL, Draining
@@ -28,7 +29,10 @@ from mcptunnel.wire.errors import GoingAway, LocalProtocolError, TooManyStreams
 METHODS: Final = (b"POST", b"GET", b"DELETE")
 RETRY_AFTER_S: Final = 5
 
+BAD_REQUEST: Final = 400
 HEAD_TOO_LARGE: Final = 431
+
+_SESSION_ID = re.compile(r"[ -~]*")
 
 
 class TransparentEndpoint:
@@ -71,6 +75,10 @@ class TransparentEndpoint:
     def _pass(self, http: RelayRequest, access: Access, device: Device, server: str) -> None:
         head = request_head(http, access, server)
         session_id = header(head.headers, SESSION_HEADER)
+        if not _names_one_session(head.headers):
+            text = "A request names one session, in ASCII"
+            _refuse(http, BAD_REQUEST, text, code=INVALID_REQUEST)
+            return
         if session_id is not None and not self._owners.may_use(access, device, server, session_id):
             _refuse(http, NOT_FOUND, "Session not found", code=SESSION_NOT_FOUND)
             return
@@ -84,6 +92,16 @@ class TransparentEndpoint:
         except LocalProtocolError as error:
             self._log.info("a request cannot be passed on: {error}", error=str(error))
             _refuse(http, HEAD_TOO_LARGE, "The head of the request is too large to be passed on")
+
+
+def _names_one_session(headers: Headers) -> bool:
+    """Whether no server can take another session to be named than the one that is checked.
+
+    An id is ASCII (2025-11-25, basic/transports, "Session Management"); what else some readers take for
+    white space they would cut off.
+    """
+    named = [value for name, value in headers if name == SESSION_HEADER]
+    return not named or (len(named) == 1 and _SESSION_ID.fullmatch(named[0]) is not None)
 
 
 def _refuse(

@@ -12,7 +12,6 @@ from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.index import Health, Index, Ready
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.pages.assets import Assets
-from mcptunnel.relay.web.pages.render import Pages
 from mcptunnel.relay.web.root import Answer, Guarded, Root
 from mcptunnel.relay.web.servers import ServerAnswer, Servers
 
@@ -32,7 +31,7 @@ def make_root(
     """Return the root of the relay's resources; `gate` makes what lets in who has a scope."""
     guard = guard_of(config)
     health = Health(devices, draining)
-    root = Root(Index(config.public_url, health, Pages(config.public_url)))
+    root = Root(Index(config, health))
     root.putChild(b"assets", Assets())
     root.putChild(b"health", health)
     root.putChild(b"ready", Ready(draining))

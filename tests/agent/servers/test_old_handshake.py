@@ -53,7 +53,7 @@ def test_a_server_that_cannot_read_the_offer_gets_a_lesser_one() -> None:
     for _ in range(2):
         bench.say(id=1, error=error)
     offers = [post.message["params"]["capabilities"] for post in bench.asked("initialize")]
-    assert [len(offer) for offer in offers] == [3, 3, 0]
+    assert [len(offer) for offer in offers] == [4, 3, 0]
     bench.say(id=1, error=error)
     assert "refused initialize" in str(error_of(bench.agreeing))
 

@@ -72,6 +72,9 @@ def test_junk_is_passed_over_and_stderr_is_in_the_log(bench: Bench, log: Log) ->
     assert bench.server.status.state is ServerState.READY
     assert "files: it {works}" in log
     assert "server files: not a message: Welcome to {my} server!" in log
+    process.say(b"[")
+    process.exit(1)
+    assert "server files: 2 lines or answers that it wrote were no messages for us" in log
 
 
 def test_more_calls_than_may_wait_are_refused(bench: Bench) -> None:
@@ -356,5 +359,5 @@ def test_a_server_that_dies_of_an_offer_gets_a_lesser_one(bench: Bench) -> None:
         offers.append(process.asked("initialize")[0]["params"]["capabilities"])
         process.exit(1)
         bench.pass_seconds(20)
-    assert [len(offer) for offer in offers] == [3, 3, 3, 0, 3]
+    assert [len(offer) for offer in offers] == [4, 4, 3, 0, 4]
     assert [len(offer.get("elicitation", ())) for offer in offers] == [2, 2, 0, 0, 2]

@@ -15,7 +15,7 @@ from mcptunnel.agent.servers import kept
 from mcptunnel.agent.servers.isolated import IsolatedServer
 from mcptunnel.agent.servers.stdio import StdioServer
 from mcptunnel.config.agent import ServerConfig
-from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp import client_capabilities, jsonrpc
 from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Notification, Request
 from mcptunnel.mcp.service import NOBODY, Asker
@@ -263,7 +263,7 @@ async def test_a_call_hears_what_the_server_logs_from_its_level_on(start: Start)
     [
         ("--strict", {"elicitation": {}, "sampling": {}, "roots": {}}),
         ("--mute", {}),
-        ("", {"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}, "roots": {}}),
+        ("", json.loads(bytes(client_capabilities.ALL))),
     ],
 )
 @in_reactor

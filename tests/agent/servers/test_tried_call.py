@@ -67,3 +67,16 @@ def test_it_is_cancelled_where_it_is(bench: Bench, falls_back: bool) -> None:
         bench.other.calls[0].fail("It is away.", Outcome.NOT_DELIVERED)
     bench.call.cancel("gone")
     assert (bench.first if falls_back else bench.other).calls[0].cancelled == "gone"
+
+
+@pytest.mark.parametrize("falls_back", [False, True])
+def test_who_is_slow_before_it_begins_is_so_afterwards(bench: Bench, falls_back: bool) -> None:
+    """Wherever the call is made then; and no more once the client has caught up."""
+    bench.call.pause()
+    bench.call.begin(bench.other)
+    if falls_back:
+        bench.other.calls[0].fail("It is away.", Outcome.NOT_DELIVERED)
+    taken = (bench.first if falls_back else bench.other).calls[0]
+    paused = [bench.other.calls[0].paused, taken.paused]
+    bench.call.resume()
+    assert [*paused, taken.paused] == [True, True, False]

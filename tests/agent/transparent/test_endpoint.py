@@ -268,6 +268,18 @@ def test_a_session_goes_back_to_whoever_gave_it() -> None:
     assert ways.goes("POST", ("mcp-session-id", ours)) == "untouched"
 
 
+def test_a_session_that_was_given_to_another_client_is_not_passed_on() -> None:
+    """Neither to whoever learned its id, nor after the relay has forgotten whose it is."""
+    ways = Ways(*Era)
+    assert ways.goes("POST", *JSON_FIELDS, body=INITIALIZE) == "untouched"
+    ways.local.last.answer(200, ("mcp-session-id", "theirs"))
+    ways.local.last.end()
+    fields = (*JSON_FIELDS, ("mcp-session-id", "theirs"))
+    assert ways.goes("POST", *fields) == "untouched"
+    stolen = ways.send("POST", b'{"jsonrpc":"2.0","id":7,"method":"ping"}', fields, client="key:2")
+    assert (stolen.status, stolen.json["error"]["code"], stolen.json["id"]) == (404, -32001, 7)
+
+
 def test_a_head_that_cannot_be_passed_on_is_refused() -> None:
     ways = Ways(*Era)
     told = ways.begin("POST", (("content-length", "x"),))

@@ -1,11 +1,13 @@
 """Sessions of servers whose bytes pass untouched."""
 
 import pytest
+from twisted.internet.task import Clock
 
 from mcptunnel.agent.transparent import passed_sessions as module
-from mcptunnel.agent.transparent.passed_sessions import MAX_ID_CHARS, PassedSessions
+from mcptunnel.agent.transparent.passed_sessions import DELETE_S, MAX_ID_CHARS, PassedSessions
 from mcptunnel.mcp.service import Asker
 from mcptunnel.model import Headers, RequestHead, ResponseHead
+from mcptunnel.net.timers import ReactorTimers
 from tests.agent.local_http import LocalHttp
 from tests.conftest import Log
 
@@ -14,7 +16,8 @@ OWN = (("authorization", "of the agent"),)
 
 class Bench:
     def __init__(self) -> None:
-        self.sessions = PassedSessions()
+        self.clock = Clock()
+        self.sessions = PassedSessions(ReactorTimers(self.clock))
         self.local = LocalHttp(OWN)
 
     def answered(
@@ -58,6 +61,20 @@ def test_a_client_loses_the_sessions_that_it_was_given_or_used(bench: Bench) -> 
     assert len(bench.sessions) == 1
 
 
+def test_a_session_is_of_those_to_whom_it_was_given(bench: Bench) -> None:
+    """Of one that is not known nobody can say that."""
+    for client in ("key:1", "key:2"):
+        bench.answered("shared", client=client)
+    bench.answered("given")
+    others = {
+        (session_id, client): bench.sessions.is_of_another(session_id, "local|ken", client)
+        for session_id in ("shared", "given", "unknown")
+        for client in ("key:1", "key:2")
+    }
+    assert [place for place, is_so in others.items() if is_so] == [("given", "key:2")]
+    assert bench.sessions.is_of_another("given", "local|eve", "key:1")
+
+
 def test_what_the_server_refused_or_ended_is_no_session(bench: Bench) -> None:
     bench.answered(asked="unknown", status=404)
     bench.answered()
@@ -97,3 +114,26 @@ def test_a_server_need_not_obey(bench: Bench, log: Log) -> None:
     bench.local.refusal = "no such field"
     bench.end("refused")
     assert "cannot be ended: no such field" in log
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_a_server_that_does_not_answer_keeps_no_connection(bench: Bench, log: Log) -> None:
+    """Its clients share them: each session that was ended in vain would take one for ever."""
+    bench.answered("silent")
+    bench.end()
+    bench.local.last.answer(200)
+    aborted = []
+    for wait_s in (DELETE_S - 0.1, 0.1):
+        bench.clock.advance(wait_s)
+        aborted.append(bench.local.last.aborted)
+    assert aborted == [False, True]
+    assert "perhaps not ended: no answer" in log
+    assert not bench.clock.getDelayedCalls()
+
+
+def test_nobody_waits_for_it_after_a_stop(bench: Bench) -> None:
+    bench.answered("silent")
+    bench.end()
+    bench.sessions.stop()
+    assert bench.local.last.aborted
+    assert not bench.clock.getDelayedCalls()

@@ -1,6 +1,7 @@
 // Client driver: the TypeScript SDKs. Input and output are those of scenario.py; `sdk` is 1 or 2.
 // The folder whose node_modules has the SDKs is the first argument.
 import {createRequire} from 'node:module';
+import {SignIn, connect} from './sign_in.mjs';
 
 const require = createRequire(`${process.argv[2]}/`);
 const asked = JSON.parse(await text(process.stdin));
@@ -34,7 +35,8 @@ function sdk() {
   if (asked.sdk !== 1) return require('@modelcontextprotocol/client');
   const client = require('@modelcontextprotocol/sdk/client/index.js');
   const types = require('@modelcontextprotocol/sdk/types.js');
-  return {...client, ...types, ...require('@modelcontextprotocol/sdk/client/streamableHttp.js')};
+  const transports = ['streamableHttp', 'sse'].map((name) => require(`@modelcontextprotocol/sdk/client/${name}.js`));
+  return Object.assign({}, client, types, ...transports);
 }
 
 function filledIn(field) {
@@ -175,14 +177,20 @@ async function runSteps(client) {
 
 const library = sdk();
 const headers = asked.token ? {Authorization: `Bearer ${asked.token}`} : {};
-const transport = new library.StreamableHTTPClientTransport(new URL(asked.url), {requestInit: {headers}});
+const signIn = asked.sign_in && new SignIn(asked.sign_in, emit);
+const isOld = asked.url.endsWith('/sse');
+const Transport = isOld ? library.SSEClientTransport : library.StreamableHTTPClientTransport;
+const transportOf = () => new Transport(new URL(asked.url), {requestInit: {headers}, authProvider: signIn});
 const client = new library.Client(
   {name: 'interop', version: '1'},
   {versionNegotiation: {mode: asked.mode}, capabilities: {elicitation: {}, sampling: {}, roots: {}}},
 );
 listenTo(client, library);
-await client.connect(transport);
-emit('connected', {protocol: client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion});
-await runSteps(client);
-await transport.terminateSession();
-await client.close();
+const transport = await connect(client, transportOf, signIn, asked.sdk);
+if (transport) {
+  const agreed = client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion ?? transport._protocolVersion;
+  emit('connected', {protocol: agreed});
+  await runSteps(client);
+  if (!isOld) await transport.terminateSession();
+  await client.close();
+} else emit('done');

@@ -12,6 +12,7 @@ import anyio  # type: ignore[import-not-found, unused-ignore]  # only in the SDK
 import httpx  # type: ignore[import-not-found, unused-ignore]  # the same
 import mcp  # type: ignore[import-not-found, unused-ignore]  # the same
 import scenario  # type: ignore[import-not-found, unused-ignore]  # beside this script
+import sign_in  # type: ignore[import-not-found, unused-ignore]  # the same
 from mcp import types  # type: ignore[import-not-found, unused-ignore]  # as above
 from mcp.client.sse import (  # type: ignore[import-not-found, unused-ignore]  # the same
     sse_client,
@@ -126,7 +127,7 @@ async def _streams(asked: dict[str, Any]) -> AsyncIterator[tuple[Any, Any]]:
             yield incoming, outgoing
         return
     async with (
-        httpx.AsyncClient(headers=headers, timeout=60) as http,
+        httpx.AsyncClient(headers=headers, timeout=60, auth=sign_in.auth_of(asked)) as http,
         streamable_http_client(asked["url"], http_client=http) as (incoming, outgoing, _),
     ):
         yield incoming, outgoing
@@ -135,6 +136,15 @@ async def _streams(asked: dict[str, Any]) -> AsyncIterator[tuple[Any, Any]]:
 async def main() -> None:
     """Connect, do the steps, disconnect."""
     asked = scenario.read_input()
+    try:
+        await _try_to_converse(asked)
+    except Exception as error:
+        if sign_in.denial_in(error) is None:
+            raise
+        scenario.emit("done")
+
+
+async def _try_to_converse(asked: dict[str, Any]) -> None:
     try:
         await _converse(asked)
     except* anyio.BrokenResourceError:

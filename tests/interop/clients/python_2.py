@@ -7,7 +7,11 @@ import anyio  # type: ignore[import-not-found, unused-ignore]  # only in the SDK
 import httpx2  # type: ignore[import-not-found, unused-ignore]  # the same
 import mcp  # type: ignore[import-not-found, unused-ignore]  # the same
 import scenario  # type: ignore[import-not-found, unused-ignore]  # beside this script
+import sign_in  # type: ignore[import-not-found, unused-ignore]  # the same
 from mcp import types  # type: ignore[import-not-found, unused-ignore]  # as above
+from mcp.client.sse import (  # type: ignore[import-not-found, unused-ignore]  # the same
+    sse_client,
+)
 from mcp.client.streamable_http import (  # type: ignore[import-not-found, unused-ignore]  # the same
     streamable_http_client,
 )
@@ -120,10 +124,24 @@ async def _told(message: Any) -> None:
 async def main() -> None:
     """Connect, do the steps, disconnect."""
     asked = scenario.read_input()
+    try:
+        await _converse(asked)
+    except Exception as error:
+        if sign_in.denial_in(error) is None:
+            raise
+        scenario.emit("done")
+
+
+async def _converse(asked: dict[str, Any]) -> None:
     headers = {"Authorization": f"Bearer {asked['token']}"} if asked["token"] else {}
-    async with httpx2.AsyncClient(headers=headers, timeout=60) as http:
+    auth = sign_in.auth_of(asked)
+    async with httpx2.AsyncClient(headers=headers, timeout=60, auth=auth) as http:
+        if asked["url"].endswith("/sse"):
+            transport = sse_client(asked["url"], headers=headers)
+        else:
+            transport = streamable_http_client(asked["url"], http_client=http)
         client = mcp.Client(
-            streamable_http_client(asked["url"], http_client=http),
+            transport,
             mode=asked["mode"],
             elicitation_callback=_elicit,
             sampling_callback=_sample,

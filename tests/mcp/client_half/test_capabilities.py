@@ -33,6 +33,11 @@ def modern(declared: object, version: str = "2025-11-25") -> Any:
         ("2025-06-18", {"sampling": {"tools": {}}}, {"sampling": {}}),
         ("2025-03-26", {"roots": {"listChanged": True}}, {"roots": {}}),
         ("2025-11-25", {"tasks": {}, "experimental": {}, "extensions": {}}, {}),
+        (
+            "2025-06-18",
+            {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["a/b"]}, "x/y": {}}},
+            {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": ["a/b"]}}},
+        ),
     ],
 )
 def test_what_a_client_declared(

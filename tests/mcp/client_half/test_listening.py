@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from mcptunnel.mcp.client_half.listening import MAX_MISSED, MAX_SUBSCRIPTIONS
+from mcptunnel.mcp.client_half.subscribing import ACKNOWLEDGE_S
 from tests.mcp.client_half.stage import Asked, LegacyClient, Stage
 
 LISTS = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
@@ -270,6 +271,64 @@ def test_a_subscribe_that_is_cancelled(client: LegacyClient, stage: Stage) -> No
     assert http.status == 202
     assert client.value.subscriptions == ()
     assert stage.take().cancelled
+
+
+def test_a_subscribe_is_answered_though_it_is_undone_before_it_holds(
+    client: LegacyClient, stage: Stage
+) -> None:
+    http = subscribe(client, "a:1")
+    assert (
+        client.request("resources/unsubscribe", {"uri": "a:1"}, request_id=2).json["result"] == {}
+    )
+    assert http.code == -32602
+    assert stage.take().cancelled
+    assert client.value.subscriptions == ()
+    stage.timers.pass_s(ACKNOWLEDGE_S)
+    assert stage.timers.count == 0
+
+
+def test_who_subscribes_twice_and_cancels_one_is_subscribed(
+    client: LegacyClient, stage: Stage
+) -> None:
+    """Whether the other waits as well, or holds already; until both are cancelled."""
+    first, second = subscribe(client, "a:1", 1), subscribe(client, "a:1", 2)
+    client.notify("notifications/cancelled", requestId=1)
+    older, newer = stage.asked
+    stage.asked.clear()
+    assert older.cancelled
+    newer.acknowledge(resourceSubscriptions=["a:1"])
+    assert (first.status, second.json["result"]) == (202, {})
+    subscribe(client, "a:1", 3)
+    client.notify("notifications/cancelled", requestId=3)
+    assert client.value.subscriptions == ("a:1",)
+    for request_id in (4, 5):
+        subscribe(client, "a:2", request_id)
+    for request_id in (4, 5):
+        client.notify("notifications/cancelled", requestId=request_id)
+    assert client.value.subscriptions == ("a:1",)
+    stage.timers.pass_s(ACKNOWLEDGE_S)
+    assert stage.timers.count == 0
+
+
+@pytest.mark.parametrize("has_stream", [False, True])
+def test_a_service_that_does_not_acknowledge(
+    client: LegacyClient, stage: Stage, has_stream: bool
+) -> None:
+    """The client hears so after a while; what it had heard of before goes on."""
+    asked = subscribed(client, "a:1")
+    if has_stream:
+        client.listen()
+    http = subscribe(client, "a:2", 2)
+    again = subscribe(client, "a:1", 3)
+    stage.timers.pass_s(ACKNOWLEDGE_S - 0.1)
+    assert not http.is_over
+    stage.timers.pass_s(0.1)
+    for each in (http, again):
+        (error,) = [event["error"] for event in each.events]
+        assert "has not acknowledged" in error["message"]
+    assert client.value.subscriptions == ("a:1",)
+    updated(asked, "a:1")
+    assert not asked.cancelled
 
 
 def test_subscriptions_are_bounded(client: LegacyClient, stage: Stage) -> None:

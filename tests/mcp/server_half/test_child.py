@@ -127,6 +127,9 @@ def test_any_answer_that_shows_no_modern_server_leads_to_initialize(answer: Any)
                 "elicitation": {"form": {}, "url": {}},
                 "sampling": {"tools": {}},
                 "roots": {},
+                "extensions": {
+                    "io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}
+                },
             },
             "clientInfo": {"name": "mcptunnel", "version": "1"},
         },

@@ -99,6 +99,9 @@ def test_the_probe_names_our_latest_version_and_us() -> None:
                 "elicitation": {"form": {}, "url": {}},
                 "sampling": {"tools": {}},
                 "roots": {},
+                "extensions": {
+                    "io.modelcontextprotocol/ui": {"mimeTypes": ["text/html;profile=mcp-app"]}
+                },
             },
         ),
         (Offer.BARE, {"elicitation": {}, "sampling": {}, "roots": {}}),

@@ -139,6 +139,17 @@ def test_other_errors_stay(text: bytes) -> None:
     assert to_modern_error("tools/call", error) is error
 
 
+@pytest.mark.parametrize("code", [-32020, -32021, -32022, -32042, -32099])
+def test_a_code_that_has_a_meaning_now_is_not_the_servers(code: int) -> None:
+    """A legacy server could mean anything by it (2026-07-28, basic/index, "Error Codes")."""
+    error = Raw(b'{"code":%d,"message":"m","data":{"x":1}}' % code)
+    told = {"code": -32603, "message": "m", "data": {"x": 1}}
+    assert loaded(to_modern_error("tools/call", error)) == told
+    for outside in (-32019, -32100):
+        error = Raw(b'{"code":%d,"message":"m"}' % outside)
+        assert to_modern_error("tools/call", error) is error
+
+
 def test_a_method_that_the_server_does_not_know_is_not_found() -> None:
     """Servers of the Python SDK 1.x complain of its parameters."""
     error = Raw(b'{"code":-32602,"message":"Invalid request parameters","data":""}')

@@ -76,6 +76,22 @@ def test_an_endless_list_is_cut_off() -> None:
     server = MemoryServer("files", tools(*(f"t{n:03}" for n in range(MAX_PAGES + 50))), page_size=1)
     joined.agent(server)
     assert len(remote(joined).tools) == lists(server) == MAX_PAGES
+    assert "tools goes on and on" in joined.client().call("status").text
+
+
+def test_a_list_that_goes_on_behind_the_last_that_has_room_is_told_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also if the bound is at the end of a page, so that nothing is known of what follows."""
+    monkeypatch.setitem(BOUNDS, Kind.TOOL, replace(BOUNDS[Kind.TOOL], server_items=4))
+    joined = Joined()
+    server = MemoryServer("files", tools(*(f"t{n}" for n in range(5))), page_size=2)
+    joined.agent(server)
+    assert (len(remote(joined).tools), lists(server)) == (4, 2)
+    assert "tools goes on and on" in joined.client().call("status").text
+    server.offer(tools("a", "b", "c", "d"))
+    joined.wait_s(5)
+    assert "goes on" not in joined.client().call("status").text
 
 
 def test_too_many_tools_are_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,7 @@
 """One question to one server, within a time and a size; what it says itself is in the error."""
 
+import json
+
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -39,6 +41,17 @@ def test_what_a_server_can_do() -> None:
     joined = Joined()
     joined.agent(with_prompts())
     assert about(joined).kinds == {Kind.TOOL, Kind.PROMPT}
+
+
+def test_a_server_lists_all_that_it_has_for_who_can_do_all() -> None:
+    """Some offer what asks, or what has a page, only to clients that declare it."""
+    joined, server = Joined(), MemoryServer("files", {"t": None})
+    joined.agent(server)
+    joined.client().tools()
+    (listed,) = (one for one in server.requests if one.method == "tools/list")
+    about = json.loads(bytes(listed.params["_meta"]))
+    declared = about["io.modelcontextprotocol/clientCapabilities"]
+    assert declared.keys() == {"elicitation", "sampling", "roots", "extensions"}
 
 
 def test_its_own_error_is_told_with_its_code() -> None:

@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 from mcptunnel.config.relay import HubConfig
 from mcptunnel.mcp.kinds import Kind
 from mcptunnel.model import Principal
+from mcptunnel.relay.bearers import Bearers
 from mcptunnel.relay.devices import Devices
 from mcptunnel.relay.hub.list_changes import ListChanges
 from mcptunnel.testing.joined import Answer, Joined
@@ -149,7 +150,7 @@ def test_however_often_a_list_changes_it_is_told_of_once_a_second() -> None:
     clock, told_s = Clock(), list[float]()
     listings: Any = {kind: Lists() for kind in Kind}
     settling: Any = Joined().hub.parts.settling
-    devices = Devices(lambda _: None, lambda _: None)
+    devices = Devices(lambda _: None, lambda _: None, Bearers(lambda *_: None))
     changes = ListChanges(
         clock,
         devices,

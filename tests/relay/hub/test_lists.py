@@ -109,6 +109,8 @@ def test_a_list_holds_as_long_as_the_one_that_holds_the_shortest() -> None:
     other.offer_list("prompts/list", "prompts", ttlMs=30_000)
     joined.agent(one, other, with_resources("c"))
     assert joined.client().request("prompts/list").value["ttlMs"] == 30_000
+    joined.clock.advance(10)
+    assert joined.client().request("prompts/list").value["ttlMs"] == 20_000
     assert joined.client().request("resources/list").value["ttlMs"] == 0
     joined.agent(with_prompts("d"), name="tower")
     assert joined.client().request("prompts/list").value["ttlMs"] == 0

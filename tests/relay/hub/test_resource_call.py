@@ -1,6 +1,7 @@
 """Resources: read from the server whose they are, listed or not."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -96,6 +97,25 @@ def test_uris_of_another_user_mean_nothing() -> None:
     joined.agent(with_resources("a", "x:1"), user="alice")
     assert text(read(joined.client("alice"), "x:1")) == "a x:1"
     assert read(joined.client("bob"), "x:1").failure is not None
+
+
+def _public(said: dict[str, Any], _: Any) -> dict[str, Any]:
+    return {**said, "cacheScope": "public"}
+
+
+def test_what_is_read_is_for_its_user_alone() -> None:
+    """Two users have one URL and one URI: a cache in between must not give one the other's."""
+    joined = Joined()
+    for user in ("alice", "bob"):
+        server = with_resources("notes", "file:///todo")
+        content = {"uri": "file:///todo", "text": user}
+        said = {"resultType": "complete", "contents": [content], "ttlMs": 60_000}
+        server.answers["resources/read"] = partial(_public, said)
+        joined.agent(server, user=user)
+    for user in ("alice", "bob"):
+        answer = read(joined.client(user), "file:///todo")
+        assert text(answer) == user
+        assert (answer.value["cacheScope"], answer.value["ttlMs"]) == ("private", 60_000)
 
 
 def test_links_in_results_lead_to_their_server() -> None:

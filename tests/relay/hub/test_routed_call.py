@@ -184,7 +184,37 @@ def test_a_missing_capability_is_told_as_it_is() -> None:
     assert answer.failure.code == MISSING_CLIENT_CAPABILITY
 
 
+@pytest.mark.parametrize("code", [-32020, -32022, -32042, -32099])
+def test_errors_of_the_protocol_are_not_the_clients(code: int) -> None:
+    """They would be of the hub's request, or mean nothing in this era; what they say stays."""
+    asking = Asking()
+    answer = asking.client.request("tools/call", asking.params)
+    asking.server.calls[0].error(code, "no such header")
+    asking.joined.settle()
+    assert answer.failure is not None
+    assert (answer.failure.code, answer.failure.message) == (INTERNAL_ERROR, "no such header")
+
+
 # Results and notifications.
+
+
+@pytest.mark.parametrize("kind", ["task", "x/y", 5])
+def test_a_result_of_an_unknown_kind_is_an_error(kind: object) -> None:
+    """Clients must not be given one that they did not declare (2026-07-28, basic/index, "ResultType")."""
+    asking = Asking()
+    answer = asking.client.request("tools/call", asking.params)
+    asking.reply({"resultType": kind, "taskId": "t", "status": "working"})
+    assert answer.failure is not None
+    assert answer.failure.code == INTERNAL_ERROR
+    assert "'files'" in answer.failure.message
+
+
+@pytest.mark.parametrize("said", [{}, {"resultType": None}])
+def test_a_result_that_does_not_say_its_kind_is_complete(said: dict[str, Any]) -> None:
+    asking = Asking()
+    answer = asking.client.request("tools/call", asking.params)
+    asking.reply({"content": [], **said})
+    assert answer.value["resultType"] == "complete"
 
 
 def test_results_are_of_us_and_keep_all_else() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcptunnel.mcp.kinds import Kind
+from mcptunnel.relay.bearers import BEARER
 from mcptunnel.relay.hub.catalogue import INTERVAL_S
 from mcptunnel.testing.joined import Joined, MemoryAgent
 from mcptunnel.testing.local_server import MemoryServer
@@ -69,7 +70,10 @@ class Fleet:
             self.leave(key, forget=False)
         self.joined = Joined()
         for (principal, table_kind), rows in names.items():
-            self.joined.hub.tables.restore(principal, table_kind, rows.values())
+            if table_kind == BEARER:
+                self.joined.bearers.restore(principal, rows.values())
+            else:
+                self.joined.hub.tables.restore(principal, table_kind, rows.values())
             self.joined.names[principal, table_kind] = dict(rows)
 
     def check(self) -> None:

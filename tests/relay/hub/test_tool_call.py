@@ -30,7 +30,8 @@ def test_the_server_sees_its_own_name_of_the_tool() -> None:
 
 def test_a_result_is_passed_on_whole() -> None:
     joined, answer, call = waiting()
-    result = {"content": [], "structuredContent": {"a": [1]}, "_meta": {"x": 1}, "vendor": True}
+    about = {"structuredContent": {"a": [1]}, "_meta": {"x": 1}, "vendor": True}
+    result = {"resultType": "complete", "content": [], **about}
     call.answer(result)
     joined.settle()
     assert answer.value == result

@@ -63,13 +63,13 @@ def test_what_lasts_costs_more(limits: RequestLimits) -> None:
 def test_so_many_codes_may_be_guessed(clock: Clock) -> None:
     guessed = GuessedCodes(clock.seconds)
     for _ in range(MAX_WRONG_CODES):
-        assert guessed.may_type("alice", "192.0.2.1")
+        assert guessed.wait_s("alice", "192.0.2.1") == 0
         guessed.was_wrong("alice", "192.0.2.1")
-    assert not guessed.may_type("alice")
-    assert not guessed.may_type("bob", "192.0.2.1")
-    assert guessed.may_type("bob", "192.0.2.2")
+    assert guessed.wait_s("alice") == WRONG_CODES_WINDOW_S
+    assert guessed.wait_s("bob", "192.0.2.1") == WRONG_CODES_WINDOW_S
+    assert guessed.wait_s("bob", "192.0.2.2") == 0
     clock.advance(WRONG_CODES_WINDOW_S)
-    assert guessed.may_type("alice", "192.0.2.1")
+    assert guessed.wait_s("alice", "192.0.2.1") == 0
 
 
 def test_threat_27_the_count_of_guessers_has_a_bound(clock: Clock) -> None:

@@ -30,6 +30,7 @@ LINES = (
     b"Content-Length: 3",
     b"Content-Length: 03",
     b"content-length: +3",
+    b"content-length: " + b"0" * 18 + b"3",
     b"Content-Length: 4",
     b"Transfer-Encoding: chunked",
     b"Transfer-Encoding: identity",
@@ -140,3 +141,21 @@ def test_a_lost_connection_leaves_no_timer() -> None:
     connection.send(head(b"GET /health HTTP/1.1", [b"Host: relay.test"]))
     connection.hang_up()
     assert len(site.joined.clock.getDelayedCalls()) == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Content-Length: " + b"9" * 19,
+        b"Content-Length: " + b"0" * 5000 + b"3",
+        b"Transfer-Encoding: identity",
+        b"Transfer-Encoding: chunked, identity",
+    ],
+)
+@pytest.mark.parametrize("channel", [LongWay, RelayChannel])
+def test_a_body_without_a_plain_end_is_refused(channel: Any, line: bytes) -> None:
+    """More digits than Python reads are no error of ours; of other codings each reader thinks its own."""
+    start = b"POST /mcp HTTP/1.1"
+    _, (answer,), is_lost = read(channel, [head(start, [b"Host: relay.test", line]) + b"abc"])
+    assert b"400" in answer
+    assert is_lost

@@ -3,6 +3,8 @@
 import pytest
 
 import mcptunnel
+from mcptunnel.relay.web.pages.kinds import IndexPage
+from mcptunnel.relay.web.pages.render import Pages
 from tests.relay.web.site import MemorySite, head_of
 
 
@@ -89,3 +91,21 @@ def test_a_relay_that_stops_is_alive_and_not_ready() -> None:
     assert answer.headers["retry-after"] == "1"
     answer = site.ask("GET", "/health")
     assert (answer.status, answer.json["status"]) == (200, "draining")
+
+
+@pytest.mark.parametrize(
+    ("mode", "told", "not_told"),
+    [
+        ("oidc", ("to sign in", "mcptunnel keys create"), ("Nobody has to",)),
+        ("local", ("to sign in", "mcptunnel keys create"), ("Nobody has to",)),
+        ("keys", ("mcptunnel keys create",), ("sign in", "Nobody has to")),
+        ("none", ("Nobody has to",), ("sign in", "mcptunnel keys create")),
+    ],
+)
+def test_the_index_says_what_an_application_needs(
+    mode: str, told: tuple[str, ...], not_told: tuple[str, ...]
+) -> None:
+    page = IndexPage(mcp_url="https://a.test/mcp", mode=mode, tunnel="connected", version="1")
+    text = Pages("https://a.test").render(page).decode()
+    assert [part for part in told if part not in text] == []
+    assert [part for part in not_told if part in text] == []

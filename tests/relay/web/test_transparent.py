@@ -6,7 +6,7 @@ from mcptunnel.auth.keys import Scope
 from mcptunnel.config.tunnel import TunnelConfig
 from mcptunnel.testing.joined import Joined
 from mcptunnel.wire.constants import ErrorCode
-from tests.relay.web.site import HOST, HttpAnswer
+from tests.relay.web.site import HOST, HttpAnswer, head_of
 from tests.relay.web.transparent_site import PATH, TransparentSite
 
 PING = b'{"jsonrpc":"2.0","id":"one","method":"ping"}'
@@ -131,6 +131,45 @@ def test_a_session_is_its_credentials_own(site: TransparentSite) -> None:
     site.begin(body=PING, fields=fields)
     assert len(site.local.asked) == asked + 1
     assert ("mcp-session-id", "abc") in site.last.headers
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "mcp-session-id: mine\r\nMcp-Session-Id: abc",
+        "mcp-session-id: abc\r\nmcp-session-id: abc",
+        "mcp-session-id: abc\u00a0",
+        "mcp-session-id: abc\u0085",
+        "mcp-session-id: \x0babc",
+    ],
+)
+def test_no_request_names_a_session_beside_the_one_that_is_checked(
+    site: TransparentSite, lines: str
+) -> None:
+    """A local server may read the last of several, or cut off more than blanks."""
+    opened(site)
+    asked = len(site.local.asked)
+    connection = site.connection()
+    head = head_of("POST", PATH, {"host": HOST, "authorization": f"Bearer {site.key()}"})
+    connection.send(head[:-2] + f"{lines}\r\ncontent-length: {len(PING)}\r\n\r\n".encode("latin-1"))
+    connection.send(PING)
+    answer = connection.answer
+    assert answer.status == 400
+    assert answer.json["id"] == "one"
+    assert len(site.local.asked) == asked
+
+
+def test_a_session_has_one_name(site: TransparentSite) -> None:
+    """Servers that take `_` for `-` hear of no field that was not checked, nor of ours."""
+    fields = {
+        "mcp_session_id": "abc",
+        "X_Forwarded_For": "1.2.3.4",
+        "mcptunnel-client-era": "legacy",
+    }
+    site.begin(body=PING, fields={**fields, "mcp-param-a_b": "1"})
+    names = [name for name, _ in site.last.headers]
+    assert "mcp-param-a_b" in names
+    assert not {name.lower() for name in fields} & set(names)
 
 
 def test_an_unknown_session_is_the_first_ones_whom_the_server_lets(site: TransparentSite) -> None:

@@ -1,9 +1,11 @@
 """`/login` and `/callback` with an OpenID provider."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlencode
 
+from mcptunnel.auth.errors import ErrorCode
 from mcptunnel.auth.next_paths import HOME, next_path
 from mcptunnel.auth.oidc.errors import ProviderError, SignInError
 from mcptunnel.auth.parameters import Parameters
@@ -15,6 +17,7 @@ from mcptunnel.relay.web.pages.kinds import Link, ProvidersDown
 from mcptunnel.relay.web.pages.messages import message_for
 from mcptunnel.relay.web.people import redirect
 from mcptunnel.relay.web.request import RelayRequest
+from mcptunnel.relay.web.way_back import back_path
 
 WAY: Final = "oidc"
 _UNAVAILABLE: Final = HTTPStatus.SERVICE_UNAVAILABLE.value
@@ -28,7 +31,11 @@ class ProviderPage(SigningIn[ProviderWeb]):
 
     def down(self, path: str) -> Send:
         """Return what says that the provider cannot be used; the log says why."""
-        page = ProvidersDown(provider=self.web.provider_name, retry=sign_in_path(path))
+        page = ProvidersDown(
+            provider=self.web.provider_name,
+            retry=sign_in_path(path),
+            back=back_path(path, ErrorCode.TEMPORARILY_UNAVAILABLE),
+        )
         return self.page(_UNAVAILABLE, page)
 
 
@@ -75,16 +82,15 @@ class Callback(ProviderPage):
         return await self.come_in(request, browser, person, WAY, path)
 
     def _refused(self, why: str, path: str) -> Send:
-        link = Link(text="Try again", href=sign_in_path(path))
-        return self.page(
+        page = message_for(
             FORBIDDEN,
-            message_for(
-                FORBIDDEN,
-                happened=f"You are not signed in. {why}.",
-                next_step="Try again, perhaps with another user. Whoever runs this relay says who may.",
-                link=link,
-            ),
+            happened=f"You are not signed in. {why}.",
+            next_step="Try again, perhaps with another user. Whoever runs this relay says who may.",
+            link=Link(text="Try again", href=sign_in_path(path)),
         )
+        back = back_path(path, ErrorCode.ACCESS_DENIED)
+        other = Link(text="Back to the application", href=back) if back else None
+        return self.page(FORBIDDEN, replace(page, other=other))
 
 
 def sign_in_path(path: str) -> str:

@@ -25,11 +25,13 @@ from mcptunnel.relay.web.pages.kinds import ConsentPage, Link
 from mcptunnel.relay.web.pages.messages import message_for
 from mcptunnel.relay.web.people import ForPeople, redirect
 from mcptunnel.relay.web.request import RelayRequest
+from mcptunnel.relay.web.way_back import KEPT, LEFT, left_code
 
 MAX_NEXT_CHARS: Final = 2000
 """A request that is longer is named by its id alone when the person goes to sign in as somebody else."""
 
 _KEPT: Final = frozenset({"request"})
+_LEFT: Final = frozenset({"request", LEFT})
 _BAD_REQUEST: Final = 400
 _ALLOW: Final = "allow"
 _WRONG: Final = "An application sent you here with a request that this relay cannot help it with"
@@ -94,6 +96,8 @@ class Authorize(Deciding):
 
     async def work(self, request: RelayRequest, parameters: Parameters) -> Send:
         browser = await self.web.browsers.of(request)
+        if parameters.values.keys() == _LEFT:
+            return await self._leave(request, parameters, browser)
         if parameters.values.keys() == _KEPT:
             request_id: str | None = parameters.values["request"]
             asked = await self.kept(parameters, browser)
@@ -112,6 +116,18 @@ class Authorize(Deciding):
         if isinstance(decision, LogIn):
             return self.sign_in(decision, request_id)
         return self._ask(decision, asked, request_id, browser)
+
+    async def _leave(
+        self, request: RelayRequest, parameters: Parameters, browser: Browser | None
+    ) -> Send:
+        """Tell the client that nobody signed in. Nothing is changed: the request may be taken up again."""
+        asked, code = await self.kept(parameters, browser), left_code(parameters.values[LEFT])
+        if asked is None or code is None:
+            return self.over()
+        decision = await self.decide(request, asked, browser)
+        if isinstance(decision, ErrorPage | ErrorRedirect):
+            return self.refused(decision)
+        return redirect(self.web.server.authorizing.left(decision.request, code))
 
     async def _keep(self, asked: Asked, browser: Browser) -> str:
         request_id = await self.web.server.authorizing.keep(asked, browser.session_id)
@@ -184,7 +200,7 @@ class Consent(Deciding):
 
 def kept_path(request_id: str) -> str:
     """Return the path of a request that was kept."""
-    return f"/authorize?request={request_id}"
+    return KEPT + request_id
 
 
 def _again_path(asked: Asked, request_id: str) -> str:

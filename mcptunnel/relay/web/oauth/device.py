@@ -10,6 +10,7 @@ from mcptunnel.relay.oauth.devices import AskedDevice
 from mcptunnel.relay.oauth.limits import Limited
 from mcptunnel.relay.web.browser import Browser
 from mcptunnel.relay.web.later import Send
+from mcptunnel.relay.web.oauth.programs import retry_after
 from mcptunnel.relay.web.oauth.surroundings import OAuthWeb
 from mcptunnel.relay.web.pages.asked import asked_endpoint
 from mcptunnel.relay.web.pages.kinds import DeviceCodePage, DeviceConfirmPage, DeviceDone
@@ -38,7 +39,9 @@ class Device(ForPeople[OAuthWeb]):
         if request.method == b"GET":
             return self._ask_code(browser, typed)
         keys = self._keys(request, browser.principal)
-        if not self.web.guessed.may_type(*keys):
+        wait_s = self.web.guessed.wait_s(*keys)
+        if wait_s:
+            self._with(request, retry_after(wait_s))
             return self.message(429, "Too many codes were wrong.", "Wait ten minutes.")
         allowed = _DECISIONS.get(parameters.values.get("decision", ""))
         if allowed is None:

@@ -149,6 +149,7 @@ class MessagePage:
     happened: str
     next_step: str = ""
     link: Link | None = None
+    other: Link | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,19 +162,24 @@ class SignedOutPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProvidersDown:
-    """The sign-in provider cannot be reached. `provider` is its host, `retry` the path to try again."""
+    """The sign-in provider cannot be reached. `provider` is its host, `retry` the path to try again.
+
+    `back` is the path that leads back to the application, "" if none waits.
+    """
 
     template: ClassVar[str] = "provider_down.html"
     provider: str
     retry: str
+    back: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexPage:
-    """What this relay is, at `/`."""
+    """What this relay is, at `/`. `mode` is `auth.mode`: how an application is let in."""
 
     template: ClassVar[str] = "index.html"
     mcp_url: str
+    mode: str
     tunnel: str
     version: str
 

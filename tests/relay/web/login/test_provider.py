@@ -1,5 +1,7 @@
 """Signing in at a provider: there and back, in one browser, once."""
 
+from urllib.parse import urlencode
+
 import pytest
 
 from mcptunnel.auth.oidc.errors import ProviderError, SignInError
@@ -102,6 +104,23 @@ def test_why_somebody_is_refused_reaches_the_person_and_the_log(
     assert "/login?next=%2Fdevice&amp;again=1" in answer.body.decode()
     (event,) = provider_site.events()
     assert event.detail == {"way": "oidc", "reason": "You are not on the list <of> those"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"), [(SignInError("No"), "denied"), (ProviderError("down"), "unavailable")]
+)
+def test_an_application_that_waits_can_be_told(
+    provider_site: ProviderSite, fault: Exception, why: str
+) -> None:
+    """The page leads back to it, where one waits; elsewhere there is no such link."""
+    for path, is_waiting in (("/authorize?request=abc", True), ("/device", False)):
+        bob = Visitor(provider_site)
+        state = leave(bob, f"/login?{urlencode({'next': path})}")
+        provider_site.provider.broken = fault
+        page = bob.get(f"/callback?state={state}&code=bob").body.decode()
+        provider_site.provider.broken = None
+        assert ("Back to the application" in page) is is_waiting
+        assert (f'href="{path}&amp;left={why}"' in page) is is_waiting
 
 
 def test_a_provider_that_is_down_is_told_without_its_reason(provider_site: ProviderSite) -> None:

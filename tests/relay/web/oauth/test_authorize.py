@@ -406,3 +406,30 @@ def test_refusals_are_noted_with_their_reason_if_somebody_is_signed_in(
     reasons = [event.detail["reason"] for event in events]
     assert "an address that is not its own" in reasons[0]
     assert reasons[1] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    ("why", "error"), [("denied", "access_denied"), ("unavailable", "temporarily_unavailable")]
+)
+def test_that_nobody_signed_in_reaches_the_client(
+    site: OAuthSite, alice: PersonAtBrowser, why: str, error: str
+) -> None:
+    """By its own redirect, with `iss`; and the person may still sign in after all."""
+    asked = alice.get(authorize_path(client_id=site.client_id(), state="st"))
+    kept = parameters_of(asked)["next"]
+    left = alice.get(f"{kept}&left={why}")
+    assert left.status == 303
+    assert left.headers["location"].startswith(f"{CALLBACK}?")
+    told = parameters_of(left)
+    assert (told["error"], told["iss"], told["state"]) == (error, ISSUER, "st")
+    assert "code" not in told
+    alice.sign_in()
+    assert alice.answer_consent(alice.get(kept)).status == 303
+
+
+def test_threat_04_nobody_else_leaves_a_request(site: OAuthSite, alice: PersonAtBrowser) -> None:
+    """Nor for a reason that is none of ours."""
+    asked = alice.get(authorize_path(client_id=site.client_id()))
+    kept = parameters_of(asked)["next"]
+    assert PersonAtBrowser(site, "mallory").get(f"{kept}&left=denied").status == 410
+    assert alice.get(f"{kept}&left=%0d%0a").status == 410

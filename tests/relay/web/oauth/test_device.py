@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mcptunnel.auth.agent_client import AGENT_CLIENT_ID
-from mcptunnel.auth.device_grants import LIFETIME_S, MAX_WRONG_CODES
+from mcptunnel.auth.device_grants import LIFETIME_S, MAX_WRONG_CODES, WRONG_CODES_WINDOW_S
 from mcptunnel.relay.oauth.devices import MAX_OPENED
 from mcptunnel.relay.oauth.settings import OAuthSettings
 from tests.relay.store_at_once import StoreAtOnce
@@ -136,7 +136,9 @@ def test_threat_13_codes_cannot_be_guessed(site: OAuthSite, alice: PersonAtBrows
             assert confirm(alice, wrong).status == 400
         else:
             assert decide_late(alice, wrong).status == 410
-    assert confirm(alice, asked["user_code"]).status == 429
+    refused = confirm(alice, asked["user_code"])
+    assert refused.status == 429
+    assert int(refused.headers["retry-after"]) == WRONG_CODES_WINDOW_S
     bob = PersonAtBrowser(site, "bob")
     bob.sign_in()
     assert confirm(bob, asked["user_code"]).status == 429

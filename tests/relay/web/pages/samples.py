@@ -168,5 +168,5 @@ PAGES: Final[dict[str, AnyPage]] = {
     "message-429": message_for(429),
     "signed-out": SignedOutPage(sign_in="/login?next=/device"),
     "provider-down": ProvidersDown(provider="accounts.example.org", retry="/login?next=/"),
-    "index": IndexPage(mcp_url=f"{ORIGIN}/mcp", tunnel="connected", version="0.4.0"),
+    "index": IndexPage(mcp_url=f"{ORIGIN}/mcp", mode="local", tunnel="connected", version="0.4.0"),
 }
