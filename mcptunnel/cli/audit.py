@@ -37,7 +37,7 @@ Examples:
 @click.option("--event", help="Only events of this name, such as user.signed_in.")
 @click.option(
     "-n",
-    "count",
+    "--count",
     type=click.IntRange(1, _MOST),
     default=_USUAL,
     show_default=True,

@@ -98,7 +98,9 @@ class InUse:
         for work, access in tuple(self._open.items()):
             if access.expires_s is not None:
                 can_expire = True
-                if access.expires_s <= now_s:
+                if access.grant_expires_s is not None and access.grant_expires_s <= now_s:
+                    self._end(work, is_revoked=True)  # nobody comes back with another token
+                elif access.expires_s <= now_s:
                     self._end(work, is_revoked=False)
         if can_expire:
             self._sweep_later()
