@@ -14,12 +14,13 @@ from mcptunnel.auth.authorization_request import (
     state_of,
 )
 from mcptunnel.auth.authorization_response import error_location
-from mcptunnel.auth.clients import Client, is_client_id
+from mcptunnel.auth.client_display import ClientDisplay, client_display
+from mcptunnel.auth.clients import Client, ClientKind, is_client_id
 from mcptunnel.auth.consent import Consent, is_remembered
 from mcptunnel.auth.errors import ErrorCode, OAuthError
 from mcptunnel.auth.issuer import Issuer
 from mcptunnel.auth.parameters import Parameters
-from mcptunnel.auth.redirects import is_registered
+from mcptunnel.auth.redirects import is_registered, stays_here
 from mcptunnel.model import Principal
 
 _SIGN_IN_AGAIN: Final = frozenset({"login", "select_account"})
@@ -43,10 +44,16 @@ class ErrorPage:
 
 @dataclass(frozen=True, slots=True)
 class ErrorRedirect:
-    """Send the browser to `location`, which is the client's and says what is wrong."""
+    """Send the browser to `location`, which is the client's and says what is wrong.
+
+    With `ask_about` the person decides whether to go there: anyone can register a client whose redirect is
+    a trap, and a link that is wrong on purpose would lead into it from here (RFC 9700, 4.11.2; MCP,
+    Open Redirection).
+    """
 
     location: str
     code: ErrorCode
+    ask_about: ClientDisplay | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +116,21 @@ def decide(
         )
         return _next_step(request, signed_in, started_s, now_s)
     except OAuthError as error:
-        state = state_of(parameters)
-        return ErrorRedirect(error_location(issuer, redirect_uri, state, error), error.code)
+        location = error_location(issuer, redirect_uri, state_of(parameters), error)
+        is_trusted = _is_trusted(client, redirect_uri, signed_in)
+        asked = None if is_trusted else client_display(client, redirect_uri)
+        return ErrorRedirect(location, error.code, asked)
+
+
+def _is_trusted(client: Client, redirect_uri: str, signed_in: SignedIn | None) -> bool:
+    """Tell whether a browser may be sent to a client whom nobody here has just agreed to.
+
+    The operator chose it, or the person agreed to it before, or it is a program on the person's machine.
+    """
+    if client.kind is ClientKind.STATIC or stays_here(redirect_uri):
+        return True
+    consents = signed_in.consents if signed_in is not None else ()
+    return any((c.client_id, c.redirect_uri) == (client.id, redirect_uri) for c in consents)
 
 
 _UNKNOWN_CLIENT: Final = ErrorPage(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mcptunnel.auth.clients import Client, ClientKind
-from mcptunnel.auth.redirects import is_loopback, is_private_scheme
+from mcptunnel.auth.redirects import stays_here
 from mcptunnel.auth.urls import split_url
 
 MAX_SHOWN_CHARS: Final = 80
@@ -38,8 +38,8 @@ def client_display(client: Client, redirect_uri: str) -> ClientDisplay:
         vouched_by=host,
         verified=client.kind is not ClientKind.REGISTERED,
         redirect_to=_place(redirect_uri),
-        this_machine=_stays_here(redirect_uri),
-        only_this_machine=all(map(_stays_here, client.redirect_uris)),
+        this_machine=stays_here(redirect_uri),
+        only_this_machine=all(map(stays_here, client.redirect_uris)),
     )
 
 
@@ -62,10 +62,6 @@ def clean_text(value: object, max_chars: int) -> str:
             kept.append(char)
     text = " ".join("".join(kept).split())
     return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"
-
-
-def _stays_here(uri: str) -> bool:
-    return is_loopback(uri) or is_private_scheme(uri)
 
 
 def _place(uri: str) -> str:

@@ -23,6 +23,9 @@ USUAL_LIFETIME_S: Final = 3600.0
 FAILURE_LIFETIME_S: Final = 60.0
 """For this long a document that could not be used is not asked for again."""
 
+MOST_STALE_S: Final = 2 * MOST_LIFETIME_S
+"""A document that was fetched no longer ago still counts if its server cannot be asked."""
+
 _MAX_REDIRECT_URIS: Final = 50
 _MAX_NAME_CHARS: Final = 100
 _MAX_AGE: Final = re.compile(r'(?:^|,)\s*max-age\s*=\s*"?([0-9]{1,10})"?\s*(?=,|$)', re.IGNORECASE)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mcptunnel.auth.authorization_request import AuthorizationRequest
-from mcptunnel.auth.redirects import is_loopback, is_private_scheme
+from mcptunnel.auth.redirects import stays_here
 from mcptunnel.model import Principal
 
 
@@ -24,7 +24,7 @@ def consent_to(request: AuthorizationRequest, principal: Principal) -> Consent |
 
     A loopback redirect or one with a private scheme does not tell who asks (RFC 8252, 8.6).
     """
-    if is_loopback(request.redirect_uri) or is_private_scheme(request.redirect_uri):
+    if stays_here(request.redirect_uri):
         return None
     return Consent(
         principal=principal,

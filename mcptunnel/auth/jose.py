@@ -30,6 +30,8 @@ MAX_TOKEN_CHARS: Final = 16 * 1024
 _MAX_KEYS: Final = 100
 _MAX_TRIED: Final = 8
 _LEAST_RSA_BITS: Final = 2048
+_MOST_RSA_CHARS: Final = {"n": 1368, "e": 6}
+"""Base64 of 8,192 and of 32 bits: a check is done in the reactor's thread, and a long exponent takes long."""
 
 _JWS: Final = PyJWS(algorithms=ALGORITHMS)
 
@@ -136,6 +138,8 @@ def _fitting(key_set: Mapping[str, Any], algorithm: str, kid: object) -> Iterato
         kind, curve = _KEY_OF[algorithm]
         if key.get("kty") != kind or (curve is not None and key.get("crv") != curve):
             continue
+        if kind == "RSA" and not _is_quick(key):
+            continue
         if key.get("use", "sig") != "sig" or key.get("alg", algorithm) != algorithm:
             continue
         public = {name: value for name, value in key.items() if name not in ("d", "p", "q")}
@@ -145,6 +149,11 @@ def _fitting(key_set: Mapping[str, Any], algorithm: str, kid: object) -> Iterato
             continue
         if kind != "RSA" or built.key.key_size >= _LEAST_RSA_BITS:
             yield built
+
+
+def _is_quick(key: Mapping[str, Any]) -> bool:
+    parts = ((key.get(name), most) for name, most in _MOST_RSA_CHARS.items())
+    return all(isinstance(part, str) and len(part) <= most for part, most in parts)
 
 
 def _payload(token: str, key: PyJWK, algorithm: str) -> bytes | None:

@@ -2,10 +2,14 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
+SITE_TIMES: Final = 8
+"""A site with IPv6, a /48, may do so many times as much as one of its 65,536 lines."""
+
 _V6_PREFIX_BITS: Final = 64
+_V6_SITE_BITS: Final = 48
 _ROUNDING: Final = 1e-6
 
 
@@ -60,15 +64,45 @@ class RateLimits:
         return min(self._rate.burst, level + max(0.0, now_s - then_s) * self._rate.per_s)
 
 
+class AddressLimits:
+    """A bucket for each peer's address, and of IPv6 one for its site: many get a whole /48 for nothing."""
+
+    __slots__ = ("_addresses", "_sites")
+
+    def __init__(self, rate: Rate, *, max_keys: int) -> None:
+        self._addresses = RateLimits(rate, max_keys=max_keys)
+        site = Rate(per_s=rate.per_s * SITE_TIMES, burst=rate.burst * SITE_TIMES)
+        self._sites = RateLimits(site, max_keys=max_keys)
+
+    def take(self, address: str, now_s: float, cost: float = 1.0) -> float:
+        """Take from the buckets of an address, as `RateLimits.take` does."""
+        waits = self._addresses.take(address_key(address), now_s, cost)
+        site = site_key(address)
+        return waits or (0.0 if site is None else self._sites.take(site, now_s, cost))
+
+
 def address_key(address: str) -> str:
     """Return the key of a peer's address: of IPv6 the /64, since one line has as many addresses as it likes."""
+    parsed = _parsed(address)
+    return _network(parsed, _V6_PREFIX_BITS) if isinstance(parsed, IPv6Address) else str(parsed)
+
+
+def site_key(address: str) -> str | None:
+    """Return the key of the site that an address of IPv6 is in; None for all others."""
+    parsed = _parsed(address)
+    return _network(parsed, _V6_SITE_BITS) if isinstance(parsed, IPv6Address) else None
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | str:
     try:
         parsed = ip_address(address)
     except ValueError:
         return address
-    if not isinstance(parsed, IPv6Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    kept = int(parsed) >> _V6_PREFIX_BITS << _V6_PREFIX_BITS
-    return f"{IPv6Address(kept)}/{_V6_PREFIX_BITS}"
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        return parsed.ipv4_mapped
+    return parsed
+
+
+def _network(address: IPv6Address, prefix_bits: int) -> str:
+    rest_bits = 128 - prefix_bits
+    return f"{IPv6Address(int(address) >> rest_bits << rest_bits)}/{prefix_bits}"

@@ -60,6 +60,11 @@ def is_private_scheme(uri: str) -> bool:
     return url is not None and url.scheme not in ("http", "https")
 
 
+def stays_here(uri: str) -> bool:
+    """Tell whether a redirect goes to a program on the person's machine, and to no web site."""
+    return is_loopback(uri) or is_private_scheme(uri)
+
+
 def form_action_source(uri: str) -> str:
     """Return the CSP `form-action` source that lets a form's answer redirect to a checked URI (threat 16).
 

@@ -88,17 +88,20 @@ class StoredKeyRing:
         self, state_dir: Path, store_url: Secret | None, issuer: str, client: ControlClient
     ) -> None:
         # The database's libraries cost a third of a second, which a running relay saves us.
+        from mcptunnel.store.audited_keys import end_key, make_key  # noqa: PLC0415
         from mcptunnel.store.database import Database, location_of  # noqa: PLC0415
         from mcptunnel.store.keys import Keys  # noqa: PLC0415
 
         self._database = Database(location_of(state_dir, store_url))
         self._keys = Keys
+        self._make, self._end = make_key, end_key
         self._issuer = issuer
         self._client = client
 
     def create(self, *, user: str, scope: Scope, name: str) -> IssuedKey:
         return self._database.write(
-            lambda connection: self._keys(connection).issue(
+            lambda connection: self._make(
+                connection,
                 Principal(self._issuer, user),
                 scope,
                 name,
@@ -112,7 +115,7 @@ class StoredKeyRing:
 
     def revoke(self, key_id: str) -> bool:
         done = self._database.write(
-            lambda connection: self._keys(connection).revoke(KeyId(key_id), time.time())
+            lambda connection: self._end(connection, KeyId(key_id), time.time())
         )
         if self._client.is_live():  # it began meanwhile, and may have let the key in before
             RunningKeys(self._client).revoke(key_id)

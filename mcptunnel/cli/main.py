@@ -11,8 +11,10 @@ from mcptunnel.cli.options import CommandError, abandon_stdout
 from mcptunnel.errors import McpTunnelError
 
 COMMANDS = {
+    "audit": "mcptunnel.cli.audit:audit",
     "check-config": "mcptunnel.cli.check_config:check_config",
     "demo": "mcptunnel.cli.demo:demo",
+    "grants": "mcptunnel.cli.grants:grants",
     "keys": "mcptunnel.cli.keys:keys",
     "login": "mcptunnel.cli.login:login",
     "logout": "mcptunnel.cli.logout:logout",

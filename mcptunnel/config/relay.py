@@ -34,6 +34,13 @@ class LimitsConfig:
         int,
         Option("MCP sessions of legacy clients held at once.", Bounds(least=1, most=10_000_000)),
     ] = 10_000
+    max_user_requests: Annotated[
+        int,
+        Option(
+            "Calls and streams of one user that are open at once, of all clients together.",
+            Bounds(least=1, most=10_000_000),
+        ),
+    ] = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +133,14 @@ class RelayConfig:
             example='["127.0.0.1", "10.0.0.0/8"]',
         ),
     ] = ()
+    audit_file: Annotated[
+        Path | None,
+        Option(
+            "A file to which every event of the audit log is added, each a line of JSON.",
+            default_text="none: the audit log is in the store alone",
+            example='"/var/log/mcptunnel/audit.jsonl"',
+        ),
+    ] = None
     retry_after_s: Annotated[
         float,
         Option(

@@ -17,7 +17,8 @@ class Access:
     `client` names the holder, never a secret: whatever is remembered between requests is for this name
     of this principal alone. `grant_id` is what lasts while tokens are renewed, the grant or the key
     itself; `credential_id` is the one token or key that was shown. `client_id` is the OAuth client's,
-    "" for keys; `device_id` an agent's installation, once it is known. `expires_s` is a time of day.
+    "" for keys; `device_id` an agent's installation, once it is known. `expires_s` is a time of day,
+    and so is `grant_expires_s`, after which no renewed token comes.
     `audience` is the one resource that a token opens (`auth.resources`), None for keys.
     `session` names the legacy session that asks, where it is one (`client_half.session.name_of`).
     """
@@ -30,6 +31,7 @@ class Access:
     client_id: str = ""
     device_id: str = ""
     expires_s: float | None = None
+    grant_expires_s: float | None = None
     audience: str | None = None
     session: str = ""
 

@@ -35,6 +35,7 @@ from mcptunnel.relay.control_api import (
     write_reply,
 )
 from mcptunnel.relay.control_devices import DevicesResource
+from mcptunnel.relay.control_grants import Grants, GrantsResource
 from mcptunnel.relay.control_users import People, UsersResource
 from mcptunnel.relay.devices import Device
 
@@ -46,26 +47,31 @@ class ControlSocketError(McpTunnelError):
     """The control socket cannot be opened."""
 
 
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """What commands can ask of."""
+
+    keys: KeyDirectory
+    status: Callable[[], RelayStatus]
+    devices: Callable[[], Sequence[Device]] = tuple
+    people: People | None = None
+    grants: Grants | None = None
+
+
 class ControlSocket(Service):
     """Serves the control socket at `path` while the service runs."""
 
     def __init__(
         self,
         path: Path,
-        keys: KeyDirectory,
+        commanded: Commanded,
         reactor: IReactorUNIX,
         clock: IReactorTime,
-        *,
-        status: Callable[[], RelayStatus],
-        devices: Callable[[], Sequence[Device]] = tuple,
-        people: People | None = None,
     ) -> None:
         self._path = path
         self._clock = clock
         self._answers = Answers()
-        self._site: Any = control_site(
-            Commanded(keys, status, devices, people), clock, self._answers
-        )
+        self._site: Any = control_site(commanded, clock, self._answers)
         self._reactor = reactor
         self._name: UnixPath | None = None
         self._port: IListeningPort | None = None
@@ -125,16 +131,6 @@ def remove_stale_socket(path: Path, name: str) -> None:
     path.unlink()
 
 
-@dataclass(frozen=True, slots=True)
-class Commanded:
-    """What commands can ask of."""
-
-    keys: KeyDirectory
-    status: Callable[[], RelayStatus]
-    devices: Callable[[], Sequence[Device]]
-    people: People | None
-
-
 def control_site(commanded: Commanded, clock: IReactorTime, answers: Answers) -> Site:
     """Return the site of the control socket, without access log."""
     root, api, version = NotFound(), NotFound(), NotFound()
@@ -145,6 +141,8 @@ def control_site(commanded: Commanded, clock: IReactorTime, answers: Answers) ->
     version.putChild(b"devices", DevicesResource(commanded.devices, answers))
     if commanded.people is not None:
         version.putChild(b"users", UsersResource(commanded.people, answers))
+    if commanded.grants is not None:
+        version.putChild(b"grants", GrantsResource(commanded.grants, answers))
     return QuietSite(OwnerOnly(root), reactor=clock)
 
 

@@ -221,6 +221,11 @@ def read_order(body: bytes) -> tuple[str, Scope, str]:
     return user, scope, name
 
 
+def bad_request(message: str) -> RefusedError:
+    """Return the error for an order that cannot be understood."""
+    return RefusedError(http.BAD_REQUEST, "bad_request", message)
+
+
 def _body(request: Request) -> bytes:
     content = request.content
     body = b"" if content is None else content.read(_MAX_BODY_BYTES + 1)

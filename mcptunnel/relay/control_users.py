@@ -9,7 +9,14 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from mcptunnel.model import LOCAL_ISSUER, Principal
-from mcptunnel.relay.control_api import Answers, JsonResource, NotFound, RefusedError, Reply
+from mcptunnel.relay.control_api import (
+    Answers,
+    JsonResource,
+    NotFound,
+    RefusedError,
+    Reply,
+    bad_request,
+)
 from mcptunnel.relay.login.changes import NotPossibleError
 from mcptunnel.relay.login.directory import LINKS, MadeLink, user_to_json
 from mcptunnel.store.people.invitations import InvitationKind
@@ -67,9 +74,9 @@ class LinkResource(JsonResource):
         return NotFound()
 
     async def answer(self, _method: str, body: bytes) -> Reply:
-        name = _read(body).get("user")
+        name = read_texts(body).get("user")
         if self._kind is InvitationKind.RESET and name is None:
-            raise _bad_request("wanted: an object with user")
+            raise bad_request("wanted: an object with user")
         try:
             made = await self._people.make_link(self._kind, name)
         except NotPossibleError as error:
@@ -95,19 +102,16 @@ class ChangeResource(JsonResource):
         return NotFound()
 
     async def answer(self, _method: str, body: bytes) -> Reply:
-        members = _read(body)
+        members = read_texts(body)
         if "user" not in members:
-            raise _bad_request("wanted: an object with user, and maybe issuer")
+            raise bad_request("wanted: an object with user, and maybe issuer")
         principal = Principal(members.get("issuer", LOCAL_ISSUER), members["user"])
         return Reply(http.OK, {"changed": await self._change(principal)})
 
 
-def _read(body: bytes) -> dict[str, str]:
+def read_texts(body: bytes) -> dict[str, str]:
+    """Return the texts of an order. Raises `RefusedError`."""
     try:
         return msgspec.json.decode(body or b"{}", type=dict[str, str])
     except ValueError as error:
-        raise _bad_request("wanted: an object of texts") from error
-
-
-def _bad_request(message: str) -> RefusedError:
-    return RefusedError(http.BAD_REQUEST, "bad_request", message)
+        raise bad_request("wanted: an object of texts") from error

@@ -5,7 +5,10 @@ from typing import Any, Final, Protocol
 
 from twisted.logger import Logger
 
+from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access, Revoked
+
+MOST_OF_USER: Final = 2_000
 
 SWEEP_S: Final = 30.0
 """How often it is looked for accesses that have expired."""
@@ -22,14 +25,21 @@ class Work(Protocol):
 
 
 class InUse:
-    """All that is open. `epoch_s` tells the time of day, by which accesses expire."""
+    """All that is open. `epoch_s` tells the time of day, by which accesses expire.
+
+    `most_of_user` is for whoever lets something in to ask about.
+    """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, epoch_s: Callable[[], float]) -> None:
+    def __init__(
+        self, reactor: Any, epoch_s: Callable[[], float], *, most_of_user: int = MOST_OF_USER
+    ) -> None:
         self._reactor = reactor
         self._epoch_s = epoch_s
         self._open: dict[Work, Access] = {}
+        self._most_of_user = most_of_user
+        self._counts: dict[Principal, int] = {}
         self._sweep_call: Any = None
         self._is_stopped = False
 
@@ -38,13 +48,26 @@ class InUse:
 
     def begin(self, access: Access, work: Work) -> None:
         """Note work; what is noted already has another access from now on."""
+        self.over(work)
         self._open[work] = access
+        self._counts[access.principal] = self._counts.get(access.principal, 0) + 1
         if access.expires_s is not None:
             self._sweep_later()
 
     def over(self, work: Work) -> None:
         """Note that work is over; no-op if it was not noted."""
-        self._open.pop(work, None)
+        access = self._open.pop(work, None)
+        if access is None:
+            return
+        left = self._counts[access.principal] - 1
+        if left:
+            self._counts[access.principal] = left
+        else:
+            del self._counts[access.principal]
+
+    def has_room(self, principal: Principal) -> bool:
+        """Tell whether a user may have one thing more open."""
+        return self._counts.get(principal, 0) < self._most_of_user
 
     def end(self, revoked: Revoked) -> None:
         """End all work whose access was taken away."""
@@ -75,7 +98,9 @@ class InUse:
         for work, access in tuple(self._open.items()):
             if access.expires_s is not None:
                 can_expire = True
-                if access.expires_s <= now_s:
+                if access.grant_expires_s is not None and access.grant_expires_s <= now_s:
+                    self._end(work, is_revoked=True)  # nobody comes back with another token
+                elif access.expires_s <= now_s:
                     self._end(work, is_revoked=False)
         if can_expire:
             self._sweep_later()

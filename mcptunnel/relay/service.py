@@ -25,8 +25,9 @@ from mcptunnel.net.upgrade import upgrade
 from mcptunnel.relay.access import Access, Revoked
 from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.api_keys import ApiKeys
+from mcptunnel.relay.audit_file import AuditFile
 from mcptunnel.relay.bearers import BEARER, Bearers
-from mcptunnel.relay.control import SOCKET_NAME, ControlSocket
+from mcptunnel.relay.control import SOCKET_NAME, Commanded, ControlSocket
 from mcptunnel.relay.control_api import RelayStatus
 from mcptunnel.relay.credentials import BearerCheck, Credentials
 from mcptunnel.relay.devices import Device, Devices
@@ -37,6 +38,7 @@ from mcptunnel.relay.in_use import InUse
 from mcptunnel.relay.login.directory import UserDirectory
 from mcptunnel.relay.login.service import LoginService
 from mcptunnel.relay.oauth.service import OAuthService
+from mcptunnel.relay.oauth.taking_back import GrantDirectory
 from mcptunnel.relay.remembering import Remembering
 from mcptunnel.relay.revoking import tell_agents
 from mcptunnel.relay.secret import relay_secret
@@ -92,7 +94,8 @@ class RelayService(MultiService):
         self.oauth = self._make_oauth(config)
         self.login = self._make_login(config)
         self._credentials = Credentials(self._checks(keys), reactor.seconds, epoch_s)
-        self.in_use = InUse(reactor, epoch_s)
+        most = config.limits.max_user_requests
+        self.in_use = InUse(reactor, epoch_s, most_of_user=most)
         self._remembering = Remembering(self._store, epoch_s)
         self._bearers = Bearers(self._remembering.names_changed)
         self.devices = Devices(self._changed, self._remembering.device_forgotten, self._bearers)
@@ -105,6 +108,9 @@ class RelayService(MultiService):
         self.listening = ListeningService(config.listen, self._site, reactor)
         self.listening.setServiceParent(self)
         self._control(config, keys).setServiceParent(self)
+        if config.audit_file is not None:
+            file = AuditFile(config.audit_file, self._store, reactor, epoch_s)
+            file.setServiceParent(self)
 
     def _make_site(self, config: RelayConfig) -> RelaySite:
         realm = Realm() if self.oauth is None else self.oauth.realm
@@ -293,12 +299,15 @@ class RelayService(MultiService):
     def _control(self, config: RelayConfig, keys: StoredKeys) -> ControlSocket:
         return ControlSocket(
             config.state_dir / SOCKET_NAME,
-            keys,
+            Commanded(
+                keys,
+                self._status,
+                self.devices.everyone,
+                self._users,
+                GrantDirectory(self._store, epoch_s=self._epoch_s, revoked=self.revoked),
+            ),
             self._reactor,
             self._reactor,
-            status=self._status,
-            devices=self.devices.everyone,
-            people=self._users,
         )
 
     def _upgrade(self, request: RelayRequest, access: Access, _body: bytes) -> None:

@@ -8,12 +8,15 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
+    Row,
     String,
     Table,
     Text,
+    func,
     insert,
     select,
 )
@@ -100,32 +103,46 @@ class AuditLog:
             query = query.where(is_of(audit_event, principal))
         if event is not None:
             query = query.where(audit_event.c.event == event)
-        return [
-            Logged(
-                row.id,
-                AuditEvent(
-                    at_s=row.at_s,
-                    event=row.event,
-                    principal=None if row.subject is None else principal_of(row),
-                    client_id=row.client_id,
-                    address=row.address,
-                    detail=from_json(row.detail),
-                ),
-            )
-            for row in self._connection.execute(query)
-        ]
+        return [_logged(row) for row in self._connection.execute(query)]
+
+    def after(self, number: int, *, limit: int) -> Sequence[Logged]:
+        """Return at most `limit` events, oldest first, with numbers above this one."""
+        query = select(audit_event).where(audit_event.c.id > number)
+        query = query.order_by(audit_event.c.id).limit(limit)
+        return [_logged(row) for row in self._connection.execute(query)]
+
+    def newest(self, *, before_s: float) -> int:
+        """Return the number of the newest event before a time; 0 if there is none."""
+        query = select(func.max(audit_event.c.id)).where(audit_event.c.at_s < before_s)
+        return self._connection.execute(query).scalar_one() or 0
 
     def trim(self, *, at_most: int, before_s: float, limit: int) -> int:
         """Delete up to `limit` events that are older than `before_s` or beyond the newest `at_most`.
 
-        Returns how many there were.
+        Those without a user count by themselves, and half as many are kept: strangers must not be able to
+        push out what people did. Returns how many there were.
         """
-        surplus = audit_event.c.id <= (
-            select(audit_event.c.id)
-            .order_by(audit_event.c.id.desc())
-            .limit(1)
-            .offset(at_most)
-            .scalar_subquery()
-        )
+        nobodys = audit_event.c.subject.is_(None)
+        surplus = _beyond(at_most, ~nobodys) | _beyond(at_most // 2, nobodys)
         old = audit_event.c.at_s < before_s
         return delete_some(self._connection, audit_event, old | surplus, limit)
+
+
+def _beyond(at_most: int, which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether an event is one of those, and not among their newest `at_most`."""
+    query = select(audit_event.c.id).where(which).order_by(audit_event.c.id.desc())
+    return which & (audit_event.c.id <= query.limit(1).offset(at_most).scalar_subquery())
+
+
+def _logged(row: Row[Any]) -> Logged:
+    return Logged(
+        row.id,
+        AuditEvent(
+            at_s=row.at_s,
+            event=row.event,
+            principal=None if row.subject is None else principal_of(row),
+            client_id=row.client_id,
+            address=row.address,
+            detail=from_json(row.detail),
+        ),
+    )

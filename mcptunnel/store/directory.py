@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from mcptunnel.auth.keys import RANDOM_BYTES, IssuedKey, KeyId, KeyRecord, Scope
 from mcptunnel.model import LOCAL_ISSUER, Principal
+from mcptunnel.store.audited_keys import end_key, make_key
 from mcptunnel.store.engine import Store
 from mcptunnel.store.keys import Keys, StoredKey
 from mcptunnel.store.people.users import Users
@@ -41,8 +42,8 @@ class StoredKeys:
             self._epoch_s(),
         )
         return await self._store.write(
-            lambda connection: Keys(connection).issue(
-                principal, scope, name, random=random, now_s=now_s
+            lambda connection: make_key(
+                connection, principal, scope, name, random=random, now_s=now_s
             )
         )
 
@@ -61,7 +62,7 @@ class StoredKeys:
         command that saw no relay run.
         """
         now_s = self._epoch_s()
-        done = await self._store.write(lambda connection: Keys(connection).revoke(key_id, now_s))
+        done = await self._store.write(lambda connection: end_key(connection, key_id, now_s))
         if done or await self.find(key_id) is not None:
             self._revoked(key_id)
         return done

@@ -26,6 +26,7 @@ class Retention:
     revoked_families_s: float = 7 * 86400.0
     idle_sessions_s: float = 7 * 86400.0
     unused_clients_s: float = 180 * 86400.0
+    stale_documents_s: float = 2 * 86400.0
     audit_s: float = 90 * 86400.0
     audit_events: int = 100_000
 
@@ -49,7 +50,9 @@ def purge(connection: Connection, retention: Retention, *, now_s: float, limit: 
         ),
         Invitations(connection).purge(now_s, limit),
         Assertions(connection).purge(now_s, limit),
-        ClientDocuments(connection).purge(now_s, limit),
+        ClientDocuments(connection).purge(
+            now_s, fetched_before_s=now_s - retention.stale_documents_s, limit=limit
+        ),
         Clients(connection).purge(
             now_s, unused_since_s=now_s - retention.unused_clients_s, limit=limit
         ),

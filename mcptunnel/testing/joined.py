@@ -299,7 +299,8 @@ class Joined:
         self.remembered: list[tuple[Device, float]] = []
         self._settings = settings_of(self.config.tunnel)
         self.draining = Draining()
-        self.in_use = InUse(self.clock, self.epoch_s)
+        most = self.config.limits.max_user_requests
+        self.in_use = InUse(self.clock, self.epoch_s, most_of_user=most)
         self.agents = self._make_agents()
         self._numbers = count(1)
 

@@ -18,7 +18,7 @@ from mcptunnel.auth.authorization import (
     decide,
     named_client,
 )
-from mcptunnel.auth.clients import Client
+from mcptunnel.auth.clients import Client, ClientKind
 from mcptunnel.auth.consent import consent_to
 from mcptunnel.auth.errors import OAuthError
 from mcptunnel.auth.parameters import Parameters, parse_parameters
@@ -122,6 +122,35 @@ def test_rows_6_and_9_errors_go_back_with_iss_and_state(
     query = parse_qs(urlsplit(decision.location).query)
     assert (query["error"], query["iss"], query["state"]) == ([error], [R], ["s t&a"])
     assert decision.code.value == error
+
+
+@pytest.mark.parametrize(
+    ("known", "signed_in", "is_asked"),
+    [
+        (client(), None, True),
+        (client(), _alice(), True),
+        (client(kind=ClientKind.DOCUMENT), _alice(), True),
+        (client(), _alice(remembered=True), False),
+        (client(kind=ClientKind.STATIC), None, False),
+    ],
+)
+def test_row_4_a_mistake_on_purpose_sends_nobody_to_a_stranger(
+    known: Client, signed_in: SignedIn | None, *, is_asked: bool
+) -> None:
+    """Whom neither the operator nor the person knows is not gone to unasked, with `prompt=none` neither."""
+    for changes in ({"response_type": "x"}, {"prompt": "none", "scope": "mcp offline_access"}):
+        decision = _decided(parameters(**changes), signed_in, known)
+        assert isinstance(decision, ErrorRedirect)
+        assert (decision.ask_about is not None) == is_asked
+
+
+def test_row_4_a_program_on_the_own_machine_is_told_at_once() -> None:
+    """It waits for the answer, and is no web site."""
+    for uri in ("http://127.0.0.1:5000/callback", "cursor://anysphere/callback"):
+        native = client(redirect_uris=(uri,))
+        decision = _decided(parameters(redirect_uri=uri, response_type="x"), None, native)
+        assert isinstance(decision, ErrorRedirect)
+        assert decision.ask_about is None
 
 
 def test_a_repeated_state_is_not_given_back() -> None:

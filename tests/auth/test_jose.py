@@ -97,6 +97,14 @@ def test_a_key_is_used_for_what_it_was_made_for() -> None:
     )
 
 
+@pytest.mark.parametrize("member", [{"e": "A" * 7}, {"n": "A" * 1369}, {"e": None}, {"n": 5}])
+def test_row_29_a_key_that_takes_long_is_no_key(member: dict[str, Any]) -> None:
+    """A client chooses its key: with an exponent as long as the modulus each token would take 40 ms of all."""
+    refused = _refusal(sign(_CLAIMS, "RS256"), key_set(public_jwk("RS256", **member)))
+    assert refused is not None
+    assert "not known" in str(refused)
+
+
 def test_hass_names_every_key_default() -> None:
     """A new key by an old name shows as a wrong signature: also then the keys may be stale."""
     keys = key_set(public_jwk("ES256", kid="default"))

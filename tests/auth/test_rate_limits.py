@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcptunnel.auth.rate_limits import Rate, RateLimits, address_key
+from mcptunnel.auth.rate_limits import SITE_TIMES, AddressLimits, Rate, RateLimits, address_key
 
 _RATE = Rate(per_s=0.5, burst=3)
 
@@ -74,3 +74,18 @@ def test_row_13_no_rhythm_gets_more_than_burst_and_rate(pauses: list[float]) -> 
 def test_row_13_an_ipv6_line_is_one_key(address: str, key: str) -> None:
     """It has 2^64 addresses to try with."""
     assert address_key(address) == key
+
+
+def test_row_13_a_site_with_ipv6_is_not_65536_strangers() -> None:
+    """Otherwise one who has a /48 uses up what all addresses together may do."""
+    limits = AddressLimits(_RATE, max_keys=1000)
+    granted = sum(not limits.take(f"2001:db8:1:{n:x}::1", 0.0) for n in range(500))
+    assert granted == _RATE.burst * SITE_TIMES
+    assert limits.take("2001:db8:2::1", 0.0) == 0.0
+    assert limits.take("2001:db8:1:ffff::1", 1 / _RATE.per_s) == 0.0
+
+
+def test_row_13_other_addresses_have_no_site() -> None:
+    limits = AddressLimits(_RATE, max_keys=1000)
+    for address in ("192.0.2.1", "::ffff:192.0.2.2", "unknown"):
+        assert sum(not limits.take(address, 0.0) for _ in range(10)) == _RATE.burst

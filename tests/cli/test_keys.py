@@ -20,7 +20,7 @@ from twisted.internet.threads import deferToThread
 
 from mcptunnel.auth.keys import parse
 from mcptunnel.cli.main import main
-from mcptunnel.relay.control import ControlSocket
+from mcptunnel.relay.control import Commanded, ControlSocket
 from mcptunnel.store.database import FILE_NAME
 from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.engine import Store
@@ -201,7 +201,10 @@ def revoked_in_relay(tmp_path: Path, running_reactor: Any) -> Any:
     store.start()
     keys = StoredKeys(store, random=os.urandom, epoch_s=lambda: 5.0, revoked=revoked.append)
     control = ControlSocket(
-        state_dir / "control.sock", keys, running_reactor, running_reactor, status=idle
+        state_dir / "control.sock",
+        Commanded(keys, idle),
+        running_reactor,
+        running_reactor,
     )
     control.startService()
     yield revoked

@@ -12,7 +12,7 @@ from twisted.internet.threads import deferToThread
 from mcptunnel.auth.keys import IssuedKey, KeyId, KeyRecord, Scope
 from mcptunnel.cli.control import ControlClient, ControlError
 from mcptunnel.model import Principal
-from mcptunnel.relay.control import ControlSocket
+from mcptunnel.relay.control import Commanded, ControlSocket
 from mcptunnel.relay.control_api import RelayStatus
 
 
@@ -52,7 +52,7 @@ class Served:
     def __init__(self, path: Path, reactor: Any) -> None:
         self.path = path
         self.keys = Keys()
-        self.service = ControlSocket(path, self.keys, reactor, reactor, status=idle)
+        self.service = ControlSocket(path, Commanded(self.keys, idle), reactor, reactor)
 
     async def request(self, method: str, path: str, body: Any = None) -> Any:
         return await deferToThread(ControlClient(self.path).request, method, path, body)

@@ -14,7 +14,7 @@ import pytest_twisted
 
 from mcptunnel.cli.control import ControlClient
 from mcptunnel.relay import control
-from mcptunnel.relay.control import ControlSocket, ControlSocketError
+from mcptunnel.relay.control import Commanded, ControlSocket, ControlSocketError
 from tests.relay.control_socket import Keys, Served, idle, turns
 
 
@@ -57,7 +57,7 @@ async def test_the_socket_is_private_and_goes_with_the_service(served: Served) -
 
 
 def test_a_live_socket_is_left_alone(served: Served, running_reactor: Any) -> None:
-    other = ControlSocket(served.path, Keys(), running_reactor, running_reactor, status=idle)
+    other = ControlSocket(served.path, Commanded(Keys(), idle), running_reactor, running_reactor)
     with pytest.raises(ControlSocketError, match="another relay is running"):
         other.startService()
     assert served.path.exists()
@@ -69,7 +69,7 @@ async def test_a_stale_socket_is_replaced(tmp_path: Path, running_reactor: Any) 
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
         dead.listen()
-    service = ControlSocket(path, Keys(), running_reactor, running_reactor, status=idle)
+    service = ControlSocket(path, Commanded(Keys(), idle), running_reactor, running_reactor)
     service.startService()
     assert ControlClient(path).is_live()
     await service.stopService()
@@ -79,7 +79,9 @@ def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path, running_reactor:
     path = tmp_path / "control.sock"
     path.write_text("precious")
     with pytest.raises(ControlSocketError, match="is no socket"):
-        ControlSocket(path, Keys(), running_reactor, running_reactor, status=idle).startService()
+        ControlSocket(
+            path, Commanded(Keys(), idle), running_reactor, running_reactor
+        ).startService()
     assert path.read_text() == "precious"
 
 
@@ -87,7 +89,9 @@ def test_a_socket_that_cannot_be_opened_is_named(tmp_path: Path, running_reactor
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "control.sock"
     with pytest.raises(ControlSocketError, match=r"file/control\.sock cannot be opened"):
-        ControlSocket(path, Keys(), running_reactor, running_reactor, status=idle).startService()
+        ControlSocket(
+            path, Commanded(Keys(), idle), running_reactor, running_reactor
+        ).startService()
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="short paths only on this system")
@@ -102,7 +106,7 @@ async def test_a_long_path_is_no_matter(tmp_path: Path, running_reactor: Any) ->
         assert await served.request("GET", "/api/v1/keys") == {"keys": []}
         with pytest.raises(ControlSocketError, match="another relay is running"):
             ControlSocket(
-                path, Keys(), running_reactor, running_reactor, status=idle
+                path, Commanded(Keys(), idle), running_reactor, running_reactor
             ).startService()
         await served.service.stopService()
         assert not path.exists()

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
 from mcptunnel.cli.control import ControlError
-from mcptunnel.relay.control import ControlSocket
+from mcptunnel.relay.control import Commanded, ControlSocket
 from mcptunnel.relay.control_api import STOP_TIMEOUT_S
 from mcptunnel.store.errors import StoreError
 from tests.conftest import LoggedFailures
@@ -141,7 +141,7 @@ async def test_a_stop_waits_only_so_long(tmp_path: Path, running_reactor: Any) -
     path, clock = tmp_path / "control.sock", Clock()
     keys = Keys()
     keys.wait = Deferred()
-    service = ControlSocket(path, keys, running_reactor, clock, status=idle)
+    service = ControlSocket(path, Commanded(keys, idle), running_reactor, clock)
     service.startService()
     with ask(path):
         await turns(running_reactor)

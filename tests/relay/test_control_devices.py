@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest_twisted
 
-from mcptunnel.relay.control import ControlSocket
+from mcptunnel.relay.control import Commanded, ControlSocket
 from mcptunnel.relay.control_devices import device_to_json
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
@@ -53,11 +53,9 @@ async def test_the_socket_tells_of_all_devices(tmp_path: Path, running_reactor: 
     served = Served(tmp_path / "control.sock", running_reactor)
     served.service = ControlSocket(
         served.path,
-        served.keys,
+        Commanded(served.keys, idle, joined.devices.everyone),
         running_reactor,
         running_reactor,
-        status=idle,
-        devices=joined.devices.everyone,
     )
     served.service.startService()
     try:

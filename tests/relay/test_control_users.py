@@ -14,7 +14,7 @@ from twisted.internet.defer import ensureDeferred
 from mcptunnel.cli.control import ControlError
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.relay.access import Revoked
-from mcptunnel.relay.control import ControlSocket
+from mcptunnel.relay.control import Commanded, ControlSocket
 from mcptunnel.relay.login.directory import UserDirectory
 from mcptunnel.store.people.users import Users
 from tests.relay.control_socket import Served, idle
@@ -42,7 +42,10 @@ def socket(
         revoked=revoked.append,
     )
     served.service = ControlSocket(
-        served.path, served.keys, running_reactor, running_reactor, status=idle, people=users
+        served.path,
+        Commanded(served.keys, idle, people=users),
+        running_reactor,
+        running_reactor,
     )
     served.service.startService()
     yield served

@@ -1,5 +1,7 @@
 """What is open on the strength of which access."""
 
+from dataclasses import replace
+
 from twisted.internet.task import Clock
 
 from mcptunnel.model import Principal
@@ -106,3 +108,35 @@ def test_stopped_it_looks_for_nothing() -> None:
     in_use.stop()
     in_use.begin(access("a", EPOCH_S), Work())
     assert not clock.getDelayedCalls()
+
+
+def test_a_user_may_have_so_much_open() -> None:
+    """Whichever clients it is of; what is noted anew counts once, and others have room."""
+    in_use = InUse(Clock(), lambda: EPOCH_S, most_of_user=2)
+    works = [Work(), Work()]
+    assert in_use.has_room(ALICE)
+    for work in works:
+        in_use.begin(access("a"), work)
+        in_use.begin(access("b"), work)
+    assert not in_use.has_room(ALICE)
+    assert in_use.has_room(Principal("local", "bob"))
+    for _ in range(2):
+        in_use.over(works[0])
+    assert in_use.has_room(ALICE)
+    in_use.over(works[1])
+    in_use.begin(access("a"), works[1])
+    assert in_use.has_room(ALICE)
+
+
+def test_what_outlasts_its_grant_ends() -> None:
+    """An agent's link may be up for months; nobody has agreed to more than the grant."""
+    clock = Clock()
+    in_use, link = in_use_on(clock), Work()
+    granted = replace(access("a", EPOCH_S + 10), grant_expires_s=EPOCH_S + 4 * SWEEP_S)
+    in_use.begin(granted, link)
+    for _ in range(3):
+        clock.advance(SWEEP_S)
+    assert link.ends == [False] * 3
+    clock.advance(SWEEP_S)
+    assert link.ends[-1] is True
+    in_use.stop()

@@ -75,3 +75,27 @@ def test_old_and_surplus_events_go(database: Database) -> None:
     assert database.write(trim) == [0, 2, 1, 3, 0]
     left = database.read(lambda c: AuditLog(c).page(limit=9))
     assert [one.event.at_s for one in left] == [9.0, 8.0, 7.0, 6.0]
+
+
+def test_threat_30_strangers_push_nothing_out_that_has_a_user(database: Database) -> None:
+    """Anybody can fail to sign in, or register a client; half of the room is for what people did."""
+    _log(database, *(replace(_EVENT, at_s=float(n)) for n in range(3)))
+    _log(database, *(AuditEvent(at_s=10.0 + n, event="client.registered") for n in range(20)))
+    while database.write(lambda c: AuditLog(c).trim(at_most=10, before_s=0.0, limit=4)):
+        pass
+    left = database.read(lambda c: AuditLog(c).page(limit=99))
+    assert [one.event.at_s for one in left] == [29.0, 28.0, 27.0, 26.0, 25.0, 2.0, 1.0, 0.0]
+
+
+def test_events_are_read_on_from_a_number(database: Database) -> None:
+    """Oldest first, for whoever writes them elsewhere."""
+    assert database.read(lambda c: AuditLog(c).newest(before_s=9.0)) == 0
+    _log(database, *(replace(_EVENT, at_s=float(n)) for n in range(4)))
+    first, second, *_ = database.read(lambda c: AuditLog(c).after(0, limit=2))
+    rest = database.read(lambda c: AuditLog(c).after(second.id, limit=9))
+    assert [one.event.at_s for one in (first, second, *rest)] == [0.0, 1.0, 2.0, 3.0]
+
+    def newest(connection: Connection) -> list[int]:
+        return [AuditLog(connection).newest(before_s=at_s) for at_s in (9.0, 3.0)]
+
+    assert database.read(newest) == [rest[-1].id, rest[-2].id]

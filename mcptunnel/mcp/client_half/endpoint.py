@@ -21,8 +21,8 @@ from mcptunnel.mcp.client_half.refusals import (
     Draining,
     put_off,
     refuse,
+    refuse_stream,
     send_error,
-    too_many_streams,
 )
 from mcptunnel.mcp.client_half.session import Sessions
 from mcptunnel.mcp.client_half.session_endpoint import SessionEndpoint, Visit
@@ -167,7 +167,7 @@ class Endpoint:
         if self._streams.add(visit.asker, call):
             call.run(visit.service.request(request, call))
         else:
-            send_error(visit.client, http.UNAVAILABLE, too_many_streams(request.id))
+            refuse_stream(visit.client, request.id)
 
 
 def _begins_something(message: Message | Batch) -> bool:

@@ -3,12 +3,15 @@
 from typing import Final, Protocol
 
 from mcptunnel.mcp import jsonrpc
-from mcptunnel.mcp.client_half.http import UNAVAILABLE, Http
+from mcptunnel.mcp.client_half.http import TOO_MANY_REQUESTS, UNAVAILABLE, Http
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_REQUEST, JsonRpcError, RequestId
 from mcptunnel.model import Headers, Outcome
 
 SESSION_NOT_FOUND: Final = -32001
 """What clients know as "session not found", with 404 (2025-11-25, "Session Management")."""
+
+STREAM_RETRY_S: Final = 10
+"""Streams last: one that had no room may find some after so long."""
 
 
 class Draining(Protocol):
@@ -52,7 +55,8 @@ def unknown_session(request_id: RequestId | None) -> JsonRpcError:
     return JsonRpcError(SESSION_NOT_FOUND, text, None, request_id)
 
 
-def too_many_streams(request_id: RequestId | None) -> JsonRpcError:
-    """Return the error for a stream that there is no room for."""
+def refuse_stream(client: Http, request_id: RequestId | None = None) -> None:
+    """Answer a request for a stream that there is no room for."""
     text = "Too many event streams of yours are open; close some first"
-    return JsonRpcError(INTERNAL_ERROR, text, None, request_id)
+    body = jsonrpc.encode(JsonRpcError(INTERNAL_ERROR, text, None, request_id).response())
+    client.answer(TOO_MANY_REQUESTS, body, (("retry-after", str(STREAM_RETRY_S)),))

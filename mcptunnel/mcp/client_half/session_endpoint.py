@@ -11,8 +11,8 @@ from mcptunnel.mcp.client_half.initializing import Initializing
 from mcptunnel.mcp.client_half.live import Live, Shared
 from mcptunnel.mcp.client_half.refusals import (
     refuse,
+    refuse_stream,
     send_error,
-    too_many_streams,
     unknown_session,
 )
 from mcptunnel.mcp.eras import InSession
@@ -86,7 +86,7 @@ class SessionEndpoint:
         if self._shared.streams.add(visit.asker, stream):
             stream.open()
         else:
-            send_error(visit.client, http.UNAVAILABLE, too_many_streams(None))
+            refuse_stream(visit.client)
 
     def delete(self, visit: Visit) -> None:
         """End a session on its client's word."""

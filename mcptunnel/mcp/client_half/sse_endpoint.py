@@ -11,8 +11,8 @@ from mcptunnel.mcp.client_half.refusals import (
     Draining,
     put_off,
     refuse,
+    refuse_stream,
     send_error,
-    too_many_streams,
     unknown_session,
 )
 from mcptunnel.mcp.client_half.session_endpoint import Visit
@@ -48,7 +48,7 @@ class SseEndpoint:
                 client, visit.asker, session_id, shared, lambda: self._left(session_id)
             )
             if not shared.streams.add(visit.asker, session):
-                send_error(client, http.UNAVAILABLE, too_many_streams(None))
+                refuse_stream(client)
                 return
             self._sessions[session_id] = session
             session.open(f"{post_path}?{QUERY}={session_id}")

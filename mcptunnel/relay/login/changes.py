@@ -11,6 +11,7 @@ from mcptunnel.errors import McpTunnelError
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.relay.access import Revoked
 from mcptunnel.relay.login.auditing import Event, audit
+from mcptunnel.store.audited_keys import end_key
 from mcptunnel.store.devices import Devices
 from mcptunnel.store.engine import Transaction
 from mcptunnel.store.keys import Keys
@@ -206,7 +207,7 @@ def remove(connection: Transaction, principal: Principal, *, now_s: float) -> bo
             if made.for_subject == principal.subject:
                 Invitations(connection).withdraw(made.token_hash)
     for key in Keys(connection).list(principal):
-        Keys(connection).revoke(key.id, now_s)
+        end_key(connection, key.id, now_s)
     end_user(connection, principal, now_s=now_s, reason="removed")
     audit(connection, Event.REMOVED, at_s=now_s, principal=principal)
     return True

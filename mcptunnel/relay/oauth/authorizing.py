@@ -91,12 +91,12 @@ class Authorizing:
         """Return a request that has just come."""
         return Asked(parameters, self._around.epoch_s())
 
-    async def decide(self, asked: Asked, visitor: Visitor) -> Decision:
-        """Return what to do with a request now."""
+    async def decide(self, asked: Asked, visitor: Visitor, address: str) -> Decision:
+        """Return what to do now with a request from an address. Raises BusyError."""
         client_id = named_client(asked.parameters)
         if isinstance(client_id, ErrorPage):
             return client_id
-        client = await self._directory.find(client_id)
+        client = await self._directory.find(client_id, asker=address)
         settings = self._around.settings
         return decide(
             asked.parameters,

@@ -52,6 +52,7 @@ class AccessTokenCheck:
             client_id=found.client_id,
             device_id=found.installation_id or "",
             expires_s=found.token.expires_s,
+            grant_expires_s=found.family_expires_s,
             audience=found.token.audience,
         )
 

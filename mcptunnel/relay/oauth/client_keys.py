@@ -42,7 +42,7 @@ class ClientKeySets:
     def __len__(self) -> int:
         return len(self._kept)
 
-    async def keys(self, client: Client) -> KeySet | None:
+    async def keys(self, client: Client, *, asker: str) -> KeySet | None:
         """Return a client's keys, or None if it has none that can be had.
 
         Raises `fetching.TooManyFetchesError`.
@@ -53,9 +53,9 @@ class ClientKeySets:
         if kept is not None and self._now_s() < kept.until_s:
             self._kept.move_to_end(client.jwks_uri)
             return kept.keys
-        return await self._join(client.jwks_uri)
+        return await self._join(client.jwks_uri, asker)
 
-    async def newer_keys(self, client: Client) -> KeySet | None:
+    async def newer_keys(self, client: Client, *, asker: str) -> KeySet | None:
         """Return a client's keys as they are now: it signed with one that is not known.
 
         None if they were fetched within the last minute, or cannot be had. Raises
@@ -66,18 +66,18 @@ class ClientKeySets:
             return None
         kept = self._kept.get(uri)
         is_new = kept is not None and self._now_s() - kept.asked_s < KEYS_REFETCH_S
-        return None if is_new and uri not in self._flights else await self._join(uri)
+        return None if is_new and uri not in self._flights else await self._join(uri, asker)
 
     def stop(self) -> None:
         """End what is under way."""
         self._flights.stop()
 
-    async def _join(self, uri: str) -> KeySet | None:
-        return await self._flights.join(uri, partial(self._fetch, uri))
+    async def _join(self, uri: str, asker: str) -> KeySet | None:
+        return await self._flights.join(uri, partial(self._fetch, uri, asker))
 
-    async def _fetch(self, uri: str) -> KeySet | None:
+    async def _fetch(self, uri: str, asker: str) -> KeySet | None:
         try:
-            found, cache_control = await self._fetcher.fetch(uri, LIMITS)
+            found, cache_control = await self._fetcher.fetch(uri, LIMITS, asker=asker)
             if not isinstance(found.get("keys"), list):
                 raise NotFetchedError("The answer is no key set")
         except NotFetchedError as error:

@@ -29,29 +29,36 @@ class ClientLogin:
         self._directory = directory
         self._keys = keys
 
-    async def client(self, parameters: Parameters, authorization: str | None) -> Client:
-        """Return who sent a request; `authorization` is that header. Raises OAuthError."""
+    async def client(
+        self, parameters: Parameters, authorization: str | None, address: str
+    ) -> Client:
+        """Return who sent a request from an address; `authorization` is that header.
+
+        Raises OAuthError, BusyError.
+        """
         presented = read_credentials(parameters, authorization)
-        client = await self._directory.find(presented.client_id)
+        client = await self._directory.find(presented.client_id, asker=address)
         if client is None:
             raise failed()
-        use = await self._check(presented, client)
+        use = await self._check(presented, client, address)
         if use is not None:
             await self._use_once(use)
         return client
 
-    async def _check(self, presented: ClientCredentials, client: Client) -> AssertionUse | None:
+    async def _check(
+        self, presented: ClientCredentials, client: Client, address: str
+    ) -> AssertionUse | None:
         now_s = self._around.epoch_s()
         issuer = self._around.settings.issuer
         if presented.method is not AuthMethod.PRIVATE_KEY_JWT:
             return authenticate(presented, client, issuer=issuer, key_set=None, now_s=now_s)
-        keys = await self._keys.keys(client)
+        keys = await self._keys.keys(client, asker=address)
         try:
             return authenticate(presented, client, issuer=issuer, key_set=keys, now_s=now_s)
         except OAuthError as error:
             if not isinstance(error.__cause__, JoseError) or not error.__cause__.stale_keys:
                 raise
-            newer = await self._keys.newer_keys(client)
+            newer = await self._keys.newer_keys(client, asker=address)
             if newer is None:
                 raise
         return authenticate(presented, client, issuer=issuer, key_set=newer, now_s=now_s)

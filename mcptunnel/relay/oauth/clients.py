@@ -13,17 +13,20 @@ from mcptunnel.store.oauth.clients import Clients
 class ClientDocuments(Protocol):
     """Where clients are whose id is the URL of their document."""
 
-    async def find(self, client_id: str) -> Client | None:
-        """Return the client, or None if its document cannot be had or used."""
+    async def find(self, client_id: str, *, asker: str) -> Client | None:
+        """Return the client, or None if its document cannot be had or used.
+
+        `asker` is the address of who names it.
+        """
 
 
 class KeySets(Protocol):
     """Where the keys of clients are that sign."""
 
-    async def keys(self, client: Client) -> Mapping[str, Any] | None:
+    async def keys(self, client: Client, *, asker: str) -> Mapping[str, Any] | None:
         """Return a client's keys, or None if it has none that can be had."""
 
-    async def newer_keys(self, client: Client) -> Mapping[str, Any] | None:
+    async def newer_keys(self, client: Client, *, asker: str) -> Mapping[str, Any] | None:
         """Return a client's keys, asked for again; None if that was done just now."""
 
 
@@ -33,17 +36,17 @@ class PinnedDocuments:
     def __init__(self, pinned: Mapping[str, Client]) -> None:
         self._pinned = pinned
 
-    async def find(self, client_id: str) -> Client | None:
+    async def find(self, client_id: str, *, asker: str) -> Client | None:
         return self._pinned.get(client_id)
 
 
 class OwnKeys:
     """The keys that are in clients' metadata themselves: nothing is fetched."""
 
-    async def keys(self, client: Client) -> Mapping[str, Any] | None:
+    async def keys(self, client: Client, *, asker: str) -> Mapping[str, Any] | None:
         return client.jwks
 
-    async def newer_keys(self, client: Client) -> Mapping[str, Any] | None:
+    async def newer_keys(self, client: Client, *, asker: str) -> Mapping[str, Any] | None:
         return None
 
 
@@ -54,15 +57,18 @@ class ClientDirectory:
         self._around = around
         self._documents = documents
 
-    async def find(self, client_id: str) -> Client | None:
-        """Return a client, or None for one that is not known (any more)."""
+    async def find(self, client_id: str, *, asker: str) -> Client | None:
+        """Return a client, or None for one that is not known (any more).
+
+        `asker` is the address of who names it: each may have so many documents fetched.
+        """
         static = self._around.settings.clients.get(client_id)
         if static is not None:
             return static
         if is_document_id(client_id):
             if not self._around.settings.client_documents:
                 return None
-            return await self._documents.find(client_id)
+            return await self._documents.find(client_id, asker=asker)
         now_s = self._around.epoch_s()
         kept = await self._around.store.read(
             lambda connection: Clients(connection).find(client_id, now_s)

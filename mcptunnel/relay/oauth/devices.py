@@ -149,7 +149,7 @@ class DeviceGrants:
         return asked if await self._around.store.write(change) else None
 
     async def _asked(self, kept: DeviceCode, code: str) -> AskedDevice | None:
-        client = await self._directory.find(kept.client_id)
+        client = await self._directory.find(kept.client_id, asker=kept.details["address"])
         if client is None:
             return None
         details = kept.details

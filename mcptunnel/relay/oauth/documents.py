@@ -10,6 +10,7 @@ from mcptunnel.auth.client_documents import (
     FAILURE_LIFETIME_S,
     FETCH_TIMEOUT_S,
     MAX_DOCUMENT_BYTES,
+    MOST_STALE_S,
     is_document_id,
     lifetime_s,
     read_document,
@@ -18,7 +19,12 @@ from mcptunnel.auth.clients import Client
 from mcptunnel.auth.errors import OAuthError
 from mcptunnel.net.http import Limits
 from mcptunnel.net.single_flight import SingleFlight
-from mcptunnel.relay.oauth.fetching import DocumentFetcher, NotFetchedError
+from mcptunnel.relay.oauth.fetching import (
+    DocumentFetcher,
+    NotFetchedError,
+    TooManyFetchesError,
+    UnreachableError,
+)
 
 LIMITS: Final = Limits(max_bytes=MAX_DOCUMENT_BYTES, timeout_s=FETCH_TIMEOUT_S)
 
@@ -29,12 +35,18 @@ class KnownDocument(Protocol):
     @property
     def document(self) -> Mapping[str, Any] | None: ...
 
+    @property
+    def fetched_s(self) -> float: ...
+
 
 class DocumentCache(Protocol):
     """Where documents are kept, and failures (`store.oauth.documents`). Times are since the epoch."""
 
     def find(self, url: str, now_s: float) -> Awaitable[KnownDocument | None]:
         """Return what is known at this time, or None: then the document has to be fetched."""
+
+    def stale(self, url: str, fetched_since_s: float) -> Awaitable[KnownDocument | None]:
+        """Return what was fetched since then, expired or not, or None."""
 
     def put(
         self, url: str, document: Mapping[str, Any] | None, *, fetched_s: float, expires_s: float
@@ -67,10 +79,10 @@ class ClientDocumentsFetched:
         self._limits = limits
         self._flights: SingleFlight[Client | None] = SingleFlight()
 
-    async def find(self, client_id: str) -> Client | None:
+    async def find(self, client_id: str, *, asker: str) -> Client | None:
         """Return the client, or None if its document cannot be had or used: the log says why.
 
-        Raises `fetching.TooManyFetchesError`.
+        `asker` is the address of who names the client. Raises `fetching.TooManyFetchesError`.
         """
         if not is_document_id(client_id):
             return None
@@ -79,30 +91,60 @@ class ClientDocumentsFetched:
             return pinned
         known = await self._cache.find(client_id, self._epoch_s())
         if known is None:
-            return await self._flights.join(client_id, partial(self._fetch, client_id))
+            return await self._flights.join(client_id, partial(self._fetch, client_id, asker))
         return None if known.document is None else self._read(client_id, known.document)
 
     def stop(self) -> None:
         """End what is under way."""
         self._flights.stop()
 
-    async def _fetch(self, url: str) -> Client | None:
+    async def _fetch(self, url: str, asker: str) -> Client | None:
         try:
-            document, cache_control = await self._fetcher.fetch(url, self._limits)
+            document, cache_control = await self._fetcher.fetch(url, self._limits, asker=asker)
+        except (UnreachableError, TooManyFetchesError) as error:
+            return await self._kept_on(url, error)
         except NotFetchedError as error:
-            self._log.info("client document {url}: {error}", url=url, error=str(error))
-            client, kept_s, kept = None, FAILURE_LIFETIME_S, None
+            self._tell(url, error)
+            await self._put(url, None, FAILURE_LIFETIME_S)
+            return None
+        client = self._read(url, document)
+        if client is None:
+            await self._put(url, None, FAILURE_LIFETIME_S)
         else:
-            client = self._read(url, document)
-            kept = None if client is None else document
-            kept_s = FAILURE_LIFETIME_S if client is None else lifetime_s(cache_control)
-        now_s = self._epoch_s()
-        await self._cache.put(url, kept, fetched_s=now_s, expires_s=now_s + kept_s)
+            await self._put(url, document, lifetime_s(cache_control))
         return client
+
+    async def _kept_on(
+        self, url: str, error: UnreachableError | TooManyFetchesError
+    ) -> Client | None:
+        """Return who it was not long ago: a bad network is no reason to sign people out."""
+        known = await self._cache.stale(url, self._epoch_s() - MOST_STALE_S)
+        document = None if known is None else known.document
+        if isinstance(error, UnreachableError):
+            self._tell(url, error)
+            fetched_s = None if known is None else known.fetched_s
+            await self._put(url, document, FAILURE_LIFETIME_S, fetched_s)
+        elif document is None:
+            raise error
+        return None if document is None else self._read(url, document)
+
+    async def _put(
+        self,
+        url: str,
+        document: Mapping[str, Any] | None,
+        kept_s: float,
+        fetched_s: float | None = None,
+    ) -> None:
+        now_s = self._epoch_s()
+        fetched_s = now_s if fetched_s is None else fetched_s
+        await self._cache.put(url, document, fetched_s=fetched_s, expires_s=now_s + kept_s)
+
+    def _tell(self, url: str, error: Exception) -> None:
+        self._log.info("client document {url}: {error}", url=url, error=str(error))
 
     def _read(self, url: str, document: Mapping[str, Any]) -> Client | None:
         try:
             return read_document(url, document)
         except OAuthError as error:
-            self._log.info("client document {url}: {error}", url=url, error=str(error))
+            self._tell(url, error)
             return None

@@ -21,6 +21,12 @@ class KeptDocuments:
         """Return what is known of a URL, or None."""
         return self._store.read(lambda connection: ClientDocuments(connection).find(url, now_s))
 
+    def stale(self, url: str, fetched_since_s: float) -> Deferred[CachedDocument | None]:
+        """Return what was fetched since then, expired or not, or None."""
+        return self._store.read(
+            lambda connection: ClientDocuments(connection).stale(url, fetched_since_s)
+        )
+
     def put(
         self, url: str, document: Mapping[str, Any] | None, *, fetched_s: float, expires_s: float
     ) -> Deferred[None]:

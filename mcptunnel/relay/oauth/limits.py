@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from mcptunnel.auth.device_grants import WrongCodes, code_wait_s, one_more_wrong
-from mcptunnel.auth.rate_limits import Rate, RateLimits, address_key
+from mcptunnel.auth.rate_limits import AddressLimits, Rate, RateLimits
 
 MAX_KEYS: Final = 10_000
 ALL_TIMES: Final = 20
@@ -46,14 +46,14 @@ class RequestLimits:
         one = Rate(per_s=per_minute / _MINUTE_S, burst=per_minute)
         some = Rate(per_s=one.per_s * CLIENT_TIMES, burst=one.burst * CLIENT_TIMES)
         many = Rate(per_s=one.per_s * ALL_TIMES, burst=one.burst * ALL_TIMES)
-        self._of_address = {each: RateLimits(one, max_keys=MAX_KEYS) for each in Limited}
+        self._of_address = {each: AddressLimits(one, max_keys=MAX_KEYS) for each in Limited}
         self._of_client = {each: RateLimits(some, max_keys=MAX_KEYS) for each in Limited}
         self._of_all = {each: RateLimits(many, max_keys=1) for each in Limited}
 
     def wait_s(self, endpoint: Limited, address: str) -> float:
         """Count a request; return 0.0, or for how many seconds it is too early."""
         now_s, cost = self._now_s(), _COST.get(endpoint, 1.0)
-        waits = self._of_address[endpoint].take(address_key(address), now_s, cost)
+        waits = self._of_address[endpoint].take(address, now_s, cost)
         return waits or self._of_all[endpoint].take(_ALL, now_s, cost)
 
     def client_wait_s(self, endpoint: Limited, client_id: str) -> float:

@@ -20,6 +20,7 @@ from mcptunnel.relay.web.request import RelayRequest
 
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
+TOO_MANY: Final = 429
 UNAVAILABLE: Final = 503
 ACCESS_DENIED: Final = -32600
 
@@ -96,6 +97,8 @@ class BearerGate(Gate):
                 f"This token has the scope {' '.join(sorted(access.scopes))!r}; "
                 f"here one with {self._scope.value!r} is needed",
             )
+        elif not (self._scope is Scope.AGENT or self._in_use.has_room(access.principal)):
+            refuse_too_many(http)
         else:
             http.let_in(access, self._in_use)
             passed(http, access)
@@ -118,6 +121,16 @@ class BearerGate(Gate):
             error_body(ACCESS_DENIED, message),
             headers={b"www-authenticate": challenge, b"cache-control": b"no-store"},
         )
+
+
+def refuse_too_many(http: RelayRequest) -> None:
+    """Tell a client that its user has too much open: calls and streams of all clients together."""
+    send_body(
+        http,
+        TOO_MANY,
+        error_body(-32603, "Too many requests of this user are open; let some end first"),
+        headers={b"retry-after": b"1"},
+    )
 
 
 def _token(http: RelayRequest) -> str | None:

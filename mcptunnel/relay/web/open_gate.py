@@ -7,7 +7,7 @@ from mcptunnel.auth.keys import Scope
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.relay.access import Access, holder
 from mcptunnel.relay.in_use import InUse
-from mcptunnel.relay.web.bearer import Gate
+from mcptunnel.relay.web.bearer import Gate, refuse_too_many
 from mcptunnel.relay.web.request import RelayRequest
 
 OWNER: Final = Principal(LOCAL_ISSUER, "owner")
@@ -23,5 +23,8 @@ class OpenGate(Gate):
         self._in_use = in_use
 
     def admit(self, http: RelayRequest, passed: Callable[[RelayRequest, Access], object]) -> None:
+        if not self._in_use.has_room(OWNER):
+            refuse_too_many(http)
+            return
         http.let_in(EVERYBODYS, self._in_use)
         passed(http, EVERYBODYS)

@@ -25,12 +25,13 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """A token with whose it is."""
+    """A token with whose it is, and when its family ends whatever is refreshed."""
 
     token: AccessToken
     principal: Principal
     client_id: str
     installation_id: str | None
+    family_expires_s: float
 
 
 class AccessTokens:
@@ -61,6 +62,7 @@ class AccessTokens:
                 token_family.c.subject,
                 token_family.c.client_id,
                 token_family.c.installation_id,
+                token_family.c.expires_s.label("family_expires_s"),
             )
             .join(token_family, token_family.c.id == access_token.c.family_id)
             .where(
@@ -98,4 +100,5 @@ def _access(row: Row[Any]) -> Access:
         principal=principal_of(row),
         client_id=row.client_id,
         installation_id=row.installation_id,
+        family_expires_s=row.family_expires_s,
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, select
 
 from mcptunnel.store.clauses import delete_some, from_json, is_full, to_json
 from mcptunnel.store.oauth.tables import client_document
@@ -53,10 +53,31 @@ class ClientDocuments:
 
     def find(self, url: str, now_s: float) -> CachedDocument | None:
         """Return what is known of a URL, or None: then it has to be fetched."""
+        return self._find(url, client_document.c.expires_s > now_s)
+
+    def stale(self, url: str, fetched_since_s: float) -> CachedDocument | None:
+        """Return what was fetched since then, expired or not, or None."""
+        return self._find(url, client_document.c.fetched_s >= fetched_since_s)
+
+    def forget(self, url: str) -> bool:
+        """Remove what is known of a URL; False if nothing is."""
+        statement = delete(client_document).where(client_document.c.url == url)
+        return self._connection.execute(statement).rowcount == 1
+
+    def purge(self, now_s: float, *, fetched_before_s: float, limit: int) -> int:
+        """Delete at most `limit` expired ones; return how many there were.
+
+        Documents that were fetched since `fetched_before_s` may still be wanted (`stale`).
+        """
+        known = client_document.c
+        is_over = known.document.is_(None) | (known.fetched_s < fetched_before_s)
+        return delete_some(
+            self._connection, client_document, (known.expires_s <= now_s) & is_over, limit
+        )
+
+    def _find(self, url: str, is_wanted: ColumnElement[bool]) -> CachedDocument | None:
         row = self._connection.execute(
-            select(client_document).where(
-                client_document.c.url == url, client_document.c.expires_s > now_s
-            )
+            select(client_document).where(client_document.c.url == url, is_wanted)
         ).one_or_none()
         if row is None:
             return None
@@ -66,13 +87,3 @@ class ClientDocuments:
             fetched_s=row.fetched_s,
             expires_s=row.expires_s,
         )
-
-    def forget(self, url: str) -> bool:
-        """Remove what is known of a URL; False if nothing is."""
-        statement = delete(client_document).where(client_document.c.url == url)
-        return self._connection.execute(statement).rowcount == 1
-
-    def purge(self, now_s: float, limit: int) -> int:
-        """Delete at most `limit` expired ones; return how many there were."""
-        expired = client_document.c.expires_s <= now_s
-        return delete_some(self._connection, client_document, expired, limit)

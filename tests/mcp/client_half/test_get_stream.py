@@ -89,7 +89,7 @@ def test_who_gets_one(client: LegacyClient, headers: dict[str, str | None], stat
 def test_streams_of_a_principal_are_bounded(stage: Stage) -> None:
     streams = [stage.client().listen() for _ in range(MAX_STREAMS)]
     client = stage.client()
-    assert client.listen().status == 503
+    assert client.listen().status == 429
     streams[0].hang_up()
     assert client.listen().status == 200
 

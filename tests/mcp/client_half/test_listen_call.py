@@ -126,7 +126,7 @@ def test_a_principal_may_have_so_many(stage: Stage) -> None:
     streams = [stage.modern(LISTEN, WANTED) for _ in range(MAX_STREAMS)]
     other = Asker(ALICE.principal, "key:other")
     refused = stage.modern(LISTEN, WANTED, asker=other, request_id=9)
-    assert (refused.status, refused.code, refused.json["id"]) == (503, -32603, 9)
+    assert (refused.status, refused.code, refused.json["id"]) == (429, -32603, 9)
     assert not stage.modern(LISTEN, WANTED, asker=Asker("local|bob", "key:b")).status
     streams[0].hang_up()
     assert not stage.modern(LISTEN, WANTED, asker=other).status

@@ -70,7 +70,7 @@ def test_a_session_is_its_own_clients_alone(stage: Stage, other: Asker) -> None:
 def test_streams_are_bounded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "MAX_STREAMS", 1)
     first = stage.sse()
-    assert stage.sse().status == 503
+    assert stage.sse().status == 429
     assert stage.sse(BOB).status == 200
     first.hang_up()
     assert stage.sse().status == 200

@@ -2,7 +2,7 @@
 
 from twisted.internet.task import Clock
 
-from mcptunnel.relay.login.throttle import ADDRESS, ALL, NAME, PAIR, SignInThrottle
+from mcptunnel.relay.login.throttle import ADDRESS, ALL, MAX_KNOWN, NAME, PAIR, SignInThrottle
 
 
 def tries(throttle: SignInThrottle, *attempts: tuple[str, str]) -> int:
@@ -47,6 +47,29 @@ def test_who_signs_in_after_all_begins_anew() -> None:
     assert tries(throttle, *[("192.0.2.1", "anna")] * 5) == 5
     throttle.succeeded("192.0.2.1", "Anna")
     assert not throttle.wait_s("192.0.2.1", "anna")
+
+
+def test_threat_13_nobody_is_locked_out_where_they_signed_in_before() -> None:
+    """Who knows a name can use up its attempts from other places; its owner still comes in from the usual one."""
+    clock = Clock()
+    throttle = SignInThrottle(clock.seconds)
+    assert not throttle.wait_s("192.0.2.1", "anna")
+    throttle.succeeded("192.0.2.1", "Anna")
+    attacks = [(f"198.51.100.{n}", "anna") for n in range(60)]
+    attacks += [(f"203.0.113.{n}", f"user{n}") for n in range(250)]
+    tries(throttle, *attacks)
+    assert throttle.wait_s("192.0.2.2", "anna") > 0
+    assert throttle.wait_s("192.0.2.1", "bert") > 0
+    assert tries(throttle, *[("192.0.2.1", "anna")] * 10) == PAIR.burst, "guessing is as slow there"
+
+
+def test_threat_27_the_count_of_known_places_has_a_bound() -> None:
+    throttle = SignInThrottle(Clock().seconds)
+    for number in range(MAX_KNOWN + 1):
+        throttle.succeeded("192.0.2.1", f"user{number}")
+    tries(throttle, *[(f"192.0.2.{n}", f"other{n}") for n in range(2, 250)])
+    assert throttle.wait_s("192.0.2.1", "user0") > 0
+    assert not throttle.wait_s("192.0.2.1", f"user{MAX_KNOWN}")
 
 
 def test_a_long_name_is_no_long_key() -> None:

@@ -78,6 +78,7 @@ class Known:
     """What the cache below has of a URL."""
 
     document: Mapping[str, Any] | None
+    fetched_s: float
     expires_s: float
 
 
@@ -91,8 +92,12 @@ class MemoryCache:
         found = self.known.get(url)
         return found if found is not None and now_s < found.expires_s else None
 
+    async def stale(self, url: str, fetched_since_s: float) -> Known | None:
+        found = self.known.get(url)
+        return found if found is not None and found.fetched_s >= fetched_since_s else None
+
     async def put(
         self, url: str, document: Mapping[str, Any] | None, *, fetched_s: float, expires_s: float
     ) -> None:
         assert fetched_s < expires_s
-        self.known[url] = Known(document, expires_s)
+        self.known[url] = Known(document, fetched_s, expires_s)

@@ -65,18 +65,18 @@ def test_what_is_meant_of_a_request_is_kept(parts: Parts, authorizing: Authorizi
 
 def test_the_decision_follows_who_is_there(parts: Parts, authorizing: Authorizing) -> None:
     wanted, here = asked(authorizing), Visitor(ALICE, parts.now_s)
-    assert isinstance(now(authorizing.decide(wanted, Visitor())), LogIn)
-    assert isinstance(now(authorizing.decide(wanted, here)), AskConsent)
+    assert isinstance(now(authorizing.decide(wanted, Visitor(), "192.0.2.1")), LogIn)
+    assert isinstance(now(authorizing.decide(wanted, here, "192.0.2.1")), AskConsent)
     nobody = Asked(Parameters({"client_id": "nobody"}, frozenset()), parts.now_s)
-    assert isinstance(now(authorizing.decide(nobody, here)), ErrorPage)
+    assert isinstance(now(authorizing.decide(nobody, here, "192.0.2.1")), ErrorPage)
     nameless = Asked(Parameters({}, frozenset()), parts.now_s)
-    assert isinstance(now(authorizing.decide(nameless, here)), ErrorPage)
+    assert isinstance(now(authorizing.decide(nameless, here, "192.0.2.1")), ErrorPage)
 
 
 def test_of_two_answers_the_first_counts(parts: Parts, authorizing: Authorizing) -> None:
     wanted = asked(authorizing)
     request_id = now(authorizing.keep(wanted, SESSION))
-    step = now(authorizing.decide(wanted, Visitor(ALICE, parts.now_s)))
+    step = now(authorizing.decide(wanted, Visitor(ALICE, parts.now_s), "192.0.2.1"))
     assert request_id is not None
     assert isinstance(step, AskConsent)
     kept = request_id, SESSION
@@ -90,7 +90,7 @@ def test_of_two_answers_the_first_counts(parts: Parts, authorizing: Authorizing)
 
 
 def test_only_what_is_remembered_needs_no_request(parts: Parts, authorizing: Authorizing) -> None:
-    step = now(authorizing.decide(asked(authorizing), Visitor(ALICE, parts.now_s)))
+    step = now(authorizing.decide(asked(authorizing), Visitor(ALICE, parts.now_s), "192.0.2.1"))
     assert isinstance(step, AskConsent)
     with pytest.raises(ValueError, match="consent"):
         now(authorizing.agree(step, None, "a"))

@@ -35,10 +35,10 @@ class Stage:
         self.sets = ClientKeySets(self.web.fetcher(), self.web.clock.seconds)
 
     def keys(self) -> object:
-        return now(self.sets.keys(client()))
+        return now(self.sets.keys(client(), asker="192.0.2.1"))
 
     def newer(self) -> object:
-        return now(self.sets.newer_keys(client()))
+        return now(self.sets.newer_keys(client(), asker="192.0.2.1"))
 
 
 def test_keys_are_fetched_and_kept() -> None:
@@ -56,9 +56,11 @@ def test_keys_in_the_document() -> None:
     """Nothing is fetched, and there are no newer ones. A client without keys has none."""
     stage = Stage()
     inline = client(jwks=FIRST, jwks_uri=None)
-    assert now(stage.sets.keys(inline)) == FIRST
-    assert now(stage.sets.newer_keys(inline)) is None
-    assert now(stage.sets.keys(read_document(CLIENT_ID, client_document()))) is None
+    assert now(stage.sets.keys(inline, asker="192.0.2.1")) == FIRST
+    assert now(stage.sets.newer_keys(inline, asker="192.0.2.1")) is None
+    assert (
+        now(stage.sets.keys(read_document(CLIENT_ID, client_document()), asker="192.0.2.1")) is None
+    )
     assert stage.web.asked == []
 
 
@@ -112,8 +114,8 @@ def test_requests_share_one_fetch() -> None:
     """Also one for newer keys, that comes while they are fetched."""
     stage = Stage()
     stage.web.held = Deferred()
-    waiting = [begun(stage.sets.keys(client())) for _ in range(20)]
-    waiting.append(begun(stage.sets.newer_keys(client())))
+    waiting = [begun(stage.sets.keys(client(), asker="192.0.2.1")) for _ in range(20)]
+    waiting.append(begun(stage.sets.newer_keys(client(), asker="192.0.2.1")))
     stage.web.held.callback(None)
     assert all(result(one) == FIRST for one in waiting)
     assert len(stage.web.asked) == 1
@@ -127,9 +129,9 @@ def test_not_all_keys_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for uri in uris:
         stage.web.put(uri, FIRST)
     for uri in (uris[0], uris[1], uris[0], uris[2]):
-        now(stage.sets.keys(client(jwks_uri=uri)))
+        now(stage.sets.keys(client(jwks_uri=uri), asker=uri))
     assert len(stage.sets) == 2
-    now(stage.sets.keys(client(jwks_uri=uris[0])))
+    now(stage.sets.keys(client(jwks_uri=uris[0]), asker="192.0.2.1"))
     assert len(stage.web.asked) == 3
 
 
@@ -137,6 +139,6 @@ def test_stop() -> None:
     """Nothing is left under way."""
     stage = Stage()
     stage.web.held = Deferred()
-    waiting = begun(stage.sets.keys(client()))
+    waiting = begun(stage.sets.keys(client(), asker="192.0.2.1"))
     stage.sets.stop()
     assert len(waiting) == 1

@@ -28,6 +28,9 @@ SIGNER = replace(
 )
 
 
+FROM = "192.0.2.1"
+
+
 class Keys:
     """Key sets: the one that is known, and the one that is found when it is asked for again."""
 
@@ -38,10 +41,10 @@ class Keys:
         self._newer = newer
         self.asked_again = 0
 
-    async def keys(self, client: Client) -> Mapping[str, Any] | None:
+    async def keys(self, client: Client, *, asker: str) -> Mapping[str, Any] | None:
         return self._known
 
-    async def newer_keys(self, client: Client) -> Mapping[str, Any] | None:
+    async def newer_keys(self, client: Client, *, asker: str) -> Mapping[str, Any] | None:
         self.asked_again += 1
         return self._newer
 
@@ -72,12 +75,12 @@ def login(parts: Parts, keys: Keys) -> ClientLogin:
 
 def check_failed(parts: Parts, keys: Keys, parameters: Parameters) -> None:
     with pytest.raises(OAuthError) as raised:
-        now(login(parts, keys).client(parameters, None))
+        now(login(parts, keys).client(parameters, None, FROM))
     assert raised.value.code is ErrorCode.INVALID_CLIENT
 
 
 def test_a_public_client_only_says_who_it_is(parts: Parts) -> None:
-    assert now(login(parts, Keys(None)).client(form(client_id=APP.id), None)) == APP
+    assert now(login(parts, Keys(None)).client(form(client_id=APP.id), None, FROM)) == APP
     check_failed(parts, Keys(None), form(client_id="unknown"))
     check_failed(parts, Keys(None), form())
 
@@ -86,9 +89,9 @@ def test_a_client_that_signs_proves_itself_once_for_each_assertion(parts: Parts)
     key, known = new_key("a")
     keys = Keys(known)
     parameters = signed(parts, key, "a")
-    assert now(login(parts, keys).client(parameters, None)) == SIGNER
+    assert now(login(parts, keys).client(parameters, None, FROM)) == SIGNER
     check_failed(parts, keys, parameters)
-    assert now(login(parts, keys).client(signed(parts, key, "a", "2"), None)) == SIGNER
+    assert now(login(parts, keys).client(signed(parts, key, "a", "2"), None, FROM)) == SIGNER
     assert not keys.asked_again
 
 
@@ -96,7 +99,7 @@ def test_a_new_key_is_looked_for(parts: Parts) -> None:
     _, old = new_key("a")
     key, new = new_key("b")
     keys = Keys(old, new)
-    assert now(login(parts, keys).client(signed(parts, key, "b"), None)) == SIGNER
+    assert now(login(parts, keys).client(signed(parts, key, "b"), None, FROM)) == SIGNER
     assert keys.asked_again == 1
 
 
@@ -111,7 +114,10 @@ def test_without_a_newer_key_it_stays_refused(parts: Parts) -> None:
 def test_an_odd_id_of_an_assertion_harms_nothing(parts: Parts) -> None:
     """Half of a surrogate pair cannot be encoded as UTF-8."""
     key, known = new_key("a")
-    assert now(login(parts, Keys(known)).client(signed(parts, key, "a", "\ud800"), None)) == SIGNER
+    assert (
+        now(login(parts, Keys(known)).client(signed(parts, key, "a", "\ud800"), None, FROM))
+        == SIGNER
+    )
 
 
 def test_what_fails_otherwise_is_not_looked_up_again(parts: Parts) -> None:

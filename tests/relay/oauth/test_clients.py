@@ -23,28 +23,28 @@ def directory(parts: Parts) -> ClientDirectory:
 
 
 def test_each_kind_is_found(parts: Parts) -> None:
-    assert now(directory(parts).find(APP.id)) == APP
-    assert now(directory(parts).find(AGENT_CLIENT_ID)) == AGENT_CLIENT
-    assert now(directory(parts).find(URL)) == DOCUMENT
+    assert now(directory(parts).find(APP.id, asker="192.0.2.1")) == APP
+    assert now(directory(parts).find(AGENT_CLIENT_ID, asker="192.0.2.1")) == AGENT_CLIENT
+    assert now(directory(parts).find(URL, asker="192.0.2.1")) == DOCUMENT
     body = b'{"redirect_uris": ["https://a.example/b"], "client_name": "A"}'
     client_id = now(Registering(parts.around).answer(body, "a"))["client_id"]
-    found = now(directory(parts).find(client_id))
+    found = now(directory(parts).find(client_id, asker="192.0.2.1"))
     assert found is not None
     assert (found.kind, found.name) == (ClientKind.REGISTERED, "A")
 
 
 @pytest.mark.parametrize("client_id", ["unknown", "https://other.example/x.json", ""])
 def test_others_are_nobody(parts: Parts, client_id: str) -> None:
-    assert now(directory(parts).find(client_id)) is None
+    assert now(directory(parts).find(client_id, asker="192.0.2.1")) is None
 
 
 def test_documents_can_be_off(store: StoreAtOnce) -> None:
     parts = Parts(store, store.database, OAuthSettings(issuer=ISSUER, client_documents=False))
-    assert now(directory(parts).find(URL)) is None
+    assert now(directory(parts).find(URL, asker="192.0.2.1")) is None
 
 
 def test_without_fetching_only_keys_in_the_metadata_count() -> None:
     keys: dict[str, Any] = {"keys": [{}]}
-    assert now(OwnKeys().keys(replace(APP, jwks=keys))) == keys
-    assert now(OwnKeys().keys(APP)) is None
-    assert now(OwnKeys().newer_keys(APP)) is None
+    assert now(OwnKeys().keys(replace(APP, jwks=keys), asker="192.0.2.1")) == keys
+    assert now(OwnKeys().keys(APP, asker="192.0.2.1")) is None
+    assert now(OwnKeys().newer_keys(APP, asker="192.0.2.1")) is None

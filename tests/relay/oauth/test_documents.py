@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 
-from mcptunnel.auth.client_documents import read_pinned
+from mcptunnel.auth.client_documents import MOST_STALE_S, read_pinned
 from mcptunnel.auth.clients import Client, ClientKind
 from mcptunnel.auth.rate_limits import Rate
 from mcptunnel.net.http import Limits
@@ -39,7 +39,7 @@ class Stage:
         )
 
     def find(self, client_id: str = CLIENT_ID) -> Client | None:
-        return now(self.documents.find(client_id))
+        return now(self.documents.find(client_id, asker="192.0.2.1"))
 
 
 def test_a_document_is_fetched_and_kept() -> None:
@@ -128,7 +128,7 @@ def test_pinned_documents_are_never_fetched() -> None:
 def test_ids_that_are_no_documents(client_id: str) -> None:
     """Neither the cache nor the Internet is asked."""
     stage = Stage()
-    stage.cache.known[client_id] = Known(client_document(client_id), 1e12)
+    stage.cache.known[client_id] = Known(client_document(client_id), 0.0, 1e12)
     assert stage.find(client_id) is None
     assert stage.web.asked == []
 
@@ -138,7 +138,7 @@ def test_look_ups_share_one_fetch() -> None:
     stage = Stage()
     stage.web.put(CLIENT_ID, client_document())
     stage.web.held = Deferred()
-    waiting = [begun(stage.documents.find(CLIENT_ID)) for _ in range(50)]
+    waiting = [begun(stage.documents.find(CLIENT_ID, asker="192.0.2.1")) for _ in range(50)]
     stage.web.held.callback(None)
     assert all(result(one) for one in waiting)
     assert len(stage.web.asked) == 1
@@ -170,7 +170,49 @@ def test_stop() -> None:
     """Nothing is left under way."""
     stage = Stage()
     stage.web.held = Deferred()
-    waiting = begun(stage.documents.find(CLIENT_ID))
+    waiting = begun(stage.documents.find(CLIENT_ID, asker="192.0.2.1"))
     stage.documents.stop()
     assert len(waiting) == 1
     assert stage.web.held.called
+
+
+@pytest.mark.parametrize("status", [None, 500, 503])
+def test_a_bad_network_signs_nobody_out(status: int | None) -> None:
+    """What was known not long ago counts, and is asked for each minute; then the client is unknown."""
+    stage = Stage()
+    stage.web.put(CLIENT_ID, client_document())
+    assert stage.find()
+    if status is None:
+        del stage.web.pages[CLIENT_ID]
+    else:
+        stage.web.put(CLIENT_ID, {}, status=status)
+    stage.web.clock.advance(3600)
+    assert [stage.find(), stage.find()] == [stage.find()] * 2 != [None, None]
+    assert len(stage.web.asked) == 2
+    stage.web.clock.advance(60)
+    assert stage.find()
+    assert len(stage.web.asked) == 3
+    stage.web.clock.advance(MOST_STALE_S)
+    assert stage.find() is None
+
+
+def test_a_document_that_was_taken_away_counts_no_longer() -> None:
+    """Its server says so itself."""
+    stage = Stage()
+    stage.web.put(CLIENT_ID, client_document())
+    assert stage.find()
+    stage.web.put(CLIENT_ID, {}, status=404)
+    stage.web.clock.advance(3600)
+    assert stage.find() is None
+
+
+def test_threat_10_who_asks_too_often_does_not_hide_known_clients() -> None:
+    """They count as they were, although nothing may be fetched now."""
+    stage = Stage(overall=Rate(per_s=0.0001, burst=1))
+    stage.web.put(CLIENT_ID, client_document())
+    assert stage.find()
+    stage.web.clock.advance(3600)
+    assert stage.find()
+    assert len(stage.web.asked) == 1
+    with pytest.raises(TooManyFetchesError):
+        stage.find("https://other.example.org/client.json")

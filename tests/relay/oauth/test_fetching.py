@@ -8,12 +8,14 @@ from mcptunnel.auth.rate_limits import Rate
 from mcptunnel.net.http import Fetched, Limits
 from mcptunnel.relay.oauth.fetching import (
     MAX_AT_ONCE,
+    PER_ASKER,
     NotFetchedError,
     TooManyFetchesError,
 )
 from tests.relay.coroutines import begun, now, result
 from tests.relay.oauth.publisher import CLIENT_ID, OWN_HOST, Web
 
+ASKER = "192.0.2.1"
 LIMITS = Limits(max_bytes=100, timeout_s=5)
 
 
@@ -21,7 +23,7 @@ def test_an_object_and_how_long_it_counts() -> None:
     """The limits are handed on."""
     web = Web()
     web.put(CLIENT_ID, {"a": 1}, cache_control="max-age=5")
-    assert now(web.fetcher().fetch(CLIENT_ID, LIMITS)) == ({"a": 1}, "max-age=5")
+    assert now(web.fetcher().fetch(CLIENT_ID, LIMITS, asker=ASKER)) == ({"a": 1}, "max-age=5")
     assert web.limits == [LIMITS]
 
 
@@ -45,7 +47,7 @@ def test_what_is_no_document(page: Fetched | None) -> None:
     if page is not None:
         web.pages[CLIENT_ID] = page
     with pytest.raises(NotFetchedError):
-        now(web.fetcher().fetch(CLIENT_ID, LIMITS))
+        now(web.fetcher().fetch(CLIENT_ID, LIMITS, asker=ASKER))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def test_urls_that_are_not_asked(url: str) -> None:
     fetcher = web.fetcher(hosts=HostPolicy(refused=("bad.example.com",)))
     assert fetcher.fault(url) is not None
     with pytest.raises(NotFetchedError):
-        now(fetcher.fetch(url, LIMITS))
+        now(fetcher.fetch(url, LIMITS, asker=ASKER))
     assert web.asked == []
 
 
@@ -79,15 +81,15 @@ def test_one_host_is_not_asked_too_often() -> None:
     fetcher = web.fetcher(per_host=Rate(per_s=0.5, burst=2))
     for number in range(2):
         with pytest.raises(NotFetchedError):
-            now(fetcher.fetch(f"https://a.example.org/{number}", LIMITS))
+            now(fetcher.fetch(f"https://a.example.org/{number}", LIMITS, asker=ASKER))
     with pytest.raises(TooManyFetchesError) as caught:
-        now(fetcher.fetch("https://a.example.org/2", LIMITS))
+        now(fetcher.fetch("https://a.example.org/2", LIMITS, asker=ASKER))
     assert caught.value.retry_after_s == 2
     with pytest.raises(NotFetchedError):
-        now(fetcher.fetch("https://b.example.org/0", LIMITS))
+        now(fetcher.fetch("https://b.example.org/0", LIMITS, asker=ASKER))
     web.clock.advance(2)
     with pytest.raises(NotFetchedError):
-        now(fetcher.fetch("https://a.example.org/3", LIMITS))
+        now(fetcher.fetch("https://a.example.org/3", LIMITS, asker=ASKER))
     assert len(web.asked) == 4
 
 
@@ -97,10 +99,25 @@ def test_not_too_much_in_all() -> None:
     fetcher = web.fetcher(overall=Rate(per_s=1, burst=5))
     for number in range(5):
         with pytest.raises(NotFetchedError):
-            now(fetcher.fetch(f"https://a{number}.example.org/c", LIMITS))
+            now(fetcher.fetch(f"https://a{number}.example.org/c", LIMITS, asker=ASKER))
     with pytest.raises(TooManyFetchesError):
-        now(fetcher.fetch("https://b.example.org/c", LIMITS))
+        now(fetcher.fetch("https://b.example.org/c", LIMITS, asker=ASKER))
     assert len(web.asked) == 5
+
+
+def test_threat_10_one_address_does_not_use_up_what_all_may_have_looked_up() -> None:
+    """Anybody can name new clients without end; those of all others are still found."""
+    web = Web()
+    fetcher = web.fetcher()
+    for number in range(int(PER_ASKER.burst)):
+        with pytest.raises(NotFetchedError):
+            now(fetcher.fetch(f"https://a{number}.example.org/c", LIMITS, asker=ASKER))
+    with pytest.raises(TooManyFetchesError) as caught:
+        now(fetcher.fetch("https://b.example.org/c", LIMITS, asker=ASKER))
+    assert caught.value.is_fault_of_client
+    assert caught.value.retry_after_s == 1 / PER_ASKER.per_s
+    web.put(CLIENT_ID, {"a": 1})
+    assert now(fetcher.fetch(CLIENT_ID, LIMITS, asker="192.0.2.2")) == ({"a": 1}, None)
 
 
 def test_not_too_many_at_once() -> None:
@@ -109,14 +126,14 @@ def test_not_too_many_at_once() -> None:
     web.held = Deferred()
     fetcher = web.fetcher()
     waiting = [
-        begun(fetcher.fetch(f"https://a{number}.example.org/c", LIMITS))
+        begun(fetcher.fetch(f"https://a{number}.example.org/c", LIMITS, asker=f"192.0.2.{number}"))
         for number in range(MAX_AT_ONCE)
     ]
     with pytest.raises(TooManyFetchesError):
-        now(fetcher.fetch("https://b.example.org/c", LIMITS))
+        now(fetcher.fetch("https://b.example.org/c", LIMITS, asker=ASKER))
     web.held.callback(None)
     for one in waiting:
         with pytest.raises(NotFetchedError):
             result(one)
     with pytest.raises(NotFetchedError):
-        now(fetcher.fetch("https://b.example.org/c", LIMITS))
+        now(fetcher.fetch("https://b.example.org/c", LIMITS, asker=ASKER))

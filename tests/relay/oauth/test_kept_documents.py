@@ -29,6 +29,10 @@ def test_what_is_kept_is_found_until_it_expires(store: StoreAtOnce) -> None:
     assert found is not None
     assert found.document == {"a": 1}
     assert value(kept.find(URL, 10.0)) is None
+    found = value(kept.stale(URL, 1.0))
+    assert found is not None
+    assert found.document == {"a": 1}
+    assert value(kept.stale(URL, 1.1)) is None
 
 
 def test_a_failure_is_kept_as_well(store: StoreAtOnce) -> None:

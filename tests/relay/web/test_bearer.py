@@ -4,6 +4,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from mcptunnel.auth.keys import Scope
+from mcptunnel.config.relay import LimitsConfig
 from mcptunnel.relay.web.bearer import REFUSALS_BURST, REFUSALS_PER_S
 from mcptunnel.store.errors import StoreError
 from tests.conftest import Log, LoggedFailures
@@ -156,3 +157,20 @@ def test_a_broken_store_and_a_client_that_left(
 def test_the_version_does_not_matter_to_the_token(site: MemorySite) -> None:
     """A refusal of the token comes before anything that could tell of an era."""
     assert ask(site, mcp_protocol_version=MODERN).status == 401
+
+
+def test_threat_27_a_user_has_so_many_calls_and_streams_open() -> None:
+    """Of all clients together; agents and other users are not concerned."""
+    site = MemorySite(limits=LimitsConfig(max_user_requests=2))
+    first, second = (HttpClient(site, site.key()) for _ in range(2))
+    wishes = {"notifications": {"toolsListChanged": True}}
+    streams = [client.modern("subscriptions/listen", wishes) for client in (first, second)]
+    refused = first.modern("tools/list").answer
+    assert refused.status == 429
+    assert refused.headers["retry-after"] == "1"
+    assert refused.json["error"]["code"] == -32603
+    assert ask(site, "/tunnel", authorization=f"Bearer {site.key(scope=Scope.AGENT)}").status == 426
+    bob = HttpClient(site, site.key(user="bob"))
+    assert bob.modern("tools/list").answer.status == 200
+    streams[0].hang_up()
+    assert first.modern("tools/list").answer.status == 200

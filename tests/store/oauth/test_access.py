@@ -28,6 +28,7 @@ def test_a_token_is_found_with_whose_it_is(database: Database) -> None:
         principal=ALICE,
         client_id=CLIENT,
         installation_id="i1",
+        family_expires_s=90.0,
     )
     assert _found(database, "unknown", 2.0) is None
 

@@ -49,6 +49,21 @@ def test_expired_ones_go(database: Database) -> None:
         documents = ClientDocuments(connection)
         for number in range(3):
             documents.put(replace(_FETCHED, url=f"https://c/{number}"), at_most=9)
-        return [documents.purge(at_s, 2) for at_s in (8.9, 9.0, 9.0)]
+        return [documents.purge(at_s, fetched_before_s=2.0, limit=2) for at_s in (8.9, 9.0, 9.0)]
 
     assert database.write(life) == [0, 2, 1]
+
+
+def test_expired_ones_may_still_be_wanted(database: Database) -> None:
+    """If their server is away. That there is none is not."""
+    none = replace(_FETCHED, url="https://none", document=None)
+
+    def life(connection: Connection) -> list[object]:
+        documents = ClientDocuments(connection)
+        documents.put(_FETCHED, at_most=9)
+        documents.put(none, at_most=9)
+        told: list[object] = [documents.purge(9.0, fetched_before_s=1.0, limit=9)]
+        told += [documents.find(CLIENT, 9.0), documents.stale(CLIENT, 1.0)]
+        return [*told, documents.stale(CLIENT, 1.1), documents.stale("https://none", 1.0)]
+
+    assert database.write(life) == [1, None, _FETCHED, None, None]

@@ -13,6 +13,7 @@ from mcptunnel.auth.next_paths import HOME
 from mcptunnel.auth.parameters import Parameters
 from mcptunnel.relay.login.changes import LinkOverError, NameTakenError
 from mcptunnel.relay.login.links import PATHS, TOKEN_FIELD
+from mcptunnel.relay.login.people import Person
 from mcptunnel.relay.web.browser import Browser
 from mcptunnel.relay.web.later import Send
 from mcptunnel.relay.web.login.coming_in import FORBIDDEN, SigningIn
@@ -77,6 +78,11 @@ class Joining(SigningIn[LocalWeb]):
             return self._form(_BAD_REQUEST, link, browser, name, Faults(name=str(error)))
         except LinkOverError:
             return self.message(_GONE)
+        return await self._come_in(request, browser, person)
+
+    async def _come_in(self, request: RelayRequest, browser: Browser, person: Person) -> Send:
+        if browser.principal == person.principal:  # this session ended with the old password
+            return redirect("/login")
         return await self.come_in(request, browser, person, self.kind.value, HOME)
 
     def _form(

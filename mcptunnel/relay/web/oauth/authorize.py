@@ -21,7 +21,8 @@ from mcptunnel.relay.web.browser import Browser
 from mcptunnel.relay.web.later import Send
 from mcptunnel.relay.web.oauth.surroundings import OAuthWeb
 from mcptunnel.relay.web.pages.asked import asked_endpoint
-from mcptunnel.relay.web.pages.kinds import ConsentPage
+from mcptunnel.relay.web.pages.kinds import ConsentPage, Link
+from mcptunnel.relay.web.pages.messages import message_for
 from mcptunnel.relay.web.people import ForPeople, redirect
 from mcptunnel.relay.web.request import RelayRequest
 from mcptunnel.relay.web.way_back import KEPT, LEFT, left_code
@@ -31,7 +32,10 @@ MAX_NEXT_CHARS: Final = 2000
 
 _KEPT: Final = frozenset({"request"})
 _LEFT: Final = frozenset({"request", LEFT})
+_BAD_REQUEST: Final = 400
 _ALLOW: Final = "allow"
+_WRONG: Final = "An application sent you here with a request that this relay cannot help it with"
+_KNOWN: Final = "You can tell it so, if you know"
 _OVER: Final = "This request was answered before, or it is too old."
 _START_AGAIN: Final = "Start again in the application that sent you here."
 
@@ -46,9 +50,9 @@ class Deciding(ForPeople[OAuthWeb]):
     ) -> Decision:
         visitor = Visitor() if browser is None else Visitor(browser.principal, browser.signed_in_s)
         authorizing = self.web.server.authorizing
-        decision = await authorizing.decide(asked, visitor)
+        address = self.web.addresses.of(request)
+        decision = await authorizing.decide(asked, visitor, address)
         if isinstance(decision, ErrorPage | ErrorRedirect):
-            address = self.web.addresses.of(request)
             await authorizing.note_refusal(asked, decision, visitor, address)
         return decision
 
@@ -64,10 +68,18 @@ class Deciding(ForPeople[OAuthWeb]):
         return self.message(410, _OVER, _START_AGAIN)
 
     def refused(self, decision: ErrorPage | ErrorRedirect) -> Send:
-        """Return what sends an error: to the person, or to the client."""
-        if isinstance(decision, ErrorRedirect):
+        """Return what sends an error: to the person, to the client, or to the one by way of the other."""
+        if isinstance(decision, ErrorPage):
+            return self.message(_BAD_REQUEST, decision.message)
+        if decision.ask_about is None:
             return redirect(decision.location)
-        return self.message(400, decision.message)
+        place = decision.ask_about.redirect_to
+        link = Link(text=f"Go on to {place}", href=decision.location)
+        happened = f"{_WRONG}: {decision.code.value}."
+        page = message_for(
+            _BAD_REQUEST, happened=happened, next_step=f"{_KNOWN} {place}.", link=link
+        )
+        return self.page(_BAD_REQUEST, page)
 
     def sign_in(self, step: LogIn, request_id: str) -> Send:
         """Return what sends the person to the sign-in, and back to us after it."""

@@ -17,7 +17,8 @@ class ForClients(ForPosts):
 
     async def _client(self, request: RelayRequest, body: bytes) -> tuple[Parameters, Client]:
         parameters = self.form(request, body)
-        client = await self.web.server.clients.client(parameters, single_authorization(request))
+        authorization, address = single_authorization(request), self._address(request)
+        client = await self.web.server.clients.client(parameters, authorization, address)
         if self.limited is not None:
             wait_s = self.web.limits.client_wait_s(self.limited, client.id)
             if wait_s:

@@ -224,6 +224,18 @@ def test_another_password_ends_what_the_old_one_reached(site: LoginSite) -> None
     assert "user.password_chosen" in site.told()
 
 
+def test_who_is_signed_in_here_is_told_that_the_password_is_another_one(site: LoginSite) -> None:
+    """All sessions end with the old password, this one as well: so the form to sign in comes, and no refusal."""
+    anna, link = Visitor(site), site.link(RESET, "anna")
+    anna.log_in("anna")
+    answer = anna.choose(link, "anna", "another password")
+    assert answer.status == 303
+    page = anna.open(answer.headers["location"])
+    assert page.status == 200
+    assert anna.fill_in("/login", page, username="anna", password="another password").status == 303
+    assert anna.is_signed_in()
+
+
 def test_a_disabled_user_gets_no_other_password(site: LoginSite) -> None:
     link = site.link(RESET, "anna")
     assert now(site.users.disable(ANNA))

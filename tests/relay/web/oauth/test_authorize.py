@@ -24,6 +24,8 @@ from tests.relay.web.oauth.site import (
     tokens,
 )
 
+LOOPBACK = "http://localhost:1234/cb"
+
 
 @pytest.fixture
 def alice(site: OAuthSite) -> PersonAtBrowser:
@@ -172,13 +174,38 @@ def test_threat_06_pkce_downgrade_and_other_mistakes_reach_the_client(
     site: OAuthSite, alice: PersonAtBrowser, parameters: dict[str, str], error: str
 ) -> None:
     """Threat 9 as well: with `iss` and `state`, in errors, too."""
-    answer = alice.authorize(client_id=site.client_id(), **parameters)
+    client_id = site.client_id(redirect_uris=[LOOPBACK])
+    answer = alice.authorize(client_id=client_id, redirect_uri=LOOPBACK, **parameters)
     assert answer.status == 303
-    assert answer.headers["location"].startswith(f"{CALLBACK}?")
+    assert answer.headers["location"].startswith(f"{LOOPBACK}?")
     sent = parameters_of(answer)
     assert sent["error"] == error
     assert sent["iss"] == ISSUER
     assert sent["state"] == "state of the client"
+
+
+def test_threat_04_open_redirect_a_mistake_on_purpose_leads_nowhere(
+    site: OAuthSite, alice: PersonAtBrowser
+) -> None:
+    """Anyone can register a redirect to a trap; a link to the relay that is wrong must not lead into it.
+
+    The person sees where it leads, and can go on (RFC 9700, 4.11.2). A client that they agreed to before
+    is told at once.
+    """
+    client_id = site.client_id(client_name="<b>App</b>")
+    for _ in range(2):
+        for wrong in ({"response_type": "x"}, {"prompt": "none", "scope": "mcp offline_access"}):
+            answer = alice.authorize(client_id=client_id, **wrong)
+            assert answer.status == 400
+            assert "location" not in answer.headers
+            page = unescape(answer.body.decode())
+            assert "Go on to app.example" in page
+            assert f'href="{CALLBACK}?error=' in page
+            assert "iss=http" in page
+        alice.sign_in()
+    alice.grant(client_id)
+    told = alice.authorize(client_id=client_id, prompt="none", scope="mcp offline_access")
+    assert parameters_of(told)["error"] == "consent_required"
 
 
 def test_a_no_reaches_the_client(site: OAuthSite, alice: PersonAtBrowser) -> None:
@@ -273,11 +300,13 @@ def test_prompt_login_asks_a_person_who_is_signed_in_once(
     assert alice.follow(answer.headers["location"]).status == 200
 
 
-def test_prompt_none_never_shows_a_page(site: OAuthSite, alice: PersonAtBrowser) -> None:
-    client_id = site.client_id()
+def test_prompt_none_asks_nobody(site: OAuthSite, alice: PersonAtBrowser) -> None:
+    """Without a page, but for a client that nobody here knows (threat 4)."""
+    own = {"redirect_uri": LOOPBACK, "client_id": site.client_id(redirect_uris=[LOOPBACK])}
+    assert parameters_of(alice.authorize(prompt="none", **own))["error"] == "login_required"
     alice.sign_in()
-    first = alice.authorize(client_id=client_id, prompt="none")
-    assert parameters_of(first)["error"] == "consent_required"
+    assert parameters_of(alice.authorize(prompt="none", **own))["error"] == "consent_required"
+    client_id = site.client_id()
     alice.grant(client_id)
     assert "code" in parameters_of(alice.authorize(client_id=client_id, prompt="none"))
 

@@ -3,7 +3,9 @@
 import pytest
 
 from mcptunnel.relay.in_use import SWEEP_S
+from mcptunnel.relay.oauth.taking_back import GrantDirectory
 from mcptunnel.relay.web.oauth.tree import put_hints
+from tests.relay.coroutines import now
 from tests.relay.web.oauth.site import (
     CALLBACK,
     ISSUER,
@@ -89,6 +91,20 @@ def test_streams_end_with_their_grant(site: OAuthSite) -> None:
     _, others = granted(site, "bob")
     stream, other = (open_listen(site, one["access_token"]) for one in (given, others))
     site.post_form("/revoke", {"client_id": client_id, "token": given["refresh_token"]})
+    assert stream.is_lost or stream.answer.is_complete
+    assert not other.answer.is_complete
+    assert not other.is_lost
+
+
+def test_streams_end_with_their_client(site: OAuthSite) -> None:
+    """Whoever runs the relay removes it: of all users at once, and of no other client."""
+    client_id, given = granted(site)
+    other_id = site.client_id(client_name="Other")
+    code = PersonAtBrowser(site).grant(other_id)
+    others = tokens(site, other_id, code).json
+    stream, other = (open_listen(site, one["access_token"]) for one in (given, others))
+    grants = GrantDirectory(site.store, epoch_s=site.joined.epoch_s, revoked=site.revoked)
+    assert now(grants.take_back_client(client_id, None)) == 1
     assert stream.is_lost or stream.answer.is_complete
     assert not other.answer.is_complete
     assert not other.is_lost

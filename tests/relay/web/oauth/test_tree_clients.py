@@ -18,11 +18,12 @@ from tests.relay.web.oauth.site import (
     VERIFIER,
     OAuthSite,
     PersonAtBrowser,
+    granted,
     parameters_of,
     refreshed,
     tokens,
 )
-from tests.relay.web.site import HttpAnswer
+from tests.relay.web.site import HttpAnswer, HttpClient
 
 CLAUDE_CODE = "https://claude.ai/oauth/claude-code-client-metadata"
 CODEX = "https://chatgpt.com/oauth/codex/client.json"
@@ -284,6 +285,81 @@ def test_python_mcp_1_registers_without_a_method_and_names_no_resource(site: OAu
     code = PersonAtBrowser(site).grant(client_id, redirect_uri="http://localhost:3030/callback")
     given = tokens(site, client_id, code, redirect_uri="http://localhost:3030/callback")
     assert site.mcp(given.json["access_token"]).status == 200
+
+
+def test_python_mcp_2_asks_for_offline_access_where_it_is_listed_and_checks_iss(
+    site: OAuthSite,
+) -> None:
+    """It begins with `server/discover`, registers as native, prompts for consent, and always names the resource."""
+    challenge = HttpClient(site, "").modern("server/discover", authorization=None).answer
+    assert challenge.status == 401
+    assert "resource_metadata=" in challenge.headers["www-authenticate"]
+    listed = site.send("GET", "/.well-known/oauth-authorization-server").json["scopes_supported"]
+    assert "offline_access" in listed
+    resource = site.send("GET", "/.well-known/oauth-protected-resource/mcp").json
+    assert "offline_access" not in resource["scopes_supported"]
+    callback = "http://localhost:3031/callback"
+    client_id = site.client_id(redirect_uris=[callback], application_type="native")
+    asked = {"scope": "mcp offline_access", "prompt": "consent", "resource": HUB}
+    alice = PersonAtBrowser(site)
+    sent = alice.answer_consent(
+        alice.authorize(client_id=client_id, redirect_uri=callback, **asked)
+    )
+    assert parameters_of(sent)["iss"] == ISSUER
+    given = tokens(
+        site, client_id, parameters_of(sent)["code"], redirect_uri=callback, resource=HUB
+    )
+    assert given.json["scope"] == "mcp offline_access"
+    again = refreshed(site, client_id, given.json["refresh_token"], resource=HUB)
+    assert again.status == 200
+    assert site.mcp(again.json["access_token"]).status == 200
+
+
+def test_typescript_client_2_takes_metadata_of_the_same_issuer_alone(site: OAuthSite) -> None:
+    """At every place where it looks, the issuer is the one that the resource names, byte for byte."""
+    (named,) = site.send("GET", "/.well-known/oauth-protected-resource/mcp").json[
+        "authorization_servers"
+    ]
+    for path in (
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-authorization-server/mcp",
+        "/.well-known/openid-configuration",
+        "/.well-known/openid-configuration/mcp",
+    ):
+        document = site.send("GET", path, headers={"mcp-protocol-version": "2026-07-28"}).json
+        assert document["issuer"] == named == ISSUER
+        assert not named.endswith("/")
+        assert document["authorization_response_iss_parameter_supported"] is True
+    asked = {"scope": "mcp offline_access", "prompt": "consent"}
+    callback = "http://127.0.0.1:3032/callback"
+    client_id = site.client_id(redirect_uris=[callback], application_type="native")
+    assert connect(site, client_id, callback, **asked).json["refresh_token"]
+
+
+def test_copilot_cli_takes_any_port_of_the_redirect_that_it_registered(site: OAuthSite) -> None:
+    """It listens on a free port each time, and keeps its registration."""
+    client_id = site.client_id(redirect_uris=["http://127.0.0.1/"], application_type="native")
+    for callback in ("http://127.0.0.1:40123/", "http://127.0.0.1:50456/", "http://127.0.0.1:7"):
+        assert connect(site, client_id, callback).status == 200
+    alice = PersonAtBrowser(site)
+    for other in ("http://127.0.0.1:40123/other", "http://localhost:40123/"):
+        refused = alice.authorize(client_id=client_id, redirect_uri=other)
+        assert (refused.status, "location" in refused.headers) == (400, False)
+
+
+def test_spark_finds_where_to_register(site: OAuthSite) -> None:
+    document = site.send("GET", "/.well-known/oauth-authorization-server").json
+    assert document["registration_endpoint"] == f"{ISSUER}/register"
+
+
+def test_zod_refuses_nulls_and_there_are_none(site: OAuthSite) -> None:
+    """In registrations, metadata and token answers (Claude Code's and the SDK's parsers)."""
+    client_id, given = granted(site)
+    registered = site.register(client_uri=None, logo_uri=None, scope=None, jwks=None).json
+    found = [registered, given, refreshed(site, client_id, given["refresh_token"]).json]
+    names = ("oauth-authorization-server", "openid-configuration", "oauth-protected-resource")
+    found += [site.send("GET", f"/.well-known/{name}").json for name in names]
+    assert all(None not in one.values() for one in found)
 
 
 def test_typescript_sdk_sends_basic_if_it_was_given_a_secret(site: OAuthSite) -> None:
