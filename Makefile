@@ -26,7 +26,7 @@ demo: $(VENV)/.has-run ## Start a relay and an agent, make a real call, say how 
 	@$(VENV)/bin/mcptunnel demo $(if $(PORT),--port "$(PORT)") $(if $(CHECK),--check)
 
 test: $(VENV)/.has-test ## Run the tests, without those that need other people's programs.
-	@$(RUN) -m pytest -m "not slow" $(addprefix --ignore=tests/,interop conformance isolation pages tutorial) $(ARGS)
+	@$(RUN) -m pytest -n 3 --dist loadfile -m "not slow" $(addprefix --ignore=tests/,interop conformance isolation pages tutorial) $(ARGS)
 
 coverage: $(VENV)/.has-test $(VENV)/.has-coverage ## Show that tests/wire takes every branch of the tunnel protocol.
 	@$(RUN) -m coverage run --source=mcptunnel/wire -m pytest -q tests/wire $(ARGS)
