@@ -110,9 +110,9 @@ def test_each_command_can_be_typed(command: str) -> None:
 
 def _check_ours(words: list[str]) -> None:
     command: click.Command = main
-    context = click.Context(command)
+    context = click.Context(command, **main.context_settings)
     while isinstance(command, click.Group):
         found = command.get_command(context, words[0])
         assert found is not None, words
         command, words = found, words[1:]
-    command.make_context("mcptunnel", words)
+    command.make_context("mcptunnel", words, parent=context)
