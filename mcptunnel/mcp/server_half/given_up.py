@@ -11,8 +11,9 @@ from typing import Final
 
 from mcptunnel.mcp.service import Asker
 
-LATE_S: Final = 600.0
-"""How long a server may ask for a call after that was given up; as long as a client may take to answer."""
+LATE_S: Final = 60.0
+"""How long after it was told that a call is given up a server may still ask for it. Most never answer such
+a call: for so long each keeps all other clients of the server from being asked."""
 
 MAX_GIVEN_UP: Final = 1024
 """Calls of one server that are told apart; with more it is known no longer whose they are."""
