@@ -310,13 +310,14 @@ def seen_by_all(pid: int) -> bytes:
 async def test_a_sign_in_opens_the_tunnel_and_shows_nowhere(signed_in: FakeRelay) -> None:
     """Not in arguments, nor in what the program writes."""
     program = Program()
-    await until(lambda: signed_in.end.hellos)
+    await until(lambda: signed_in.end.told)
     assert signed_in.bearers == [f"Bearer {access(1)}"]
     pid = program.process.pid
     assert pid is not None
     assert b"mcpt_" not in seen_by_all(pid)
     os.kill(pid, signal.SIGTERM)
     await program.end()
+    await until(lambda: signed_in.end.losses)
     assert "mcpt_" not in "\n".join([*program.output, *program.errors])
 
 
@@ -363,10 +364,11 @@ async def test_a_relay_whose_tokens_fail_does_not_end_the_program(
     )
     assert signed_in.bearers == []
     signed_in.token_status, signed_in.live = 200, refresh(1)
-    await until(lambda: signed_in.end.hellos)
+    await until(lambda: signed_in.end.told)
     assert program.process.pid is not None
     os.kill(program.process.pid, signal.SIGTERM)
     await program.end()
+    await until(lambda: signed_in.end.losses)
 
 
 @in_reactor
