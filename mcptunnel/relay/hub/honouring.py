@@ -3,13 +3,13 @@
 from mcptunnel.mcp.jsonrpc import JsonRpcError
 from mcptunnel.mcp.names import Target
 from mcptunnel.model import Principal
-from mcptunnel.relay.hub.expected import Expected, is_strange
+from mcptunnel.relay.hub.expected import Expected
 from mcptunnel.relay.hub.owners import Owners
 from mcptunnel.relay.hub.parts import Parts
 
 
 class Honouring:
-    """Says where a URI is read from, whether it can be told of from there, and when a doubt is over."""
+    """Says where a URI is read from, and whether it can be told of from there."""
 
     def __init__(self, parts: Parts, expected: Expected) -> None:
         self._parts = parts
@@ -36,18 +36,3 @@ class Honouring:
         if server is None:
             return self._expected.may_come(device) or (device.is_connected and not device.announced)
         return server.may_tell(target.item)
-
-    def is_nowhere(self, principal: Principal, target: Target | None) -> bool:
-        """Whether nothing will be heard of a URI that was honoured in doubt, once all is known."""
-        if target is None:
-            return True
-        device = self._parts.devices.get(principal, target.device_key)
-        return device is None or is_strange(device)
-
-    def is_refused(self, principal: Principal, target: Target | None) -> bool:
-        """Whether a server that may tell of its resources was asked to tell of this one, and will not."""
-        device = None if target is None else self._parts.devices.get(principal, target.device_key)
-        if target is None or device is None:
-            return False
-        server = device.servers.get(target.server)
-        return server is not None and server.is_doubtful and target.item in server.refused

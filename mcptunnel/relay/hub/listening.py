@@ -58,12 +58,14 @@ _ServerChanged: TypeAlias = Callable[[Device, RemoteServer, Kind], None]
 class _User:
     """What one user listens to: `heard` are the URIs of each place, and who calls them how.
 
-    `finding` makes it anew, a part in each turn; `again` says that meanwhile something changed.
+    `vain` are the URIs that were honoured, and that nobody tells of. `finding` makes both anew, a
+    part in each turn; `again` says that meanwhile something changed.
     """
 
     listens: dict[Listen, None] = field(default_factory=dict)
     servers: dict[_Place, ServerListen] = field(default_factory=dict)
     heard: dict[_Place, dict[str, list[tuple[Listen, str]]]] = field(default_factory=dict)
+    vain: frozenset[tuple[Listen, str]] = frozenset()
     uri_count: int = 0
     char_count: int = 0
     soon: IDelayedCall | None = None
@@ -223,10 +225,7 @@ class Listening:
 
     def _listen_to_servers(self, principal: Principal, user: _User) -> None:
         """Listen to each server for what is wanted of it."""
-        if not user.again:  # else there may be some that were not looked up yet
-            self._clear_doubts(principal, user)
-            if not user.listens:
-                return
+        self._expect(principal, user)
         kinds, there = user.kinds, set()
         for device in self._parts.devices.of(principal):
             for name, server in device.servers.items():
@@ -249,26 +248,14 @@ class Listening:
             else:
                 user.servers.pop(place).stop()
 
-    def _clear_doubts(self, principal: Principal, user: _User) -> None:
-        """End the listens that wait for what nobody has, or tells of: listening anew, a client hears so.
-
-        While devices are expected it is looked at again when the next of them is so no longer.
-        """
+    def _expect(self, principal: Principal, user: _User) -> None:
+        """Look again when the next device that may come back is expected no longer."""
         if user.doubt is not None:
             user.doubt.cancel()
             user.doubt = None
-        for listen in tuple(user.listens):
-            if any(self._honouring.is_refused(principal, at) for at in listen.places.values()):
-                listen.end()
-        if not user.listens:
-            return
         wait_s = self._expected.wait_s(principal)
         if wait_s is not None:
             user.doubt = self._reactor.callLater(wait_s, self._refresh_doubt, principal, user)
-        elif self._expected.knows_all(principal):
-            for listen in tuple(user.listens):
-                if any(self._honouring.is_nowhere(principal, at) for at in listen.places.values()):
-                    listen.end()
 
     def _refresh_doubt(self, principal: Principal, user: _User) -> None:
         user.doubt = None
@@ -281,7 +268,9 @@ class Listening:
 
     def _find(self, principal: Principal, user: _User) -> Iterator[int]:
         """Find who wants to hear of which URIs of each server; yield how many steps each URI took."""
+        knew_all = self._expected.knows_all(principal)
         heard: dict[_Place, dict[str, list[tuple[Listen, str]]]] = {}
+        vain: list[tuple[Listen, str]] = []
         for listen in tuple(user.listens):
             for uri in tuple(listen.places):
                 steps, known = 1, listen.places[uri]
@@ -291,8 +280,13 @@ class Listening:
                     listen.places[uri] = known
                     of_place = heard.setdefault((known.device_key, known.server), {})
                     of_place.setdefault(known.item, []).append((listen, uri))
+                    if not self._honouring.can_tell(principal, known):
+                        vain.append((listen, uri))
                 yield steps
         user.heard = heard
+        _tell_vain(user, vain)
+        if self._expected.knows_all(principal) and not knew_all:
+            user.again = True  # some were looked up before it was known whose they are
 
     def _look_up(self, principal: Principal, uri: str) -> tuple[int, Target | None]:
         """Return how many steps it took, and the place of a URI, as `_place` does."""
@@ -353,6 +347,13 @@ class Listening:
         for listen in () if user is None else tuple(user.listens):
             if kind in listen.kinds:
                 listen.list_changed(kind)
+
+
+def _tell_vain(user: _User, vain: Iterable[tuple[Listen, str]]) -> None:
+    """Say once of what nobody tells of that it changed: reading it, a client sees what became of it."""
+    before, user.vain = user.vain, frozenset(vain)
+    for listen, uri in sorted(user.vain - before, key=lambda each: each[1]):
+        listen.updated(uri, {"uri": jsonrpc.raw(uri)})
 
 
 def _wanted(server: RemoteServer, kinds: frozenset[Kind], uris: Iterable[str]) -> Subscription:

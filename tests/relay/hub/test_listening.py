@@ -10,6 +10,7 @@ from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
 from mcptunnel.model import Principal
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.hub import listening
+from mcptunnel.relay.hub.expected import Expected
 from mcptunnel.testing.joined import Answer, Joined
 from mcptunnel.testing.local_server import MemoryServer
 from tests.relay.hub.servers import with_prompts, with_resources
@@ -96,37 +97,86 @@ def restarted(*uris: str) -> tuple[Joined, Answer]:
     return joined, listen(joined, *uris, toolsListChanged=True)
 
 
-@pytest.mark.parametrize("uri", ["file:///unlisted", "file:///old"])
-def test_a_device_that_never_comes_back_is_waited_for_no_longer_than_it_is_listed(uri: str) -> None:
-    """Then the listen ends in order, and the next one is told that nobody has the resource."""
+@pytest.mark.parametrize(
+    ("uri", "told"), [("file:///unlisted", []), ("file:///old", ["file:///old"])]
+)
+def test_a_device_that_never_comes_back_is_waited_for_no_longer_than_it_is_listed(
+    uri: str, told: list[str]
+) -> None:
+    """Then what was known of it is told as changed, once, and a new listen is not honoured for it."""
     joined, answer = restarted(uri)
     assert honoured(answer)["resourceSubscriptions"] == [uri]
     joined.wait_s(59)
-    assert not answer.is_over
+    assert updates(answer) == []
     joined.wait_s(2)
-    assert answer.value == {"resultType": "complete"}
+    assert updates(answer) == told
     again = listen(joined, uri, toolsListChanged=True)
     assert honoured(again) == {"toolsListChanged": True}
     joined.wait_s(200)
-    assert not again.is_over
+    assert updates(answer) == []
+    assert not any(one.is_over for one in (answer, again))
+    answer.cancel()
     again.cancel()
     assert not joined.hub._listening._users
 
 
-def test_what_turns_out_to_be_nowhere_ends_the_listen() -> None:
-    """The device is back, and does not have it; a listen for what it has goes on."""
+def test_what_turns_out_to_be_nowhere_is_heard_of_when_it_appears() -> None:
+    """The device is back without it; the listen goes on, nothing is told, until another brings it."""
     joined, answer = restarted("other:b")
     right = listen(joined, "file:///a")
     shelf, two = with_resources("shelf", "file:///a"), with_resources("two", "file:///c")
     joined.agent(shelf, two, installation_id="installation-1000")
     joined.wait_s(3)
-    assert answer.value == {"resultType": "complete"}
     assert honoured(listen(joined, "other:b")) == {}
     joined.wait_s(100)
-    assert not right.is_over
+    assert not any(one.is_over for one in (answer, right))
+    assert updates(answer) == []
     shelf.tell(UPDATED, uri="file:///a")
     joined.settle()
     assert updates(right) == ["file:///a"]
+    late = with_resources("late", "other:b")
+    joined.agent(late, name="tower")
+    joined.wait_s(3)
+    late.tell(UPDATED, uri="other:b")
+    joined.settle()
+    assert updates(answer) == ["other:b"]
+
+
+def test_what_is_taken_away_is_told_as_changed_once() -> None:
+    """The server is gone from its device, for good as far as can be known: reading it, a client hears so."""
+    joined = Joined()
+    shelf, two = with_resources("shelf", "file:///a"), with_resources("two", "file:///c")
+    agent = joined.agent(shelf, two)
+    known(joined)
+    answer = listen(joined, "file:///a", "file:///c")
+    joined.wait_s(3)
+    del agent.servers["shelf"]
+    agent.announcer.announce()
+    joined.wait_s(100)
+    assert updates(answer) == ["file:///a"]
+    assert not answer.is_over
+    two.tell(UPDATED, uri="file:///c")
+    joined.settle()
+    assert updates(answer) == ["file:///c"]
+
+
+def test_what_was_looked_up_too_early_is_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All becomes known while it is found out whose a URI is, and nothing else changes after."""
+    joined = Joined()
+    server = with_resources("files", templates=("x:{a}",))
+    joined.agent(server)
+    known(joined)
+    asked: list[int] = []
+
+    def knows_all(_self: Expected, _principal: Principal) -> bool:
+        asked.append(1)
+        return len(asked) > 3
+
+    monkeypatch.setattr(Expected, "knows_all", knows_all)
+    answer = listen(joined, "x:5")
+    assert honoured(answer) == {"resourceSubscriptions": ["x:5"]}
+    joined.wait_s(3)
+    assert wanted(server) == ["x:5"]
 
 
 @pytest.mark.parametrize("notifications", [None, 1, {"resourceSubscriptions": 1}])
