@@ -43,6 +43,8 @@ MAX_PARKED: Final = 64
 MAX_PARKED_OF_ASKER: Final = 16
 MAX_PARKED_OF_PRINCIPAL: Final = 48
 """A principal may have many sessions, each an asker; some room is left for others."""
+PATIENCE_S: Final = 600.0
+"""After so long without an answer a parked call gives way to a question of another client."""
 MAX_QUESTIONS: Final = 16
 """Questions of one call that are not answered yet."""
 
@@ -79,8 +81,8 @@ class Questions:
     def asked(self, request: Request, origin: int | None, now_s: float) -> None:
         """Take a question; `origin` is the own id of the call on whose stream it came, if any."""
         try:
-            call = self._call_for(request, origin)
-            self._check(call, request)
+            call = self._call_for(request, origin, now_s)
+            self._check(call, request, now_s)
         except JsonRpcError as error:
             self._emit(Write(jsonrpc.encode(error.response(request.id))))
             return
@@ -116,7 +118,7 @@ class Questions:
                     del call.questions[key]
                     return
 
-    def _call_for(self, request: Request, origin: int | None) -> Call:
+    def _call_for(self, request: Request, origin: int | None, now_s: float) -> Call:
         if request.method not in METHODS:
             raise capabilities.unknown(request.method)
         if origin is not None:
@@ -134,10 +136,21 @@ class Questions:
         if not found:
             raise capabilities.unknown(request.method)
         if not self.is_only(found[0].asker):
+            self._give_way(now_s)
             raise JsonRpcError(INVALID_REQUEST, SHARED_TEXT)
         return next((call for call in found if call.method == "tools/call"), found[0])
 
-    def _check(self, call: Call, request: Request) -> None:
+    def _give_way(self, now_s: float) -> None:
+        """Have the calls end at the next tick whose clients have let others wait for too long.
+
+        The question at hand is refused all the same: theirs may come late, and must not go astray.
+        """
+        for call in self._calls:
+            parked_s = call.expires_s - self._states.ttl_s
+            if call.key is None and parked_s + PATIENCE_S <= now_s:
+                call.expires_s = now_s
+
+    def _check(self, call: Call, request: Request, now_s: float) -> None:
         refused = capabilities.refusal(request.method, request.params, call.declared)
         if refused is not None:
             raise refused
@@ -149,6 +162,7 @@ class Questions:
         of_principal = sum(other.principal == call.asker.principal for other in parked)
         is_full = len(parked) >= MAX_PARKED or of_principal >= MAX_PARKED_OF_PRINCIPAL
         if is_full or parked.count(call.asker) >= MAX_PARKED_OF_ASKER:
+            self._give_way(now_s)
             raise JsonRpcError(INTERNAL_ERROR, "Too many calls wait for answers of their clients")
 
     def _ask_client(self, call: Call, key: int, now_s: float) -> None:

@@ -18,8 +18,8 @@ from mcptunnel.mcp.service import Asker
 from mcptunnel.model import Outcome
 from mcptunnel.sealing import NONCE_BYTES, SealBrokenError, Sealer
 
-TTL_S: Final = 600.0
-"""How long a call waits for the answers of its client."""
+TTL_S: Final = 3600.0
+"""How long a call waits for the answers of its client: a person may have to think."""
 
 STATE: Final = "requestState"
 RESPONSES: Final = "inputResponses"

@@ -406,7 +406,7 @@ def test_questions_come_on_the_calls_stream_and_are_given_up(legacy: Bench) -> N
     post.stream({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": {}})
     assert jsonrpc.decode(legacy.answer.result or b"")["resultType"] == "input_required"
     assert legacy.calls.parked_count == 1
-    legacy.calls.tick(600.0)
+    legacy.calls.tick(3600.0)
     answered, cancelled = (one.message for one in legacy.client.posts[-2:])
     assert answered["error"]["message"] == "The client did not answer in time"
     assert cancelled["method"] == "notifications/cancelled"

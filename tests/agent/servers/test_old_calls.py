@@ -158,6 +158,6 @@ def test_questions_are_parked_and_given_up(bench: Bench) -> None:
     other.calls.call(8, request("tools/call", name="ask", _meta=ASKS, requestState=state))
     (ended,) = other.ended
     assert (ended.key, ended.outcome) == (8, Outcome.UNKNOWN)
-    bench.calls.tick(600.0)
+    bench.calls.tick(3600.0)
     assert bench.calls.parked_count == 0
     assert bench.client.last.message["method"] == "notifications/cancelled"

@@ -287,7 +287,7 @@ def test_a_client_that_does_not_come_back_ends_its_call_in_the_server(bench: Ben
     process.say({"jsonrpc": "2.0", "id": "q", "method": "elicitation/create"})
     assert caller.result["resultType"] == "input_required"
     assert not bench.server.is_idle
-    bench.pass_seconds(599)
+    bench.pass_seconds(3599)
     assert not process.asked("notifications/cancelled")
     bench.pass_seconds(2)
     (told,) = process.asked("notifications/cancelled")

@@ -10,6 +10,7 @@ from mcptunnel.mcp.server_half.questions import (
     MAX_PARKED_OF_ASKER,
     MAX_PARKED_OF_PRINCIPAL,
     MAX_QUESTIONS,
+    PATIENCE_S,
     SHARED_TEXT,
 )
 from mcptunnel.mcp.service import Asker
@@ -178,6 +179,27 @@ def test_a_parked_call_of_another_client_makes_it_unknown_too() -> None:
     assert error_of(bench)["message"] == SHARED_TEXT
 
 
+def test_a_parked_call_gives_way_to_another_clients_question_after_a_while() -> None:
+    """Not before ten minutes; then it is cancelled, and the next question finds its client."""
+    bench = Bench()
+    _, parked = bench.called(KEN)
+    bench.question("a")
+    bench.asked()
+    _, own = bench.called(EVE)
+    bench.pass_seconds(PATIENCE_S - 1)
+    bench.question("b")
+    assert error_of(bench)["message"] == SHARED_TEXT
+    bench.pass_seconds(1)
+    assert bench.take() == [], "alone it waits on"
+    bench.question("c")
+    assert error_of(bench)["message"] == SHARED_TEXT
+    bench.pass_seconds(0)
+    assert [line["id"] for line in bench.sent() if "error" in line] == ["a"]
+    bench.say(id=parked, error={"code": 0, "message": "Request cancelled"})
+    bench.question("d")
+    assert bench.asked()[0] == own
+
+
 def test_one_clients_question_belongs_to_its_oldest_tool_call() -> None:
     bench = Bench()
     bench.ask(request("p", "prompts/get", meta=declaring()))
@@ -333,7 +355,7 @@ def test_a_client_that_does_not_come_back_ends_the_call() -> None:
     _, own = bench.called()
     bench.question("q", origin=own)
     _, _, state = bench.asked()
-    bench.pass_seconds(599)
+    bench.pass_seconds(3599)
     assert bench.take() == []
     bench.pass_seconds(1)
     actions = bench.take()
@@ -356,7 +378,7 @@ def test_an_answer_that_nobody_came_for_is_forgotten_silently() -> None:
     bench.question("q")
     bench.asked()
     bench.say(id=own, result={})
-    bench.pass_seconds(600)
+    bench.pass_seconds(3600)
     assert bench.take() == []
 
 
@@ -421,6 +443,11 @@ def test_an_asker_has_so_many_parked_calls_and_a_server_too() -> None:
     ]
     others = [park(Asker("local|one", str(number))) for number in range(MAX_PARKED)]
     assert others.count(True) == MAX_PARKED - MAX_PARKED_OF_ASKER
+    bench.pass_seconds(PATIENCE_S)
+    assert not park(EVE)
+    bench.pass_seconds(0)
+    bench.take()
+    assert park(EVE), "those that waited for so long gave way"
 
 
 def test_one_user_with_many_sessions_leaves_room_for_others() -> None:

@@ -66,7 +66,7 @@ def test_a_parked_call_whose_client_stayed_away_may_ask_on() -> None:
     bench.called(EVE)
     bench.question()
     bench.asked()
-    bench.pass_seconds(600)
+    bench.pass_seconds(3600)
     bench.take()
     bench.called(KEN)
     bench.question("r")

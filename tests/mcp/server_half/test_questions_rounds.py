@@ -122,7 +122,7 @@ class Rounds(RuleBasedStateMachine):
 
     @rule()
     def nobody_comes_back(self) -> None:
-        self.bench.pass_seconds(600)
+        self.bench.pass_seconds(3600)
         refused = {line["id"] for line in self.bench.sent() if "method" not in line}
         for work in self.work:
             if work.waits is None and not work.is_over:

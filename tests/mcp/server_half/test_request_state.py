@@ -34,7 +34,7 @@ def test_a_state_opens_for_its_own_asker_and_request() -> None:
         (Asker("local|kenkey-1", ""), DIGEST, 0.0),
         (ASKER, digest("prompts/get", {"name": Raw(b'"read"')}), 0.0),
         (ASKER, digest("tools/call", {"name": Raw(b'"write"')}), 0.0),
-        (ASKER, DIGEST, 600.0),
+        (ASKER, DIGEST, 3600.0),
     ],
 )
 def test_it_opens_for_nobody_and_nothing_else_and_not_for_ever(
