@@ -25,12 +25,14 @@ class SignIn:
     """How a client gets tokens: what it keeps is in `folder`, `browser` is run with a URL as last word.
 
     Programs that open one by themselves have to find `program`, which goes on to where they listen.
+    With a `document_url` the client has a document about itself there, and need not register.
     """
 
     name: str
     folder: Path
     browser: Sequence[str]
     program: Path
+    document_url: str | None = None
 
     @property
     def env(self) -> dict[str, str]:
@@ -189,6 +191,7 @@ class Driver:
                 "name": endpoint.sign_in.name,
                 "kept": str(endpoint.sign_in.folder / "kept.json"),
                 "browser": list(endpoint.sign_in.browser),
+                "document_url": endpoint.sign_in.document_url,
             }
         with tempfile.TemporaryDirectory() as folder:
             if self.proxy is not None:

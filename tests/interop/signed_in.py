@@ -45,7 +45,16 @@ class Grant:
 class Client:
     """One installation of a client: its folder, and the person before it."""
 
-    def __init__(self, origin: str, name: str, folder: Path, user: str, *, deny: bool) -> None:
+    def __init__(
+        self,
+        origin: str,
+        name: str,
+        folder: Path,
+        user: str,
+        *,
+        deny: bool = False,
+        document_url: str | None = None,
+    ) -> None:
         self.origin = origin
         self.folder = folder
         self._record = folder / "walks"
@@ -56,7 +65,7 @@ class Client:
         program = folder / "browser"
         program.write_text(f'#!/bin/sh\nexec {shlex.join([*browser, "--fetch"])} "$1"\n')
         program.chmod(0o700)
-        self.sign_in = SignIn(name, folder, browser, program)
+        self.sign_in = SignIn(name, folder, browser, program, document_url)
 
     def endpoint(self, prefix: str) -> Endpoint:
         return Endpoint(f"{self.origin}/mcp", prefix=prefix, sign_in=self.sign_in)
@@ -113,9 +122,9 @@ class SignedIn:
         self.op = op
         self._folder = folder
 
-    def client(self, name: str, folder: str, *, user: str = "alice", deny: bool = False) -> Client:
-        """Install a client that has never been here."""
-        return Client(self.tunnel.origin, name, self._folder / folder, user, deny=deny)
+    def client(self, name: str, folder: str, *, user: str = "alice", **more: Any) -> Client:
+        """Install a client that has never been here; `more` is for `Client`."""
+        return Client(self.tunnel.origin, name, self._folder / folder, user, **more)
 
     def token(self, user: str = "alice") -> str:
         """Return an access token for the hub, as a client gets it."""
@@ -142,16 +151,25 @@ class SignedIn:
         answer = _post(f"{origin}/token", "x-www-form-urlencoded", urlencode(exchange))
         return str(answer["access_token"])
 
+    def registered(self, client_id: str) -> bool:
+        """Return whether a client has registered itself."""
+        with self._store() as opened:
+            found = opened.execute("SELECT 1 FROM client WHERE id = ?", (client_id,)).fetchall()
+        return bool(found)
+
     def grants(self, client: Client) -> list[Grant]:
         """Return what the relay keeps of a client's grants, the oldest first."""
         (client_id,) = {walk.asked["client_id"] for walk in client.walks()}
-        (database,) = self.tunnel.state_dir.glob("*.db")
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
+        with self._store() as opened:
             rows = opened.execute(_GRANTS, (client_id,)).fetchall()
         return [
             Grant(user, frozenset(scopes.split()), bool(revoked), count)
             for user, scopes, revoked, count in rows
         ]
+
+    def _store(self) -> closing[sqlite3.Connection]:
+        (database,) = self.tunnel.state_dir.glob("*.db")
+        return closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True))
 
 
 @contextmanager

@@ -32,6 +32,12 @@ DRIVERS_BY_NAME = {driver.name: driver for driver in DRIVERS}
 SDKS = ("python-1", "python-2-auto", "node-1", "node-2-auto")
 ALL = (*SDKS, "mcp-remote-auto", "inspector")
 SUM = call("add", a=2, b=40)
+DOCUMENT = {
+    "client_id": "https://client.example/oauth/client.json",
+    "client_name": "A client with a document",
+    "redirect_uris": ["http://127.0.0.1:9/callback"],
+    "token_endpoint_auth_method": "none",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +132,11 @@ def stories(
     with_provider: None,  # noqa: ARG001 - for its effect
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stories]:
-    lifetime = f"access_lifetime_s = {ACCESS_LIFETIME_S}"
-    with signed_in(tmp_path_factory.mktemp("s"), [DEMO], lifetime) as place:
+    folder = tmp_path_factory.mktemp("s")
+    pinned = folder / "documents.json"
+    pinned.write_text(json.dumps({DOCUMENT["client_id"]: DOCUMENT}))
+    lines = [f"access_lifetime_s = {ACCESS_LIFETIME_S}", f'pinned_documents = "{pinned}"']
+    with signed_in(folder, [DEMO], *lines) as place:
         yield Stories(place)
 
 
@@ -144,6 +153,7 @@ def test_signs_in_lists_and_calls(stories: Stories, name: str) -> None:
     assert walk.pages[-1] == "/consent"
     assert walk.came["iss"] == stories.place.tunnel.origin
     assert walk.asked["resource"] == stories.place.tunnel.url
+    assert stories.place.registered(walk.asked["client_id"])
     assert story.before[0].user == "alice"
     assert "mcp" in story.before[0].scopes
 
@@ -175,6 +185,22 @@ def test_a_person_sees_their_own_servers(stories: Stories) -> None:
     assert record.tools(0).keys() == {"status", "restart"}
     assert record.error_text(1)
     assert stories.place.grants(client)[-1].user == "bob"
+
+
+@pytest.mark.parametrize("name", SDKS)
+def test_a_client_with_a_document_about_itself_does_not_register(
+    stories: Stories, name: str
+) -> None:
+    """The relay says that it takes such clients, and each SDK then uses the URL as its id."""
+    url = DOCUMENT["client_id"]
+    client = stories.place.client(f"{name}-document", f"{name}-document", document_url=url)
+    record = DRIVERS_BY_NAME[name].run(client.endpoint(PREFIX), SUM)
+    assert "42" in record.text(0)
+    (walk,) = client.walks()
+    assert walk.asked["client_id"] == url
+    assert walk.pages[-1] == "/consent"
+    assert stories.place.grants(client)[-1].user == "alice"
+    assert not stories.place.registered(str(url))
 
 
 @pytest.mark.parametrize("name", SDKS)

@@ -10,7 +10,7 @@ const REDIRECT_URI = 'http://127.0.0.1:9/callback';
 export class SignIn {
   came = undefined;
 
-  constructor({name, kept, browser}, emit) {
+  constructor({name, kept, browser, document_url}, emit) {
     this.clientMetadata = {
       client_name: name,
       redirect_uris: [REDIRECT_URI],
@@ -18,6 +18,7 @@ export class SignIn {
       response_types: ['code'],
     };
     this.redirectUrl = REDIRECT_URI;
+    this.clientMetadataUrl = document_url ?? undefined;
     this.file = kept;
     this.browser = browser;
     this.emit = emit;

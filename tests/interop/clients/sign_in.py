@@ -1,7 +1,7 @@
 """How the Python client drivers sign in: what they keep is in a file, the browser is a program.
 
-`sign_in` in the input is {"name": ..., "kept": FILE, "browser": [argv]}. The program gets the URL as its
-last word and prints where it was sent back to. Every answer is an event `came`, with its parameters.
+`sign_in` in the input is {"name": ..., "kept": FILE, "browser": [argv], "document_url": URL or null}. The
+program gets the URL as its last word and prints where it was sent back to. Every answer is an event `came`, with its parameters.
 Both SDKs have the same names for all of this.
 """
 
@@ -94,6 +94,7 @@ def auth_of(asked: dict[str, Any]) -> Any:
         storage=Kept(Path(told["kept"])),
         redirect_handler=browser.open,
         callback_handler=browser.answer,
+        client_metadata_url=told["document_url"],
     )
 
 
