@@ -344,7 +344,7 @@ def test_a_legacy_server_knows_no_marks(legacy: Bench) -> None:
 def test_arguments_that_cannot_be_read_are_refused_here(modern: Bench) -> None:
     listed(modern)
     made = tool_call("read")
-    made.params["arguments"] = Raw(b"[" * 5000 + b"]" * 5000)
+    made.params["arguments"] = Raw(b"[" * 100_000 + b"]" * 100_000)
     modern.calls.call(7, made)
     assert modern.answer.error is not None
     assert len(modern.client.posts) == 1

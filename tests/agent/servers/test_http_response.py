@@ -67,7 +67,7 @@ def test_events_without_a_message_are_passed_over(event: bytes) -> None:
 def test_an_answer_nested_too_deep_to_read_is_an_error() -> None:
     """Its stream may never end, so the call must not wait for that."""
     reader = Reader(EVENTS)
-    deep = b"[" * 5000 + b"]" * 5000
+    deep = b"[" * 100_000 + b"]" * 100_000
     reader.response.data_received(b'data: {"jsonrpc":"2.0","id":4,"result":%b}\n\n' % deep)
     (answer,) = reader.messages
     assert isinstance(answer, Response)

@@ -291,7 +291,7 @@ def test_a_request_whose_meta_is_no_object_is_refused_without_asking_the_child()
 
 def test_an_error_nested_too_deep_to_read_is_still_an_error() -> None:
     child = new_child(probe=False)
-    deep = "[" * 5000 + "]" * 5000
+    deep = "[" * 100_000 + "]" * 100_000
     line = f'{{"jsonrpc":"2.0","id":1,"error":{{"code":-32603,"message":"m","data":{deep}}}}}'
     child.receive_line(line.encode(), 1.0)
     assert child.phase is not Phase.READY
@@ -303,7 +303,7 @@ def test_an_answer_nested_too_deep_to_read_ends_its_call_and_no_other(make: Any)
     child.call(1, request("a"))
     child.call(2, request("b"))
     _, own = (line["id"] for line in written(child.take_actions()))
-    deep = "[" * 5000 + "]" * 5000
+    deep = "[" * 100_000 + "]" * 100_000
     child.receive_line(f'{{"jsonrpc":"2.0","id":{own},"result":{deep}}}'.encode(), 1.0)
     ((key, message),) = delivered(child.take_actions())
     assert (key, message["id"], message["error"]["code"]) == (2, "b", -32603)

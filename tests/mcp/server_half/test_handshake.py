@@ -31,7 +31,7 @@ from tests.mcp.server_half.talk import MODERN_META, US, discovered, initialized,
 
 MODERN = "2026-07-28"
 SERVER_KEY = "io.modelcontextprotocol/serverInfo"
-DEEP = b"[" * 5000 + b"]" * 5000
+DEEP = b"[" * 100_000 + b"]" * 100_000
 BEGUN = b'{"protocolVersion":"2025-11-25","supportedVersions":["2026-07-28"],"instructions":'
 
 json_values = st.recursive(

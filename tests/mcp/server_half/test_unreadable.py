@@ -10,7 +10,7 @@ from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import JsonRpcError
 from mcptunnel.mcp.server_half.unreadable import failed_answer
 
-DEEP = "[" * 5000 + "]" * 5000
+DEEP = "[" * 100_000 + "]" * 100_000
 
 
 def meant_for(text: str) -> object:
