@@ -45,13 +45,15 @@ class Grant:
 class Client:
     """One installation of a client: its folder, and the person before it."""
 
-    def __init__(self, origin: str, name: str, folder: Path, user: str, *, deny: bool) -> None:
+    def __init__(
+        self, origin: str, name: str, folder: Path, user: str, answers: Sequence[str]
+    ) -> None:
         self.origin = origin
         self.folder = folder
         self._record = folder / "walks"
         folder.mkdir()
         words = [sys.executable, "-m", "tests.interop.walker", "--user", user]
-        words += ["--record", str(self._record), *(["--deny"] if deny else [])]
+        words += ["--record", str(self._record), *(f"--answer={one}" for one in answers)]
         browser = ["env", f"PYTHONPATH={ROOT}", *words]
         program = folder / "browser"
         program.write_text(f'#!/bin/sh\nexec {shlex.join([*browser, "--fetch"])} "$1"\n')
@@ -113,9 +115,9 @@ class SignedIn:
         self.op = op
         self._folder = folder
 
-    def client(self, name: str, folder: str, *, user: str = "alice", deny: bool = False) -> Client:
-        """Install a client that has never been here."""
-        return Client(self.tunnel.origin, name, self._folder / folder, user, deny=deny)
+    def client(self, name: str, folder: str, *answers: str, user: str = "alice") -> Client:
+        """Install a client that has never been here; the answers are the user's, on the consent pages."""
+        return Client(self.tunnel.origin, name, self._folder / folder, user, answers)
 
     def token(self, user: str = "alice") -> str:
         """Return an access token for the hub, as a client gets it."""

@@ -180,7 +180,7 @@ def test_a_person_sees_their_own_servers(stories: Stories) -> None:
 @pytest.mark.parametrize("name", SDKS)
 def test_a_client_hears_that_the_person_said_no(stories: Stories, name: str) -> None:
     """`access_denied` reaches it with `iss`, which the newer clients check before they believe it."""
-    client = stories.place.client(f"{name}-denied", f"{name}-denied", deny=True)
+    client = stories.place.client(f"{name}-denied", f"{name}-denied", "deny")
     record: Record = DRIVERS_BY_NAME[name].run(client.endpoint(PREFIX), SUM)
     (came,) = record.all("came")
     answer = came.fields["came"]
@@ -191,14 +191,14 @@ def test_a_client_hears_that_the_person_said_no(stories: Stories, name: str) -> 
 
 
 def test_the_inspector_tells_that_the_person_said_no(stories: Stories) -> None:
-    client = stories.place.client("inspector", "inspector-denied", deny=True)
+    client = stories.place.client("inspector", "inspector-denied", "deny")
     done = ask_inspector(client, "--method", "tools/list")
     assert done.returncode == 1
     assert "The person did not agree" in done.stderr
 
 
 def test_mcp_remote_tells_that_the_person_said_no(stories: Stories) -> None:
-    client = stories.place.client("mcp-remote", "mcp-remote-denied", deny=True)
+    client = stories.place.client("mcp-remote", "mcp-remote-denied", "deny")
     node = environments.node_packages()
     program = node.package_file("mcp-remote", "dist/client.js")
     words = [str(node.node), str(program), client.endpoint("").url, "--allow-http"]

@@ -89,6 +89,21 @@ export async function connect(client, transportOf, signIn, sdk) {
     }
     transport = transportOf();
     await client.connect(transport);
+    signIn.came = undefined;
   }
   return transport;
+}
+
+// Asks; if the person had to agree to more first, goes on with what came of it, and asks once more.
+export async function steppingUp(ask, transport, signIn, sdk) {
+  try {
+    return await ask();
+  } catch (error) {
+    const came = signIn?.came;
+    if (!came) throw error;
+    signIn.came = undefined;
+    if (sdk === 1 && came.has('error')) throw new Error(came.get('error')); // it takes a code alone
+    await transport.finishAuth(sdk === 1 ? came.get('code') : came);
+    return await ask();
+  }
 }
