@@ -24,6 +24,7 @@ Mode: TypeAlias = Literal["legacy", "auto"]
 class SignIn:
     """How a client gets tokens: what it keeps is in `folder`, `browser` is run with a URL as last word.
 
+    Without `refreshes` it registers as one that cannot use refresh tokens (the SDKs alone).
     Programs that open one by themselves have to find `program`, which goes on to where they listen.
     """
 
@@ -31,6 +32,7 @@ class SignIn:
     folder: Path
     browser: Sequence[str]
     program: Path
+    refreshes: bool = True
 
     @property
     def env(self) -> dict[str, str]:
@@ -189,6 +191,7 @@ class Driver:
                 "name": endpoint.sign_in.name,
                 "kept": str(endpoint.sign_in.folder / "kept.json"),
                 "browser": list(endpoint.sign_in.browser),
+                "grants": ["authorization_code", *["refresh_token"] * endpoint.sign_in.refreshes],
             }
         with tempfile.TemporaryDirectory() as folder:
             if self.proxy is not None:

@@ -10,7 +10,7 @@ import urllib.request
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -60,8 +60,9 @@ class Client:
         program.chmod(0o700)
         self.sign_in = SignIn(name, folder, browser, program)
 
-    def endpoint(self, prefix: str) -> Endpoint:
-        return Endpoint(f"{self.origin}/mcp", prefix=prefix, sign_in=self.sign_in)
+    def endpoint(self, prefix: str, *, refreshes: bool = True) -> Endpoint:
+        sign_in = replace(self.sign_in, refreshes=refreshes)
+        return Endpoint(f"{self.origin}/mcp", prefix=prefix, sign_in=sign_in)
 
     def walks(self) -> list[Walk]:
         """Return how often its browser was opened, and what came of it."""

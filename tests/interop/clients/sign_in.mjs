@@ -10,11 +10,11 @@ const REDIRECT_URI = 'http://127.0.0.1:9/callback';
 export class SignIn {
   came = undefined;
 
-  constructor({name, kept, browser}, emit) {
+  constructor({name, kept, browser, grants}, emit) {
     this.clientMetadata = {
       client_name: name,
       redirect_uris: [REDIRECT_URI],
-      grant_types: ['authorization_code', 'refresh_token'],
+      grant_types: grants,
       response_types: ['code'],
     };
     this.redirectUrl = REDIRECT_URI;
