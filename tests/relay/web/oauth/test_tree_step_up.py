@@ -1,6 +1,7 @@
 """Step-up: a token that has less than a request needs, and what becomes of it (MCP, "Scope Challenge Handling")."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -153,3 +154,19 @@ def test_a_session_goes_on_with_the_new_token(site: OAuthSite, alice: PersonAtBr
     assert [status(one) for one in (other, of_bob, less, more)] == [404, 404, 200, 200]
     site.post_form("/revoke", {"client_id": client_id, "token": less["refresh_token"]})
     assert [status(one) for one in (less, more)] == [401, 200]
+
+
+def test_over_sse_the_client_connects_anew(site: OAuthSite, alice: PersonAtBrowser) -> None:
+    """Its session is its stream, which was opened with the older token."""
+    client_id = site.client_id()
+    less = HttpClient(site, given_to_read(site, alice, client_id)["access_token"])
+    stream = less.at("/sse", "GET", accept="text/event-stream")
+    path = re.findall(rb"data: (/messages\S+)", stream.answer.body)[0].decode()
+    asked = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+    assert less.at(path, "POST", asked).answer.status == 202
+    refused = less.at(path, "POST", asked.replace(b"ping", b"tools/call")).answer
+    assert refused.headers["www-authenticate"] == f'{CHALLENGE}/sse"'
+    given = tokens(site, client_id, alice.grant(client_id, scope="mcp")).json
+    more = HttpClient(site, given["access_token"])
+    assert more.at(path, "POST", asked).answer.status == 404
+    assert more.at("/sse", "GET", accept="text/event-stream").answer.status == 200
