@@ -14,7 +14,7 @@ from tests.interop.drivers import Record, call, list_tools
 from tests.interop.signed_in import Client, Grant, SignedIn, signed_in
 from tests.interop.test_sign_in import DEMO, DRIVERS_BY_NAME, PREFIX, SUM, ask_inspector
 
-READING = "See what all servers of all your devices offer"
+READING = "See what there is on all servers of all your devices"
 CALLING = "Use the tools, data and prompts of all servers of all your devices"
 ALREADY, NEW, THEN = "It can already", "This is new: it could then", "It could then"
 

@@ -57,7 +57,7 @@ def scopes_shown(scopes: Iterable[str], endpoint: AskedEndpoint) -> tuple[str, .
     """Return a sentence for each scope."""
     known = {
         DEFAULT_SCOPE: f"Use the tools, data and prompts of {servers_shown(endpoint)}.",
-        READ_SCOPE: f"See what {servers_shown(endpoint)} offer, and read data and prompts. It can use no tool.",
+        READ_SCOPE: f"See what there is on {servers_shown(endpoint)}, and read data and prompts. It can use no tool.",
         AGENT_SCOPE: "Connect a device as an agent, which offers its servers under your name.",
         OFFLINE_ACCESS: "Stay connected, without asking you to sign in each time.",
     }
