@@ -6,7 +6,7 @@ from typing import Any, Final
 from mcptunnel.auth.issuer import Endpoint, Issuer, endpoint
 from mcptunnel.auth.jose import ALGORITHMS
 from mcptunnel.auth.resources import default_resource, endpoint_path, needed_scope
-from mcptunnel.auth.scopes import DEFAULT_SCOPE, OFFLINE_ACCESS
+from mcptunnel.auth.scopes import DEFAULT_SCOPE, OFFLINE_ACCESS, READ_SCOPE
 
 PROTECTED_RESOURCE: Final = "/.well-known/oauth-protected-resource"
 AUTHORIZATION_SERVER: Final = "/.well-known/oauth-authorization-server"
@@ -39,7 +39,7 @@ def authorization_server(issuer: Issuer, features: Features) -> dict[str, Any]:
         "response_modes_supported": ["query"],
         "grant_types_supported": grants,
         "code_challenge_methods_supported": ["S256"],
-        "scopes_supported": [DEFAULT_SCOPE, OFFLINE_ACCESS],
+        "scopes_supported": [DEFAULT_SCOPE, READ_SCOPE, OFFLINE_ACCESS],
         # Claude uses client documents only where `none` is in this list as well.
         "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
@@ -73,7 +73,8 @@ def protected_resource(issuer: Issuer, path: str, *, origin_wide: bool) -> dict[
     """Return the metadata of the resource at a path (RFC 9728, section 2), or None if there is none.
 
     `path` is what follows `PROTECTED_RESOURCE` in the request: "" for the root, which names what a
-    client gets that asks for no resource. `offline_access` is not a scope of a resource.
+    client gets that asks for no resource. `offline_access` is not a scope of a resource, and clients ask for
+    all that is listed here: so `mcp:read`, which is a part of `mcp`, is not.
     """
     if path in ("", "/"):
         resource = default_resource(issuer, origin_wide=origin_wide)

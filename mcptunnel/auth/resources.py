@@ -44,6 +44,15 @@ def needed_scope(path: str) -> str:
     return AGENT_SCOPE if endpoint_path(path) == TUNNEL_PATH else DEFAULT_SCOPE
 
 
+def can_be_read(resource: str) -> bool:
+    """Tell whether the scope for reading opens a canonical resource: where the relay reads what is asked.
+
+    The bytes for a single server pass unread.
+    """
+    path = resource.partition("://")[2].partition("/")[2]
+    return path in ("", "mcp", "sse")
+
+
 def canonical_resource(issuer: Issuer, text: str) -> str:
     """Return the canonical form of a `resource` parameter. Raises OAuthError `invalid_target`."""
     url = split_url(text)

@@ -8,11 +8,14 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 DEFAULT_SCOPE: Final = "mcp"
+READ_SCOPE: Final = "mcp:read"
+"""A part of `mcp`: all of the hub but calling tools. A client may ask for it, or a person give no more."""
+
 AGENT_SCOPE: Final = "agent"
 """Registers a device. Only the agent's own client may ask for it: a client's token never does."""
 
 OFFLINE_ACCESS: Final = "offline_access"
-CLIENT_SCOPES: Final = frozenset({DEFAULT_SCOPE, OFFLINE_ACCESS})
+CLIENT_SCOPES: Final = frozenset({DEFAULT_SCOPE, READ_SCOPE, OFFLINE_ACCESS})
 """What any MCP client may ask for."""
 
 MAX_SCOPES: Final = 64
@@ -28,18 +31,22 @@ def join_scope(scopes: Iterable[str]) -> str:
     return " ".join(scopes)
 
 
+def in_order(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Return scopes in the order in which they are told: the one that opens something comes first."""
+    return tuple(sorted(scopes, key=lambda scope: (scope != DEFAULT_SCOPE, scope)))
+
+
 def requested_scopes(text: str | None, allowed: Collection[str]) -> tuple[str, ...]:
     """Return what a request for `text` asks for, of what the client may ask for.
 
     `offline_access` alone opens nothing, so that the first scope of a resource that is allowed comes
-    with it: `mcp` where that is possible. "" is the answer only to a client that may ask for nothing.
+    with it: `mcp` where that is possible. What a broader scope among them covers is left out. "" is the
+    answer only to a client that may ask for nothing.
     """
-    known = tuple(scope for scope in split_scope(text) if scope in allowed)
+    known = without_covered(scope for scope in split_scope(text) if scope in allowed)
     if any(scope != OFFLINE_ACCESS for scope in known):
         return known
-    rest = sorted(
-        set(allowed) - {OFFLINE_ACCESS}, key=lambda scope: (scope != DEFAULT_SCOPE, scope)
-    )
+    rest = in_order(set(allowed) - {OFFLINE_ACCESS})
     return (*rest[:1], *known)
 
 
@@ -59,8 +66,14 @@ def narrowed_scopes(granted: Collection[str], text: str | None) -> tuple[str, ..
     return None
 
 
+def without_covered(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Return scopes without those that a broader one among them covers."""
+    listed = tuple(scopes)
+    return tuple(scope for scope in listed if not satisfies(listed, scope.rpartition(":")[0]))
+
+
 def satisfies(granted: Collection[str], needed: str) -> bool:
-    """Tell whether a scope was granted, itself or by a broader one: `mcp` is broader than `mcp:tools`."""
+    """Tell whether a scope was granted, itself or by a broader one: `mcp` is broader than `mcp:read`."""
     while needed:
         if needed in granted:
             return True

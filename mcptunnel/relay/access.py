@@ -90,6 +90,15 @@ def holder(grant_id: str, client_id: str = "") -> str:
     return f"{_OF_GRANTS}{grant_id}:{client_id}" if client_id else f"{_OF_KEYS}{grant_id}"
 
 
+def is_same_client(one: str, other: str) -> bool:
+    """Whether two holders are one and the same OAuth client, by whatever grant; a key is only itself.
+
+    Of one person, this is the client that came back with more scopes: it goes on where it was.
+    """
+    client_id = _read_holder(one)[1]
+    return one == other or (client_id != "" and client_id == _read_holder(other)[1])
+
+
 def _read_holder(name: str) -> tuple[str, str]:
     """Return the grant and the OAuth client of what `holder` made."""
     if name.startswith(_OF_KEYS):

@@ -9,7 +9,7 @@ from typing import Any, Final
 from twisted.application.service import MultiService
 from twisted.logger import Logger
 
-from mcptunnel.auth.keys import KeyId, Scope
+from mcptunnel.auth.keys import KeyId
 from mcptunnel.config.auth import LOCAL, NONE
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.config.surroundings import about_auth
@@ -22,7 +22,7 @@ from mcptunnel.net.stopping import Drain, StopOrder
 from mcptunnel.net.timers import ReactorTimers
 from mcptunnel.net.tunnel import settings_of
 from mcptunnel.net.upgrade import upgrade
-from mcptunnel.relay.access import Access, Revoked
+from mcptunnel.relay.access import Access, Revoked, is_same_client
 from mcptunnel.relay.agents import Agents
 from mcptunnel.relay.api_keys import ApiKeys
 from mcptunnel.relay.audit_file import AuditFile
@@ -44,7 +44,7 @@ from mcptunnel.relay.revoking import tell_agents
 from mcptunnel.relay.secret import relay_secret
 from mcptunnel.relay.session_owners import SessionOwners
 from mcptunnel.relay.web.addresses import ClientAddresses
-from mcptunnel.relay.web.bearer import BearerGate, Gate
+from mcptunnel.relay.web.bearer import BearerGate
 from mcptunnel.relay.web.mcp import McpEndpoint
 from mcptunnel.relay.web.oauth.tree import put_hints
 from mcptunnel.relay.web.open_gate import OpenGate
@@ -53,7 +53,7 @@ from mcptunnel.relay.web.realm import Realm
 from mcptunnel.relay.web.request import RelayRequest, RelaySite
 from mcptunnel.relay.web.root import Root
 from mcptunnel.relay.web.transparent import TransparentEndpoint
-from mcptunnel.relay.web.tree import guard_of, make_root
+from mcptunnel.relay.web.tree import Gates, guard_of, make_root
 from mcptunnel.store.database import Database, location_of
 from mcptunnel.store.directory import StoredKeys
 from mcptunnel.store.engine import Store
@@ -262,7 +262,9 @@ class RelayService(MultiService):
     def _hub_endpoint(self, config: RelayConfig) -> McpEndpoint:
         random, draining = secrets.token_bytes, self._draining
         self._kept_sessions = KeptSessions(self._reactor, self._remembering.sessions_changed)
-        self._sessions = McpSessions(random, config.limits.max_sessions, self._kept_sessions)
+        self._sessions = McpSessions(
+            random, config.limits.max_sessions, self._kept_sessions, is_same_client
+        )
         return McpEndpoint(
             self._reactor, self.hub, self._sessions, random, self._keep_alive, draining
         )
@@ -291,9 +293,9 @@ class RelayService(MultiService):
         self.login.put(root, guard, pages, addresses)
         self.oauth.put(root, guard, pages, self.login.browsers, addresses)
 
-    def _gate(self, config: RelayConfig, realm: Realm) -> Callable[[Scope], Gate]:
+    def _gate(self, config: RelayConfig, realm: Realm) -> Gates:
         if config.auth.mode == NONE:
-            return lambda _scope: OpenGate(self.in_use)
+            return lambda _scope, _reading=None: OpenGate(self.in_use)
         return partial(BearerGate, self._credentials, self.in_use, realm)
 
     def _control(self, config: RelayConfig, keys: StoredKeys) -> ControlSocket:

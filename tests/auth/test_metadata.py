@@ -43,7 +43,7 @@ def test_claude_takes_client_documents_only_beside_none() -> None:
 def test_chatgpt_wants_s256_offline_access_and_private_key_jwt() -> None:
     document = authorization_server(R, Features())
     assert document["code_challenge_methods_supported"] == ["S256"]
-    assert document["scopes_supported"] == ["mcp", "offline_access"]
+    assert document["scopes_supported"] == ["mcp", "mcp:read", "offline_access"]
     assert "private_key_jwt" in document["token_endpoint_auth_methods_supported"]
     assert "RS256" in document["token_endpoint_auth_signing_alg_values_supported"]
 

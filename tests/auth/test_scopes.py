@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from mcptunnel.auth.scopes import (
     AGENT_SCOPE,
     CLIENT_SCOPES,
+    in_order,
     join_scope,
     narrowed_scopes,
     requested_scopes,
@@ -32,7 +33,28 @@ def test_a_client_never_gets_more_than_it_may_ask_for(text: str) -> None:
     """Row 20: above all, no client's token registers an agent."""
     scopes = requested_scopes(f"{text} {AGENT_SCOPE}", CLIENT_SCOPES)
     assert set(scopes) <= CLIENT_SCOPES
-    assert "mcp" in scopes
+    assert {"mcp", "mcp:read"} & set(scopes)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("mcp:read", ("mcp:read",)),
+        ("mcp:read offline_access", ("mcp:read", "offline_access")),
+        ("mcp:read mcp", ("mcp",)),
+        ("mcp offline_access mcp:read", ("mcp", "offline_access")),
+    ],
+)
+def test_what_a_broader_scope_covers_need_not_be_asked_for(
+    text: str, asked: tuple[str, ...]
+) -> None:
+    """Clients ask for the union with what they had, and leave it to us to see what is in what."""
+    assert requested_scopes(text, CLIENT_SCOPES) == asked
+
+
+def test_scopes_are_told_in_one_order() -> None:
+    assert in_order(["offline_access", "mcp"]) == ("mcp", "offline_access")
+    assert in_order({"offline_access", "agent"}) == ("agent", "offline_access")
 
 
 def test_the_agents_own_client() -> None:
@@ -77,6 +99,10 @@ def test_step_up_asks_for_the_union() -> None:
         ("mcp offline_access", "mcp", "mcp"),
         ("mcp offline_access", "unknown", "mcp offline_access"),
         ("mcp", "mcp:tools", "mcp:tools"),
+        ("mcp offline_access", "mcp:read", "mcp:read"),
+        ("mcp:read", "mcp", None),
+        ("mcp:read offline_access", "mcp:read mcp", None),
+        ("mcp:read", "mcp:read", "mcp:read"),
         ("mcp", "agent", None),
         ("mcp", "mcp agent", None),
     ],

@@ -24,6 +24,7 @@ Mode: TypeAlias = Literal["legacy", "auto"]
 class SignIn:
     """How a client gets tokens: what it keeps is in `folder`, `browser` is run with a URL as last word.
 
+    Without `refreshes` it registers as one that cannot use refresh tokens (the SDKs alone).
     Programs that open one by themselves have to find `program`, which goes on to where they listen.
     With a `document_url` the client has a document about itself there, and need not register.
     """
@@ -33,6 +34,7 @@ class SignIn:
     browser: Sequence[str]
     program: Path
     document_url: str | None = None
+    refreshes: bool = True
 
     @property
     def env(self) -> dict[str, str]:
@@ -191,6 +193,7 @@ class Driver:
                 "name": endpoint.sign_in.name,
                 "kept": str(endpoint.sign_in.folder / "kept.json"),
                 "browser": list(endpoint.sign_in.browser),
+                "grants": ["authorization_code", *["refresh_token"] * endpoint.sign_in.refreshes],
                 "document_url": endpoint.sign_in.document_url,
             }
         with tempfile.TemporaryDirectory() as folder:

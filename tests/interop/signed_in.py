@@ -10,7 +10,7 @@ import urllib.request
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -51,8 +51,7 @@ class Client:
         name: str,
         folder: Path,
         user: str,
-        *,
-        deny: bool = False,
+        answers: Sequence[str],
         document_url: str | None = None,
     ) -> None:
         self.origin = origin
@@ -60,15 +59,16 @@ class Client:
         self._record = folder / "walks"
         folder.mkdir()
         words = [sys.executable, "-m", "tests.interop.walker", "--user", user]
-        words += ["--record", str(self._record), *(["--deny"] if deny else [])]
+        words += ["--record", str(self._record), *(f"--answer={one}" for one in answers)]
         browser = ["env", f"PYTHONPATH={ROOT}", *words]
         program = folder / "browser"
         program.write_text(f'#!/bin/sh\nexec {shlex.join([*browser, "--fetch"])} "$1"\n')
         program.chmod(0o700)
         self.sign_in = SignIn(name, folder, browser, program, document_url)
 
-    def endpoint(self, prefix: str) -> Endpoint:
-        return Endpoint(f"{self.origin}/mcp", prefix=prefix, sign_in=self.sign_in)
+    def endpoint(self, prefix: str, *, refreshes: bool = True) -> Endpoint:
+        sign_in = replace(self.sign_in, refreshes=refreshes)
+        return Endpoint(f"{self.origin}/mcp", prefix=prefix, sign_in=sign_in)
 
     def walks(self) -> list[Walk]:
         """Return how often its browser was opened, and what came of it."""
@@ -122,9 +122,17 @@ class SignedIn:
         self.op = op
         self._folder = folder
 
-    def client(self, name: str, folder: str, *, user: str = "alice", **more: Any) -> Client:
-        """Install a client that has never been here; `more` is for `Client`."""
-        return Client(self.tunnel.origin, name, self._folder / folder, user, **more)
+    def client(
+        self,
+        name: str,
+        folder: str,
+        *answers: str,
+        user: str = "alice",
+        document_url: str | None = None,
+    ) -> Client:
+        """Install a client that has never been here; the answers are the user's, on the consent pages."""
+        place = self._folder / folder
+        return Client(self.tunnel.origin, name, place, user, answers, document_url)
 
     def token(self, user: str = "alice") -> str:
         """Return an access token for the hub, as a client gets it."""

@@ -32,8 +32,9 @@ DRIVERS_BY_NAME = {driver.name: driver for driver in DRIVERS}
 SDKS = ("python-1", "python-2-auto", "node-1", "node-2-auto")
 ALL = (*SDKS, "mcp-remote-auto", "inspector")
 SUM = call("add", a=2, b=40)
+DOCUMENT_URL = "https://client.example/oauth/client.json"
 DOCUMENT = {
-    "client_id": "https://client.example/oauth/client.json",
+    "client_id": DOCUMENT_URL,
     "client_name": "A client with a document",
     "redirect_uris": ["http://127.0.0.1:9/callback"],
     "token_endpoint_auth_method": "none",
@@ -134,7 +135,7 @@ def stories(
 ) -> Iterator[Stories]:
     folder = tmp_path_factory.mktemp("s")
     pinned = folder / "documents.json"
-    pinned.write_text(json.dumps({DOCUMENT["client_id"]: DOCUMENT}))
+    pinned.write_text(json.dumps({DOCUMENT_URL: DOCUMENT}))
     lines = [f"access_lifetime_s = {ACCESS_LIFETIME_S}", f'pinned_documents = "{pinned}"']
     with signed_in(folder, [DEMO], *lines) as place:
         yield Stories(place)
@@ -192,21 +193,21 @@ def test_a_client_with_a_document_about_itself_does_not_register(
     stories: Stories, name: str
 ) -> None:
     """The relay says that it takes such clients, and each SDK then uses the URL as its id."""
-    url = DOCUMENT["client_id"]
-    client = stories.place.client(f"{name}-document", f"{name}-document", document_url=url)
+    folder = f"{name}-document"
+    client = stories.place.client(name, folder, document_url=DOCUMENT_URL)
     record = DRIVERS_BY_NAME[name].run(client.endpoint(PREFIX), SUM)
     assert "42" in record.text(0)
     (walk,) = client.walks()
-    assert walk.asked["client_id"] == url
+    assert walk.asked["client_id"] == DOCUMENT_URL
     assert walk.pages[-1] == "/consent"
     assert stories.place.grants(client)[-1].user == "alice"
-    assert not stories.place.registered(str(url))
+    assert not stories.place.registered(DOCUMENT_URL)
 
 
 @pytest.mark.parametrize("name", SDKS)
 def test_a_client_hears_that_the_person_said_no(stories: Stories, name: str) -> None:
     """`access_denied` reaches it with `iss`, which the newer clients check before they believe it."""
-    client = stories.place.client(f"{name}-denied", f"{name}-denied", deny=True)
+    client = stories.place.client(f"{name}-denied", f"{name}-denied", "deny")
     record: Record = DRIVERS_BY_NAME[name].run(client.endpoint(PREFIX), SUM)
     (came,) = record.all("came")
     answer = came.fields["came"]
@@ -217,14 +218,14 @@ def test_a_client_hears_that_the_person_said_no(stories: Stories, name: str) -> 
 
 
 def test_the_inspector_tells_that_the_person_said_no(stories: Stories) -> None:
-    client = stories.place.client("inspector", "inspector-denied", deny=True)
+    client = stories.place.client("inspector", "inspector-denied", "deny")
     done = ask_inspector(client, "--method", "tools/list")
     assert done.returncode == 1
     assert "The person did not agree" in done.stderr
 
 
 def test_mcp_remote_tells_that_the_person_said_no(stories: Stories) -> None:
-    client = stories.place.client("mcp-remote", "mcp-remote-denied", deny=True)
+    client = stories.place.client("mcp-remote", "mcp-remote-denied", "deny")
     node = environments.node_packages()
     program = node.package_file("mcp-remote", "dist/client.js")
     words = [str(node.node), str(program), client.endpoint("").url, "--allow-http"]

@@ -2,9 +2,9 @@
 
 As a program it is what a client opens in place of a browser:
 
-    python -m tests.interop.walker --user alice [--deny] --record FILE [--fetch] URL
+    python -m tests.interop.walker --user alice [--answer deny] --record FILE [--fetch] URL
 
-It prints where the client's answer went; with --fetch it goes there, too. Each walk is a JSON line of
+With several answers each walk of the record has its own, and the last one is that of all further. It prints where the client's answer went; with --fetch it goes there, too. Each walk is a JSON line of
 the record. Run by the standard library alone, since clients start it often.
 """
 
@@ -14,7 +14,7 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from email.message import Message
 from html import unescape
@@ -27,16 +27,18 @@ PAGE_TIMEOUT_S = 30.0
 MAX_PAGES = 20
 POLL_S = 0.05
 
+_TAG = re.compile(r"<[^>]*>")
 _HIDDEN = re.compile(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What was asked for, the pages that were filled in, and where the browser ended."""
+    """What was asked for, the pages that were filled in, where the browser ended, and the consent's text."""
 
     asked: Mapping[str, str]
     pages: tuple[str, ...]
     location: str
+    consent: str = ""
 
     @property
     def came(self) -> dict[str, str]:
@@ -73,13 +75,15 @@ class Walker:
         """Walk from an authorization request to its `redirect_uri`, which is not opened."""
         asked = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
         pages: list[str] = []
+        consent = ""
         for _ in range(MAX_PAGES):
             if url.startswith(asked["redirect_uri"]):
-                return Walk(asked, tuple(pages), url)
+                return Walk(asked, tuple(pages), url, consent)
             status, location, page = self.open(url)
             if status == 200:
                 url, form = self._filled_in(url, page)
                 pages.append(urlsplit(url).path)
+                consent = _text_of(page)  # the last page is always that one
                 status, location, page = self.open(url, form)
             if not location:
                 raise AssertionError(f"{url} answered {status}: {page}")
@@ -107,6 +111,10 @@ class Walker:
                 return error.code, error.headers.get("Location", ""), error.read().decode()
 
 
+def _text_of(page: str) -> str:
+    return " ".join(unescape(_TAG.sub(" ", page)).split())
+
+
 def _arrive(walker: Walker, url: str) -> None:
     """Open the client's own page, as soon as it listens there: a person would not have been so quick."""
     deadline = time.monotonic() + PAGE_TIMEOUT_S
@@ -126,19 +134,23 @@ def read_walks(record: Path) -> list[Walk]:
     if not record.exists():
         return []
     found = [json.loads(line) for line in record.read_text().splitlines()]
-    return [Walk(each["asked"], tuple(each["pages"]), each["location"]) for each in found]
+    return [Walk(**{**each, "pages": tuple(each["pages"])}) for each in found]
+
+
+def _answer_now(answers: Sequence[str], record: Path) -> str:
+    return answers[min(len(read_walks(record)), len(answers) - 1)] if answers else "allow"
 
 
 def main() -> None:
     """Walk once."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--user", required=True)
-    parser.add_argument("--deny", action="store_true")
+    parser.add_argument("--answer", action="append", default=[])
     parser.add_argument("--record", type=Path, required=True)
     parser.add_argument("--fetch", action="store_true")
     parser.add_argument("url")
     words = parser.parse_args()
-    walker = Walker(words.user, decision="deny" if words.deny else "allow")
+    walker = Walker(words.user, decision=_answer_now(words.answer, words.record))
     walk = walker.go(words.url)
     with words.record.open("a") as record:
         record.write(json.dumps(asdict(walk)) + "\n")

@@ -100,16 +100,17 @@ def test_a_short_password_is_not_sent(browser: Browser, origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "steps", "decision"), [("Enter", 2, "allow"), ("Space", 3, "deny")]
+    ("key", "steps", "decision"),
+    [("Enter", 2, "allow"), ("Space", 3, "read"), ("Space", 4, "deny")],
 )
 def test_consent(key: str, steps: int, decision: str, browser: Browser, origin: str) -> None:
-    """Sign-out, Allow, Deny, in this order; nothing has the focus at first, so no key decides by itself."""
+    """Sign-out, Allow, reading only, Deny, in this order; nothing has the focus at first, so no key decides by itself."""
     with visit(browser, origin, **NO_SCRIPT) as seen:
         seen.open("/sample/consent-vouched")
         seen.page.keyboard.press("Enter")
         seen.page.keyboard.press("Space")
         walked = tabs(seen, steps)
-        assert walked == ["Not you? Sign out", "decision", "decision"][:steps]
+        assert walked == ["Not you? Sign out", *["decision"] * 3][:steps]
         seen.page.keyboard.press(key)
         assert posted(seen) == {"path": "/consent", "request": "request-1", "decision": decision}
 

@@ -122,13 +122,13 @@ def shelf(estate: Estate, relay: Relay) -> None:
 
 @pytest.mark.usefixtures("shelf")
 def test_a_listener_hears_that_a_server_refuses(relay: Relay) -> None:
-    """The listen ends with its result, and the next one is told that the URI is not honoured."""
+    """The resource is told as updated once, the listen goes on, and the next one is not honoured for it."""
     client = Client(relay.port, relay.key("alice", "mcp")).connect()
     assert client.request("resources/list").result["resources"]
     wishes = {"notifications": {"resourceSubscriptions": [shelf_server.ITEM]}}
     _, stream = client.send("subscriptions/listen", wishes)
     assert heard(stream)["params"]["notifications"] == wishes["notifications"]
-    assert heard(stream)["result"]["resultType"] == "complete"
+    assert heard(stream)["params"]["uri"] == shelf_server.ITEM
     _, again = client.send("subscriptions/listen", wishes)
     assert heard(again)["params"]["notifications"] == {}
     stream.close()

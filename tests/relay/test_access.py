@@ -4,7 +4,7 @@ import pytest
 
 from mcptunnel.auth.keys import Scope
 from mcptunnel.model import Principal
-from mcptunnel.relay.access import Access, Revoked, access_of_key, holder
+from mcptunnel.relay.access import Access, Revoked, access_of_key, holder, is_same_client
 from mcptunnel.relay.web.mcp import asker_of
 
 ALICE, BOB = Principal("local", "alice"), Principal("local", "bob")
@@ -69,3 +69,23 @@ def test_each_session_of_a_client_is_an_asker_of_its_own() -> None:
     )
     assert one.client == other.client == KEY.client
     assert asker_of(one) == asker_of(KEY)
+
+
+@pytest.mark.parametrize(
+    ("other", "is_same"),
+    [
+        (holder("g1", "c1"), True),
+        (holder("g2", "c1"), True),
+        (holder("g1", "c2"), False),
+        (holder("g1"), False),
+        (holder("c1"), False),
+    ],
+)
+def test_a_client_is_the_same_by_whatever_grant(other: str, *, is_same: bool) -> None:
+    assert is_same_client(holder("g1", "c1"), other) is is_same
+    assert is_same_client(other, holder("g1", "c1")) is is_same
+
+
+def test_a_key_is_only_itself() -> None:
+    assert is_same_client(holder("k1"), holder("k1"))
+    assert not is_same_client(holder("k1"), holder("k2"))

@@ -124,6 +124,7 @@ class SessionEndpoint:
             live = self._live[session_id] = Live(session, visit.service, self._shared)
             live.resume()
         else:
+            live.session = session  # it may have another asker, of the same client
             live.serve(visit.service)
         return live
 

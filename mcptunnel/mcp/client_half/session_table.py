@@ -4,6 +4,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from operator import eq
 from typing import Final, Protocol
 
 from mcptunnel.mcp.client_half.session import McpSession, new_session_id
@@ -41,17 +42,23 @@ class _Kept:
 class McpSessions:
     """Every session belongs to the credential that made it; to any other it does not exist.
 
-    It is a `client_half.session.Sessions`. `keeper` is told of every change.
+    It is a `client_half.session.Sessions`. `keeper` is told of every change. `is_same` tells whether two
+    clients of one principal are the same with another credential: then the session is that one's.
     """
 
     def __init__(
-        self, random: Callable[[int], bytes], max_sessions: int, keeper: Keeper | None = None
+        self,
+        random: Callable[[int], bytes],
+        max_sessions: int,
+        keeper: Keeper | None = None,
+        is_same: Callable[[str, str], bool] = eq,
     ) -> None:
         self.when_ended: Callable[[str], None] = _nobody_cares
         self.is_open: Callable[[str], bool] = _is_not
         self._random = random
         self._max_sessions = max_sessions
         self._keeper = keeper
+        self._is_same = is_same
         self._sessions: OrderedDict[bytes, _Kept] = OrderedDict()  # idle the longest first
         self._own: dict[str, OrderedDict[bytes, None]] = {}  # by principal, in the same order
 
@@ -87,13 +94,16 @@ class McpSessions:
         """Return a session of this user and client, and note that it was used."""
         id_hash = hash_of(session_id)
         kept = self._sessions.get(id_hash)
-        if kept is None or kept.session.asker != asker:
+        if kept is None or not self._is_whose(kept.session, asker):
             return None
         if now_s - kept.used_s > IDLE_S and not self._is_open(kept):
             self._end(id_hash)
             return None
         if not kept.session.id:
             kept.session = replace(kept.session, id=session_id)
+        if kept.session.asker != asker:
+            kept.session = replace(kept.session, asker=asker)
+            self._note(id_hash)
         self._use(id_hash, kept, now_s)
         return kept.session
 
@@ -116,6 +126,12 @@ class McpSessions:
                 self._end(id_hash)
 
     # The parts.
+
+    def _is_whose(self, session: McpSession, asker: Asker) -> bool:
+        owner = session.asker
+        return owner == asker or (
+            owner.principal == asker.principal and self._is_same(owner.client, asker.client)
+        )
 
     def _put(self, id_hash: bytes, kept: _Kept) -> None:
         self._sessions[id_hash] = kept

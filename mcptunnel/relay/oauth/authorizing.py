@@ -41,6 +41,7 @@ from mcptunnel.store.engine import Transaction
 from mcptunnel.store.oauth.clients import Clients
 from mcptunnel.store.oauth.codes import AuthCodes
 from mcptunnel.store.oauth.consents import Consents
+from mcptunnel.store.oauth.families import Families
 from mcptunnel.store.oauth.requests import AuthRequest, AuthRequests
 
 _MEANT: Final = frozenset(
@@ -159,6 +160,19 @@ class Authorizing:
         if kept is None:
             return None
         return Asked(Parameters(kept.parameters), kept.created_s)
+
+    async def held(self, step: AskConsent) -> frozenset[str]:
+        """Return the scopes that the client has of this person already, at the same endpoint."""
+        request, principal, now_s = step.request, step.principal, self._around.epoch_s()
+        families = await self._around.store.read(
+            lambda connection: Families(connection).list(now_s, principal)
+        )
+        theirs = (
+            one.scopes
+            for one in families
+            if (one.client_id, one.resource) == (request.client.id, request.resource)
+        )
+        return frozenset().union(*theirs)
 
     async def agree(
         self, step: AskConsent | ConsentRemembered, kept: tuple[str, str] | None, address: str

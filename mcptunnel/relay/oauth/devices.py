@@ -18,13 +18,13 @@ from mcptunnel.auth.device_grants import (
 )
 from mcptunnel.auth.grants import FamilyId
 from mcptunnel.auth.parameters import Parameters
+from mcptunnel.auth.scopes import in_order
 from mcptunnel.auth.token_requests import read_device_request
 from mcptunnel.auth.tokens import TokenKind
 from mcptunnel.model import Principal
 from mcptunnel.relay.oauth.auditing import Event, audit
 from mcptunnel.relay.oauth.clients import ClientDirectory
 from mcptunnel.relay.oauth.issuing import may_come_in
-from mcptunnel.relay.oauth.records import in_order
 from mcptunnel.relay.oauth.surroundings import Surroundings
 from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
 from mcptunnel.store.engine import Transaction

@@ -4,13 +4,14 @@ from mcptunnel.auth.clients import Client
 from mcptunnel.auth.grants import AccessToken, FamilyId
 from mcptunnel.auth.parameters import Parameters
 from mcptunnel.auth.revocation import Revocation, revoke, token_to_revoke
+from mcptunnel.auth.scopes import in_order
 from mcptunnel.auth.tokens import ParsedToken, TokenKind
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Revoked
 from mcptunnel.relay.oauth.auditing import Event, audit
 from mcptunnel.relay.oauth.bearer import credential_id
 from mcptunnel.relay.oauth.issuing import end
-from mcptunnel.relay.oauth.records import in_order, known_family, known_refresh
+from mcptunnel.relay.oauth.records import known_family, known_refresh
 from mcptunnel.relay.oauth.surroundings import Surroundings
 from mcptunnel.store.engine import Transaction
 from mcptunnel.store.oauth.access import AccessTokens

@@ -1,6 +1,5 @@
 """Between the records that `auth` decides about and those that `store` keeps."""
 
-from collections.abc import Collection
 from typing import Any, Final
 
 from mcptunnel.auth import consent, grants
@@ -9,7 +8,7 @@ from mcptunnel.auth.codes import AuthorizationCode
 from mcptunnel.auth.device_grants import DeviceGrant, DeviceState
 from mcptunnel.auth.grants import FamilyId
 from mcptunnel.auth.registration import Registration
-from mcptunnel.auth.scopes import DEFAULT_SCOPE
+from mcptunnel.auth.scopes import in_order
 from mcptunnel.store.oauth import access, clients, codes, consents, device_codes, families, refresh
 
 _NOT_KEPT: Final = frozenset(
@@ -21,11 +20,6 @@ _DEVICE_STATES: Final = {
     device_codes.DeviceState.DENIED: DeviceState.DENIED,
     device_codes.DeviceState.TAKEN: DeviceState.EXCHANGED,
 }
-
-
-def in_order(scopes: Collection[str]) -> tuple[str, ...]:
-    """Return scopes in the order in which they are told: the one that opens something comes first."""
-    return tuple(sorted(scopes, key=lambda scope: (scope != DEFAULT_SCOPE, scope)))
 
 
 def kept_client(registration: Registration, *, now_s: float, expires_s: float) -> clients.Client:

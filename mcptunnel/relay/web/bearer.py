@@ -8,6 +8,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from mcptunnel.auth.keys import Scope
+from mcptunnel.mcp.reading import only_reads
 from mcptunnel.net.errors import printable
 from mcptunnel.net.listen import address_text
 from mcptunnel.net.pace import TokenBucket
@@ -30,6 +31,9 @@ REFUSALS_PER_S: Final = 0.2
 
 _log = Logger()
 
+Answer = Callable[[RelayRequest, Access, bytes], object]
+"""Answers a request that was let in; the last argument is its body."""
+
 
 class Gate(Protocol):
     """What decides who may use an endpoint."""
@@ -37,18 +41,30 @@ class Gate(Protocol):
     def admit(self, http: RelayRequest, passed: Callable[[RelayRequest, Access], object]) -> None:
         """Call `passed`, now or later, if the request may pass; answer it otherwise."""
 
+    def take(self, http: RelayRequest, access: Access, body: bytes, answer: Answer) -> None:
+        """Call `answer` if the access that let a request in is enough for its body; refuse it otherwise."""
+
 
 class BearerGate(Gate):
     """Lets a request pass whose token has the scope; answers all others itself.
 
-    What passes is noted as `in_use`: it ends when its access does.
+    What passes is noted as `in_use`: it ends when its access does. With `reading`, a narrower scope, a
+    token lets in that has only that; what then asks for more than to read is refused.
     """
 
-    def __init__(self, credentials: Credentials, in_use: InUse, realm: Realm, scope: Scope) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        in_use: InUse,
+        realm: Realm,
+        scope: Scope,
+        reading: str | None = None,
+    ) -> None:
         self._credentials = credentials
         self._in_use = in_use
         self._realm = realm
         self._scope = scope
+        self._least = reading or scope
         self._told = TokenBucket(REFUSALS_BURST, REFUSALS_PER_S)
 
     def admit(self, http: RelayRequest, passed: Callable[[RelayRequest, Access], object]) -> None:
@@ -78,6 +94,13 @@ class BearerGate(Gate):
         checking.addCallback(decide)
         checking.addErrback(lambda failure: _cannot_check(http, failure, gone=gone))
 
+    def take(self, http: RelayRequest, access: Access, body: bytes, answer: Answer) -> None:
+        # Only the bodies of those who have less are read twice.
+        if self._realm.allows(access, self._scope) or only_reads(body):
+            answer(http, access, body)
+        else:
+            self._refuse_scope(http, access)
+
     def _decide(
         self,
         http: RelayRequest,
@@ -89,14 +112,8 @@ class BearerGate(Gate):
             self._refuse_token(http, "This token is not known, has expired, or was revoked")
         elif not realm.is_for(access, path):
             self._refuse_token(http, "This token is for another endpoint")
-        elif not realm.allows(access, self._scope):
-            self._refuse(
-                http,
-                FORBIDDEN,
-                realm.insufficient_scope(path, access, self._scope),
-                f"This token has the scope {' '.join(sorted(access.scopes))!r}; "
-                f"here one with {self._scope.value!r} is needed",
-            )
+        elif not realm.allows(access, self._least):
+            self._refuse_scope(http, access)
         elif not (self._scope is Scope.AGENT or self._in_use.has_room(access.principal)):
             refuse_too_many(http)
         else:
@@ -106,6 +123,15 @@ class BearerGate(Gate):
     def _refuse_token(self, http: RelayRequest, message: str) -> None:
         challenge = self._realm.unauthorized(http.path, token_presented=True)
         self._refuse(http, UNAUTHORIZED, challenge, message)
+
+    def _refuse_scope(self, http: RelayRequest, access: Access) -> None:
+        self._refuse(
+            http,
+            FORBIDDEN,
+            self._realm.insufficient_scope(http.path, access, self._scope),
+            f"This token has the scope {' '.join(sorted(access.scopes))!r}; "
+            f"here one with {self._scope.value!r} is needed",
+        )
 
     def _refuse(self, http: RelayRequest, status: int, challenge: bytes, message: str) -> None:
         if self._told.take(self._credentials.now_s()):

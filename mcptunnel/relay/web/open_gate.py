@@ -7,7 +7,7 @@ from mcptunnel.auth.keys import Scope
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.relay.access import Access, holder
 from mcptunnel.relay.in_use import InUse
-from mcptunnel.relay.web.bearer import Gate, refuse_too_many
+from mcptunnel.relay.web.bearer import Answer, Gate, refuse_too_many
 from mcptunnel.relay.web.request import RelayRequest
 
 OWNER: Final = Principal(LOCAL_ISSUER, "owner")
@@ -28,3 +28,6 @@ class OpenGate(Gate):
             return
         http.let_in(EVERYBODYS, self._in_use)
         passed(http, EVERYBODYS)
+
+    def take(self, http: RelayRequest, access: Access, body: bytes, answer: Answer) -> None:
+        answer(http, access, body)

@@ -1,7 +1,6 @@
 """The relay's resource tree."""
 
 from abc import abstractmethod
-from collections.abc import Callable
 from functools import partial
 
 from twisted.web.http import Request
@@ -10,14 +9,11 @@ from twisted.web.server import NOT_DONE_YET
 
 from mcptunnel.relay.access import Access
 from mcptunnel.relay.web.answers import error_body, send_body
-from mcptunnel.relay.web.bearer import Gate
+from mcptunnel.relay.web.bearer import Answer, Gate
 from mcptunnel.relay.web.cors import answer_preflight, is_preflight, let_read
 from mcptunnel.relay.web.guard import Guard
 from mcptunnel.relay.web.not_found import NotFound
 from mcptunnel.relay.web.request import RelayRequest
-
-Answer = Callable[[RelayRequest, Access, bytes], object]
-"""Answers a request that was let in; the last argument is its body."""
 
 
 class Gated(Resource):
@@ -64,7 +60,10 @@ class Guarded(Gated):
         self._answer = answer
 
     def _admitted(self, request: RelayRequest, access: Access) -> None:
-        request.read_body(partial(self._answer, request, access))
+        request.read_body(partial(self._take, request, access))
+
+    def _take(self, request: RelayRequest, access: Access, body: bytes) -> None:
+        self._gate.take(request, access, body, self._answer)
 
 
 class Root(Resource):

@@ -1,7 +1,7 @@
 // Client driver: the TypeScript SDKs. Input and output are those of scenario.py; `sdk` is 1 or 2.
 // The folder whose node_modules has the SDKs is the first argument.
 import {createRequire} from 'node:module';
-import {SignIn, connect} from './sign_in.mjs';
+import {SignIn, connect, steppingUp} from './sign_in.mjs';
 
 const require = createRequire(`${process.argv[2]}/`);
 const asked = JSON.parse(await text(process.stdin));
@@ -116,7 +116,7 @@ async function call(client, step) {
   emit('started');
   try {
     const args = asked.sdk === 1 ? [params, undefined, options] : [params, options];
-    const result = await client.callTool(...args);
+    const result = await steppingUp(() => client.callTool(...args), transport, signIn, asked.sdk);
     emit('result', {result});
     return !result.isError && JSON.stringify(result).includes(step.until_text ?? '');
   } catch (error) {

@@ -10,11 +10,11 @@ const REDIRECT_URI = 'http://127.0.0.1:9/callback';
 export class SignIn {
   came = undefined;
 
-  constructor({name, kept, browser, document_url}, emit) {
+  constructor({name, kept, browser, grants, document_url}, emit) {
     this.clientMetadata = {
       client_name: name,
       redirect_uris: [REDIRECT_URI],
-      grant_types: ['authorization_code', 'refresh_token'],
+      grant_types: grants,
       response_types: ['code'],
     };
     this.redirectUrl = REDIRECT_URI;
@@ -90,6 +90,21 @@ export async function connect(client, transportOf, signIn, sdk) {
     }
     transport = transportOf();
     await client.connect(transport);
+    signIn.came = undefined;
   }
   return transport;
+}
+
+// Asks; if the person had to agree to more first, goes on with what came of it, and asks once more.
+export async function steppingUp(ask, transport, signIn, sdk) {
+  try {
+    return await ask();
+  } catch (error) {
+    const came = signIn?.came;
+    if (!came) throw error;
+    signIn.came = undefined;
+    if (sdk === 1 && came.has('error')) throw new Error(came.get('error')); // it takes a code alone
+    await transport.finishAuth(sdk === 1 ? came.get('code') : came);
+    return await ask();
+  }
 }

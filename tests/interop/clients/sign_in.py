@@ -1,7 +1,8 @@
 """How the Python client drivers sign in: what they keep is in a file, the browser is a program.
 
-`sign_in` in the input is {"name": ..., "kept": FILE, "browser": [argv], "document_url": URL or null}. The
-program gets the URL as its last word and prints where it was sent back to. Every answer is an event `came`, with its parameters.
+`sign_in` in the input is {"name": ..., "kept": FILE, "browser": [argv], "grants": [types], "document_url":
+URL or null}. The program gets the URL as its last word and prints where it was sent back to. Every answer
+is an event `came`, with its parameters.
 Both SDKs have the same names for all of this.
 """
 
@@ -85,7 +86,7 @@ def auth_of(asked: dict[str, Any]) -> Any:
     metadata = models.OAuthClientMetadata(
         client_name=told["name"],
         redirect_uris=[REDIRECT_URI],
-        grant_types=["authorization_code", "refresh_token"],
+        grant_types=told["grants"],
         response_types=["code"],
     )
     return OAuthClientProvider(

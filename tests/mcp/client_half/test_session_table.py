@@ -31,6 +31,21 @@ def test_a_session_is_its_own_clients_only() -> None:
     assert held.get("s2", access(), 1.0) is None
 
 
+def test_the_same_client_with_another_credential_goes_on_with_its_session() -> None:
+    """From then on it is that one's, also in the store: who ends the older one does not end the session."""
+    keeper = Keeper()
+    held = McpSessions(lambda count: bytes(range(count)), 10, keeper, lambda *_: True)
+    held.add(session("s1"), 0.0)
+    assert held.get("s1", access("bob"), 1.0) is None
+    assert held.get("s1", access("alice", "k2"), 1.0) == session("s1", key="k2")
+    (kept,) = keeper.kept.values()
+    assert kept[0].asker == access("alice", "k2")
+    held.end_those(lambda asker: asker == access())
+    assert held.get("s1", access("alice", "k2"), 1.0) is not None
+    held.end_those(lambda asker: asker == access("alice", "k2"))
+    assert held.get("s1", access("alice", "k2"), 1.0) is None
+
+
 def test_ids_cannot_be_guessed() -> None:
     held = sessions()
     assert len(held.new_id()) >= 43

@@ -4,13 +4,11 @@ from typing import Any
 
 import pytest
 
-from mcptunnel.auth.clients import GrantType
 from mcptunnel.auth.consent import Consent
 from mcptunnel.auth.device_grants import DeviceState
 from mcptunnel.auth.grants import FamilyId, Lifetimes, begin_family
 from mcptunnel.auth.registration import register
 from mcptunnel.relay.oauth.records import (
-    in_order,
     kept_client,
     kept_consent,
     kept_family,
@@ -106,9 +104,3 @@ def test_every_state_of_a_device_grant_is_known() -> None:
         )
         states.add(known_grant(kept, FamilyId("f")).state)
     assert states == set(DeviceState)
-
-
-def test_scopes_are_told_in_one_order() -> None:
-    assert in_order(["offline_access", "mcp"]) == ("mcp", "offline_access")
-    assert in_order({"offline_access", "agent"}) == ("agent", "offline_access")
-    assert GrantType.REFRESH_TOKEN in APP.grant_types

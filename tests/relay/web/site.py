@@ -16,7 +16,7 @@ from mcptunnel.mcp import sse
 from mcptunnel.mcp.client_half.keep_alive import KeepAlive
 from mcptunnel.mcp.client_half.session_table import McpSessions
 from mcptunnel.net.timers import ReactorTimers
-from mcptunnel.relay.access import Access, Revoked
+from mcptunnel.relay.access import Access, Revoked, is_same_client
 from mcptunnel.relay.api_keys import ApiKeys
 from mcptunnel.relay.credentials import BearerCheck, Credentials
 from mcptunnel.relay.revoking import tell_agents
@@ -179,7 +179,7 @@ class MemorySite:
             self.joined.clock.seconds,
             self.joined.epoch_s,
         )
-        self.sessions = McpSessions(self._random, self.limits.max_sessions)
+        self.sessions = McpSessions(self._random, self.limits.max_sessions, is_same=is_same_client)
         self.upgrades: list[Access] = []
         self._randoms = 0
         own = self.joined.config

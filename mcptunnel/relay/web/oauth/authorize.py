@@ -12,6 +12,7 @@ from mcptunnel.auth.authorization import (
     LogIn,
 )
 from mcptunnel.auth.client_display import client_display
+from mcptunnel.auth.consent import for_reading, split_new
 from mcptunnel.auth.parameters import Parameters
 from mcptunnel.auth.redirects import form_action_source
 from mcptunnel.relay.oauth.authorizing import Asked, Visitor
@@ -34,6 +35,7 @@ _KEPT: Final = frozenset({"request"})
 _LEFT: Final = frozenset({"request", LEFT})
 _BAD_REQUEST: Final = 400
 _ALLOW: Final = "allow"
+_READ: Final = "read"
 _WRONG: Final = "An application sent you here with a request that this relay cannot help it with"
 _KNOWN: Final = "You can tell it so, if you know"
 _OVER: Final = "This request was answered before, or it is too old."
@@ -115,7 +117,7 @@ class Authorize(Deciding):
         request_id = request_id or await self._keep(asked, browser)
         if isinstance(decision, LogIn):
             return self.sign_in(decision, request_id)
-        return self._ask(decision, asked, request_id, browser)
+        return await self._ask(decision, asked, request_id, browser)
 
     async def _leave(
         self, request: RelayRequest, parameters: Parameters, browser: Browser | None
@@ -156,13 +158,16 @@ class Authorize(Deciding):
         location = await self.web.server.authorizing.agree(step, kept, address)
         return self.over() if location is None else redirect(location)
 
-    def _ask(self, step: AskConsent, asked: Asked, request_id: str, browser: Browser) -> Send:
+    async def _ask(self, step: AskConsent, asked: Asked, request_id: str, browser: Browser) -> Send:
         wanted = step.request
+        held, new = split_new(wanted, await self.web.server.authorizing.held(step))
         page = ConsentPage(
             client=client_display(wanted.client, wanted.redirect_uri),
             person=browser.display_name,
             endpoint=asked_endpoint(wanted.resource),
-            scopes=wanted.scopes,
+            scopes=new,
+            held=held,
+            can_be_read=for_reading(wanted) is not None,
             csrf=browser.csrf,
             request_id=request_id,
             sign_in_next=_again_path(asked, request_id),
@@ -191,11 +196,22 @@ class Consent(Deciding):
         if isinstance(decision, LogIn):
             return self.sign_in(decision, request_id)
         kept, address = (request_id, browser.session_id), self.web.addresses.of(request)
-        if parameters.values.get("decision") == _ALLOW:
-            location = await authorizing.agree(decision, kept, address)
+        agreed = _agreed(decision, parameters.values.get("decision"))
+        if agreed is not None:
+            location = await authorizing.agree(agreed, kept, address)
         else:
             location = await authorizing.deny(decision, kept, address)
         return self.over() if location is None else redirect(location)
+
+
+def _agreed(
+    step: AskConsent | ConsentRemembered, answer: str | None
+) -> AskConsent | ConsentRemembered | None:
+    """Return what a person agreed to, which may be less than was asked for; None for a no."""
+    if answer == _ALLOW:
+        return step
+    less = for_reading(step.request) if answer == _READ else None
+    return None if less is None else AskConsent(less, step.principal)
 
 
 def kept_path(request_id: str) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from mcptunnel.auth.client_display import clean_text
 from mcptunnel.auth.resources import TUNNEL_PATH
-from mcptunnel.auth.scopes import AGENT_SCOPE, DEFAULT_SCOPE, OFFLINE_ACCESS
+from mcptunnel.auth.scopes import AGENT_SCOPE, DEFAULT_SCOPE, OFFLINE_ACCESS, READ_SCOPE
 
 MAX_SHOWN_CHARS: Final = 80
 
@@ -57,6 +57,7 @@ def scopes_shown(scopes: Iterable[str], endpoint: AskedEndpoint) -> tuple[str, .
     """Return a sentence for each scope."""
     known = {
         DEFAULT_SCOPE: f"Use the tools, data and prompts of {servers_shown(endpoint)}.",
+        READ_SCOPE: f"See what there is on {servers_shown(endpoint)}, and read data and prompts. It can use no tool.",
         AGENT_SCOPE: "Connect a device as an agent, which offers its servers under your name.",
         OFFLINE_ACCESS: "Stay connected, without asking you to sign in each time.",
     }

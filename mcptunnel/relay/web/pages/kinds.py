@@ -67,9 +67,11 @@ class ResetPage(NewUser):
 class ConsentPage:
     """Whether a client may act for a person (threats 1 to 3).
 
-    Posts `csrf`, `request` (`request_id`) and `decision` (`allow` or `deny`) to `/consent`; "not you?"
-    posts `csrf` and `next` (`sign_in_next`, where the person comes back to) to `/logout`. `take_back`
-    is a sentence: where to revoke it later. To be sent with the redirect's `form_action_source`.
+    Posts `csrf`, `request` (`request_id`) and `decision` (`allow`, `deny`, and with `can_be_read`
+    `read`: to read and no more) to `/consent`; "not you?" posts `csrf` and `next` (`sign_in_next`,
+    where the person comes back to) to `/logout`. `held` are scopes that the client has already.
+    `take_back` is a sentence: where to revoke it later. To be sent with the redirect's
+    `form_action_source`.
     """
 
     template: ClassVar[str] = "consent.html"
@@ -77,6 +79,8 @@ class ConsentPage:
     person: str
     endpoint: AskedEndpoint
     scopes: tuple[str, ...]
+    held: tuple[str, ...] = ()
+    can_be_read: bool = False
     csrf: str = field(repr=False)
     request_id: str
     sign_in_next: str

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from mcptunnel.auth.client_display import ClientDisplay
+from mcptunnel.auth.resources import can_be_read
 from mcptunnel.relay.web.pages.asked import asked_endpoint
 from mcptunnel.relay.web.pages.kinds import (
     AnyPage,
@@ -84,12 +85,15 @@ def consent(
     path: str = "/mcp",
     scopes: tuple[str, ...] = ("mcp", "offline_access"),
     person: str = PERSON,
+    held: tuple[str, ...] = (),
 ) -> ConsentPage:
     return ConsentPage(
         client=client,
         person=person,
         endpoint=asked_endpoint(ORIGIN + path),
         scopes=scopes,
+        held=held,
+        can_be_read=can_be_read(ORIGIN + path) and "mcp" in scopes,
         csrf=CSRF,
         request_id="request-1",
         sign_in_next="/authorize?request=request-1",
@@ -150,6 +154,8 @@ PAGES: Final[dict[str, AnyPage]] = {
     "consent-private": consent(PRIVATE),
     "consent-long": consent(LONG, f"/devices/{'d' * 80}/servers/{'W' * 80}/mcp", person="W" * 80),
     "consent-hostile": consent(HOSTILE, "/servers/%3Cscript%3E/mcp", ("mcp", SCRIPT), SCRIPT),
+    "consent-reading": consent(VOUCHED, scopes=("mcp:read",)),
+    "consent-more": consent(VOUCHED, scopes=("mcp",), held=("mcp:read", "offline_access")),
     "consent-agent": consent(LOCAL, "/tunnel", ("agent", "offline_access")),
     "device-code": DeviceCodePage(csrf=CSRF, person=PERSON),
     "device-code-error": DeviceCodePage(

@@ -50,7 +50,8 @@ def test_which_servers(endpoint: AskedEndpoint, shown: str) -> None:
 
 def test_scopes_are_sentences() -> None:
     """In order; one that we have no words for is named as it is, cleaned."""
-    sentences = scopes_shown(("mcp", "offline_access", "agent", "mcp:to\u202eols"), EVERYTHING)
-    assert [one.split()[0] for one in sentences] == ["Use", "Stay", "Connect", "Use"]
+    asked = ("mcp", "offline_access", "agent", "mcp:to\u202eols", "mcp:read")
+    sentences = scopes_shown(asked, EVERYTHING)
+    assert [one.split()[0] for one in sentences] == ["Use", "Stay", "Connect", "Use", "See"]
     assert sentences[3] == "Use what this relay calls “mcp:tools”."
     assert "all servers of all your devices" in sentences[0]

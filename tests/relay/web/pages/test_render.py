@@ -99,14 +99,32 @@ def test_what_a_form_posts(name: str, action: str, fields: dict[str, str]) -> No
     assert fields_of(form) == {"csrf": CSRF, **fields}
 
 
-@pytest.mark.parametrize("name", ["consent-vouched", "device-confirm"])
-def test_allow_and_deny_are_buttons_of_one_form(name: str) -> None:
+ALLOW, READ, DENY = (
+    ("decision", "allow", "Allow"),
+    ("decision", "read", "Allow reading only"),
+    ("decision", "deny", "Deny"),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "offered"),
+    [
+        ("consent-vouched", [ALLOW, READ, DENY]),
+        ("consent-more", [ALLOW, READ, DENY]),
+        ("consent-reading", [ALLOW, DENY]),
+        ("consent-configured", [ALLOW, DENY]),
+        ("consent-agent", [ALLOW, DENY]),
+        ("device-confirm", [ALLOW, DENY]),
+    ],
+)
+def test_the_answers_are_buttons_of_one_form(name: str, offered: list[tuple[str, ...]]) -> None:
+    """Less than what is asked for can be given where that can be told apart: not for one server."""
     (form,) = (
         one for one in parse(html_of(PAGES[name])).iter("form") if one.get("action") != "/logout"
     )
     (buttons_together,) = form.iterfind("div")
     buttons = [(one.get("name"), one.get("value"), text_of(one)) for one in buttons_together]
-    assert buttons == [("decision", "allow", "Allow"), ("decision", "deny", "Deny")]
+    assert buttons == offered
 
 
 @pytest.mark.parametrize(
@@ -222,6 +240,12 @@ CONSENT = [
     ("consent-private", "Nobody but you", False),
     ("consent-private", "cursor: a program on this computer", True),
     ("consent-private", "unverified", True),
+    ("consent-vouched", "It can already", False),
+    ("consent-more", "It can already See what", True),
+    ("consent-more", "This is new: it could then Use the tools", True),
+    ("consent-more", "change or delete", True),
+    ("consent-reading", "It could then See what", True),
+    ("consent-reading", "change or delete", False),
     ("consent-agent", "connect a device", True),
     ("consent-agent", "acts in your name", False),
     ("consent-agent", "all servers of all your devices", False),
