@@ -32,10 +32,13 @@ class AuthRequests:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, request: AuthRequest, *, at_most: int) -> bool:
-        """Store a new request; False if there are `at_most` already."""
+    def add(self, request: AuthRequest, *, at_most: int) -> None:
+        """Store a new request. Where there are `at_most`, the one that ends first gives way.
+
+        So strangers who begin many do not keep everybody else out.
+        """
         if is_full(self._connection, auth_request, at_most):
-            return False
+            self._end_first()
         self._connection.execute(
             insert(auth_request).values(
                 id_hash=request.id_hash,
@@ -46,7 +49,12 @@ class AuthRequests:
                 expires_s=request.expires_s,
             )
         )
-        return True
+
+    def replace(self, request: AuthRequest, *, at_most: int) -> None:
+        """Store a request in place of the one with its id, if there is one."""
+        same = auth_request.c.id_hash == request.id_hash
+        self._connection.execute(delete(auth_request).where(same))
+        self.add(request, at_most=at_most)
 
     def find(self, id_hash: bytes, session_id: str, now_s: float) -> AuthRequest | None:
         """Return a request of a session, or None."""
@@ -110,6 +118,10 @@ class AuthRequests:
         """Delete at most `limit` expired ones; return how many there were."""
         expired = auth_request.c.expires_s <= now_s
         return delete_some(self._connection, auth_request, expired, limit)
+
+    def _end_first(self) -> None:
+        first = select(auth_request.c.id_hash).order_by(auth_request.c.expires_s).limit(1)
+        self._connection.execute(delete(auth_request).where(auth_request.c.id_hash.in_(first)))
 
 
 def _request(row: Row[Any]) -> AuthRequest:

@@ -36,5 +36,6 @@ class SigningIn(ForPeople[W]):
             )
         except SessionOverError:
             return self.message(FORBIDDEN)
+        self.web.limits.proved(address)
         await self.web.sign_ins.came(person.principal, address, way)
         return redirect(next_path)

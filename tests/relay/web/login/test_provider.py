@@ -107,7 +107,12 @@ def test_why_somebody_is_refused_reaches_the_person_and_the_log(
 
 
 @pytest.mark.parametrize(
-    ("fault", "why"), [(SignInError("No"), "denied"), (ProviderError("down"), "unavailable")]
+    ("fault", "why"),
+    [
+        (SignInError("No"), "denied"),
+        (SignInError("Maintenance", is_temporary=True), "unavailable"),
+        (ProviderError("down"), "unavailable"),
+    ],
 )
 def test_an_application_that_waits_can_be_told(
     provider_site: ProviderSite, fault: Exception, why: str
