@@ -66,12 +66,12 @@ def local(name: str) -> Principal:
 
 def find_local(connection: Transaction, typed: str) -> User | None:
     """Return the local user whose name somebody typed, in whatever case."""
-    found = None
+    found, wanted = None, folded(typed)
     for user in Users(connection).list():
         if user.principal.issuer == LOCAL_ISSUER:
             if user.principal.subject == typed:
                 return user
-            if folded(user.principal.subject) == folded(typed):
+            if folded(user.principal.subject) == wanted:
                 found = user
     return found
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table
 from mcptunnel.auth.keys import RANDOM_BYTES, KeyRecord, Scope
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Revoked
+from mcptunnel.relay.login import changes
 from mcptunnel.relay.login.changes import (
     SETUP_S,
     LinkOverError,
@@ -226,3 +227,24 @@ def test_a_removed_user_leaves_no_key_that_works(database: Database) -> None:
     with pytest.raises(LinkOverError):
         database.write(partial(_join, kind=RESET, token="r"))
     assert database.read(needs_setup)
+
+
+def test_what_somebody_typed_is_folded_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many users there are: it may be long."""
+    _set_up(database)
+    seen: list[str] = []
+
+    def counted(name: str) -> str:
+        seen.append(name)
+        return name.casefold()
+
+    def add(connection: Connection) -> None:
+        for name in ("bert", "carl"):
+            Users(connection).seen(local(name), display_name=name, email=None, now_s=1.0)
+
+    database.write(add)
+    monkeypatch.setattr(changes, "folded", counted)
+    assert database.read(lambda c: find_local(c, "CARL")) is not None
+    assert seen.count("CARL") == 1
