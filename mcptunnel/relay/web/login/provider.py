@@ -11,7 +11,7 @@ from mcptunnel.auth.oidc.errors import ProviderError, SignInError
 from mcptunnel.auth.parameters import Parameters
 from mcptunnel.relay.login.people import Person
 from mcptunnel.relay.web.later import Send
-from mcptunnel.relay.web.login.coming_in import FORBIDDEN, SigningIn
+from mcptunnel.relay.web.login.coming_in import BACK, FORBIDDEN, SigningIn
 from mcptunnel.relay.web.login.surroundings import ProviderWeb
 from mcptunnel.relay.web.pages.kinds import Link, ProvidersDown
 from mcptunnel.relay.web.pages.messages import message_for
@@ -90,7 +90,7 @@ class Callback(ProviderPage):
         )
         code = ErrorCode.TEMPORARILY_UNAVAILABLE if error.is_temporary else ErrorCode.ACCESS_DENIED
         back = back_path(path, code)
-        other = Link(text="Back to the application", href=back) if back else None
+        other = Link(text=BACK, href=back) if back else None
         return self.page(FORBIDDEN, replace(page, other=other))
 
 
