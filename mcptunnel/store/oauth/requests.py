@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from mcptunnel.store.clauses import delete_some, from_json, is_full, to_json
 from mcptunnel.store.oauth.tables import auth_request
+from mcptunnel.store.upsert import insert_into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,24 +38,18 @@ class AuthRequests:
 
         So strangers who begin many do not keep everybody else out.
         """
-        if is_full(self._connection, auth_request, at_most):
-            self._end_first()
-        self._connection.execute(
-            insert(auth_request).values(
-                id_hash=request.id_hash,
-                session_id=request.session_id,
-                parameters=to_json(request.parameters),
-                sealed_upstream=request.sealed_upstream,
-                created_s=request.created_s,
-                expires_s=request.expires_s,
-            )
-        )
+        self._make_room(at_most)
+        self._connection.execute(insert(auth_request).values(_values(request)))
 
     def replace(self, request: AuthRequest, *, at_most: int) -> None:
-        """Store a request in place of the one with its id, if there is one."""
-        same = auth_request.c.id_hash == request.id_hash
-        self._connection.execute(delete(auth_request).where(same))
-        self.add(request, at_most=at_most)
+        """Store a request in place of the one with its id, if there is one; of many at once the last stays."""
+        self._make_room(at_most)
+        values = _values(request)
+        self._connection.execute(
+            insert_into(self._connection, auth_request)
+            .values(values)
+            .on_conflict_do_update(index_elements=["id_hash"], set_=values)
+        )
 
     def find(self, id_hash: bytes, session_id: str, now_s: float) -> AuthRequest | None:
         """Return a request of a session, or None."""
@@ -119,9 +114,21 @@ class AuthRequests:
         expired = auth_request.c.expires_s <= now_s
         return delete_some(self._connection, auth_request, expired, limit)
 
-    def _end_first(self) -> None:
-        first = select(auth_request.c.id_hash).order_by(auth_request.c.expires_s).limit(1)
-        self._connection.execute(delete(auth_request).where(auth_request.c.id_hash.in_(first)))
+    def _make_room(self, at_most: int) -> None:
+        if is_full(self._connection, auth_request, at_most):
+            first = select(auth_request.c.id_hash).order_by(auth_request.c.expires_s).limit(1)
+            self._connection.execute(delete(auth_request).where(auth_request.c.id_hash.in_(first)))
+
+
+def _values(request: AuthRequest) -> dict[str, Any]:
+    return {
+        "id_hash": request.id_hash,
+        "session_id": request.session_id,
+        "parameters": to_json(request.parameters),
+        "sealed_upstream": request.sealed_upstream,
+        "created_s": request.created_s,
+        "expires_s": request.expires_s,
+    }
 
 
 def _request(row: Row[Any]) -> AuthRequest:

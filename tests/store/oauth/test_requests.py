@@ -114,6 +114,13 @@ def test_one_takes_the_place_of_another_even_if_that_is_over(database: Database)
     assert database.write(put) == again
 
 
+def test_whoever_follows_a_link_twice_at_once_has_it(database: Database) -> None:
+    """Two tabs: neither fails."""
+    held = auth_request("held")
+    race(database, lambda c: AuthRequests(c).replace(held, at_most=99))
+    assert database.read(lambda c: AuthRequests(c).find(digest("held"), "s1", 2.0)) == held
+
+
 def test_there_is_none_without_a_session(database: Database) -> None:
     with pytest.raises(StoreError):
         database.write(lambda c: AuthRequests(c).add(auth_request("x", "nobody"), at_most=9))
