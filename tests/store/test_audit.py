@@ -84,6 +84,7 @@ def test_old_and_surplus_events_go(database: Database) -> None:
         AuditEvent(at_s=0.0, event="client.registered"),
         AuditEvent(at_s=0.0, event="user.refused"),
         AuditEvent(at_s=0.0, event="user.refused", principal=ALICE),
+        AuditEvent(at_s=0.0, event="authorization.refused", principal=ALICE),
     ],
 )
 def test_threat_30_strangers_push_nothing_out_that_has_a_user(
