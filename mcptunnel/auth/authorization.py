@@ -122,6 +122,20 @@ def decide(
         return ErrorRedirect(location, error.code, asked)
 
 
+def leave(
+    step: LogIn | AskConsent | ConsentRemembered, code: ErrorCode, *, issuer: Issuer
+) -> ErrorRedirect:
+    """Return how a client is told that the person did not sign in."""
+    request = step.request
+    error = OAuthError(code, "The person did not sign in")
+    location = error_location(issuer, request.redirect_uri, request.state, error)
+    is_trusted = isinstance(step, ConsentRemembered) or _is_trusted(
+        request.client, request.redirect_uri, None
+    )
+    asked = None if is_trusted else client_display(request.client, request.redirect_uri)
+    return ErrorRedirect(location, code, asked)
+
+
 def _is_trusted(client: Client, redirect_uri: str, signed_in: SignedIn | None) -> bool:
     """Tell whether a browser may be sent to a client whom nobody here has just agreed to.
 

@@ -24,12 +24,6 @@ def denied_location(issuer: Issuer, request: AuthorizationRequest) -> str:
     return error_location(issuer, request.redirect_uri, request.state, error)
 
 
-def left_location(issuer: Issuer, request: AuthorizationRequest, code: ErrorCode) -> str:
-    """Return where to send the browser of a person who could not sign in, or would not."""
-    error = OAuthError(code, "The person did not sign in")
-    return error_location(issuer, request.redirect_uri, request.state, error)
-
-
 def _with_state(members: list[tuple[str, str]], state: str | None) -> list[tuple[str, str]]:
     # An endless state would make an endless header.
     return (

@@ -6,7 +6,6 @@ and from nowhere else: `jwk`, `jku`, `x5c` and `x5u` in a header are not looked 
 """
 
 import json
-import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +26,8 @@ ALGORITHMS: Final = tuple(_KEY_OF)
 
 SKEW_S: Final = 60.0
 MAX_TOKEN_CHARS: Final = 16 * 1024
+_MOST_TIME: Final = 2**53
+"""Beyond it a float is not exact, and far beyond it there is none."""
 _MAX_KEYS: Final = 100
 _MAX_TRIED: Final = 8
 _LEAST_RSA_BITS: Final = 2048
@@ -92,7 +93,8 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not -_MOST_TIME < value < _MOST_TIME:  # NaN is not, either
         raise JoseError(f"The claim {name} is not a time")
     return float(value)
 

@@ -9,13 +9,16 @@ from typing import Final
 from mcptunnel.auth.client_display import clean_text
 
 MAX_NAME_CHARS: Final = 64
+_MAX_TYPED_CHARS: Final = 4 * MAX_NAME_CHARS
+"""A letter may be typed as several; to compare a text that has no end takes long."""
+
 LEAST_PASSWORD_CHARS: Final = 10
 MAX_PASSWORD_CHARS: Final = 256
 
 
 def user_name(typed: str) -> str:
-    """Return a name as it is stored, from what a person typed."""
-    return unicodedata.normalize("NFC", typed).strip()
+    """Return a name as it is stored, from what a person typed; of what is longer than any name, a part."""
+    return unicodedata.normalize("NFC", typed[:_MAX_TYPED_CHARS]).strip()
 
 
 def folded(name: str) -> str:

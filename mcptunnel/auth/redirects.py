@@ -15,13 +15,23 @@ from mcptunnel.auth.urls import Url, split_url
 MAX_URI_CHARS: Final = 2048
 
 _BLOCKED: Final = """
-    about blob chrome chrome-extension cid content data edge file filesystem ftp ftps intent jar
-    javascript mailto mid moz-extension ms-msdt ms-officecmd resource search-ms sms tel urn vbscript
-    view-source ws wss
+    about afp blob brave chrome chrome-extension chrome-search chrome-untrusted cid content data devtools
+    edge feed file filesystem firefox firefox-focus ftp ftps googlechrome googlechromes hcp intent its
+    itms-services jar javascript ldap ldaps livescript mailto mhtml microsoft-edge microsoft-edge-http
+    microsoft-edge-https mid mk mocha moz-extension ms-access ms-appinstaller ms-excel
+    ms-infopath ms-its ms-msdt ms-officecmd ms-powerpoint ms-project ms-publisher ms-spd ms-visio
+    ms-word nfs opera opera-http opera-https res resource safari-extension safari-web-extension search
+    search-ms shell smb sms ssh tel telnet touch-http touch-https urn vbscript view-source vivaldi vnc
+    ws wss x-safari-http x-safari-https
 """
 BLOCKED_SCHEMES: Final = frozenset(_BLOCKED.split())
-"""Schemes that run code, read files, or go to something that is not the client's own program."""
+"""Schemes that run code, read files, or go to something that is not the client's own program.
 
+So do those by which a browser or an office program opens any URL: such a client would be a web site
+that poses as a program on the person's machine.
+"""
+
+_URL_INSIDE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _CSP_HOST: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*")
 
 
@@ -87,6 +97,8 @@ def with_parameters(uri: str, members: Iterable[tuple[str, str]]) -> str:
 
 def _fault_of_place(url: Url) -> str | None:
     if url.scheme not in ("http", "https"):
+        if url.host is None and _URL_INSIDE.match(url.path):
+            return "A redirect URI has another URL in it"
         return None if url.host or url.path.strip("/") else "A redirect URI names no place"
     if not url.host:
         return "A redirect URI has no host"

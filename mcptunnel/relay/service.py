@@ -37,6 +37,7 @@ from mcptunnel.relay.hub.kept_sessions import KeptSessions, restored
 from mcptunnel.relay.in_use import InUse
 from mcptunnel.relay.login.directory import UserDirectory
 from mcptunnel.relay.login.service import LoginService
+from mcptunnel.relay.oauth.limits import RequestLimits
 from mcptunnel.relay.oauth.service import OAuthService
 from mcptunnel.relay.oauth.taking_back import GrantDirectory
 from mcptunnel.relay.remembering import Remembering
@@ -290,8 +291,10 @@ class RelayService(MultiService):
             return
         guard, pages = guard_of(config), Pages(config.public_url)
         addresses = ClientAddresses(config.trusted_proxies)
-        self.login.put(root, guard, pages, addresses)
-        self.oauth.put(root, guard, pages, self.login.browsers, addresses)
+        per_minute = self.oauth.server.settings.requests_per_minute
+        limits = RequestLimits(per_minute, self._reactor.seconds)
+        self.login.put(root, guard, pages, addresses, limits)
+        self.oauth.put(root, guard, pages, self.login.browsers, addresses, limits)
 
     def _gate(self, config: RelayConfig, realm: Realm) -> Gates:
         if config.auth.mode == NONE:

@@ -42,6 +42,12 @@ audit_event = Table(
     Index("audit_event_principal", "issuer", "subject", "id"),
 )
 
+SIGN_IN_REFUSED: Final = "user.refused"
+"""What anybody can do in the name of a user whose name they know."""
+
+AUTHORIZATION_REFUSED: Final = "authorization.refused"
+"""What any web site can do with the browser of a user who is signed in."""
+
 _SECRET: Final = re.compile(r"(mcpt_[a-z]{2}_)[0-9A-Za-z_~.-]+")
 
 
@@ -119,10 +125,11 @@ class AuditLog:
     def trim(self, *, at_most: int, before_s: float, limit: int) -> int:
         """Delete up to `limit` events that are older than `before_s` or beyond the newest `at_most`.
 
-        Those without a user count by themselves, and half as many are kept: strangers must not be able to
-        push out what people did. Returns how many there were.
+        Those that strangers can cause (without a user, or refused in a user's name) count by themselves, and
+        half as many are kept: nobody is to push out what people did. Returns how many there were.
         """
-        nobodys = audit_event.c.subject.is_(None)
+        refused = audit_event.c.event.in_((SIGN_IN_REFUSED, AUTHORIZATION_REFUSED))
+        nobodys = audit_event.c.subject.is_(None) | refused
         surplus = _beyond(at_most, ~nobodys) | _beyond(at_most // 2, nobodys)
         old = audit_event.c.at_s < before_s
         return delete_some(self._connection, audit_event, old | surplus, limit)

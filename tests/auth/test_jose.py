@@ -185,6 +185,9 @@ def test_the_client_of_an_assertion_is_found_before_its_key() -> None:
         ({"exp": "2000"}, False),
         ({"exp": True}, False),
         ({"exp": float("inf")}, False),
+        ({"exp": float("nan")}, False),
+        ({"exp": 10**400}, False),
+        ({"exp": 2000, "iat": -(10**400)}, False),
         ({"exp": 2000, "iat": "now"}, False),
     ],
 )

@@ -1,5 +1,7 @@
 """Names and passwords of the built-in login."""
 
+import unicodedata
+
 import pytest
 
 from mcptunnel.auth.local_users import (
@@ -73,3 +75,12 @@ def test_good_passwords(chosen: str) -> None:
 )
 def test_bad_passwords(chosen: str) -> None:
     assert password_fault(chosen, "anna@example.org").endswith(".")
+
+
+def test_threat_27_a_name_without_end_is_not_compared_to_its_end() -> None:
+    """One character may become 18 when names are compared, and each user's name is compared with it."""
+    endless = user_name("\ufdfa" * 30_000)
+    assert MAX_NAME_CHARS < len(endless) <= 4 * MAX_NAME_CHARS
+    assert name_fault(endless)
+    decomposed = unicodedata.normalize("NFD", "\u1ec7" * MAX_NAME_CHARS)
+    assert user_name(decomposed) == "\u1ec7" * MAX_NAME_CHARS

@@ -42,6 +42,9 @@ _PORTS = st.integers(1, 65535)
         "http://localhost:7777/oauth/callback",
         "http://[::1]:5000/cb",
         "com.example.app:/callback",
+        "com.example.app:callback",
+        "vscode://vscode.github-authentication/did-authenticate",
+        "warp://mcp/oauth2callback",
         "https://app.example/cb?x=1",
     ],
 )
@@ -61,6 +64,22 @@ def test_row_4_blocked_schemes(scheme: str) -> None:
 @pytest.mark.parametrize(
     "uri",
     [
+        "microsoft-edge:https://evil.example/",
+        "microsoft-edge:?url=https%3A%2F%2Fevil.example",
+        "googlechromes://evil.example/",
+        "firefox://open-url?url=https://evil.example",
+        "ms-word:https://evil.example/x.docx",
+        "ms-appinstaller:?source=https://evil.example/x.appx",
+    ],
+)
+def test_row_4_open_redirect_a_web_site_does_not_pose_as_a_program(uri: str) -> None:
+    """What stays on the person's machine is trusted more; a browser's own scheme leads to any site."""
+    assert redirect_fault(uri) is not None
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
         "https://app.example/cb#x",
         "https://app.example/cb#",
         "https://user@app.example/cb",
@@ -75,6 +94,9 @@ def test_row_4_blocked_schemes(scheme: str) -> None:
         "/cb",
         "//app.example/cb",
         "app:",
+        "any-browser:https://evil.example/",
+        "any-browser:HTTP://evil.example/",
+        "feeds:javascript:alert(1)",
         "https://app.example\\@evil.example/",
         "https://app.example/\x00",
         "java\nscript:alert(1)",

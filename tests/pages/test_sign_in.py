@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from mcptunnel.auth.agent_client import AGENT_CLIENT_ID
 from tests.pages.browser import visit
 from tests.programs.programs import Estate, Relay
 from tests.programs.test_local_login import LOCAL, setup_link, users
@@ -70,3 +72,36 @@ def test_a_wrong_password_and_a_disabled_user(browser: Browser, relay: Relay) ->
         page.get_by_label("Password").fill(PASSWORD)
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("This user may not sign in.")
+
+
+def test_threat_14_a_form_of_another_site_keeps_the_session(browser: Browser, relay: Relay) -> None:
+    """Chromium sends no cookie with it; the relay has it ask again with GET, and that brings the cookie."""
+    asked = {
+        "response_type": "code",
+        "client_id": AGENT_CLIENT_ID,
+        "redirect_uri": "http://127.0.0.1:45678/callback",
+        "code_challenge": "c" * 43,
+        "code_challenge_method": "S256",
+        "scope": "agent",
+        "resource": f"{relay.origin}/tunnel",
+    }
+    fields = "".join(f'<input name="{name}" value="{value}">' for name, value in asked.items())
+    form = (
+        f'<form method="post" action="{relay.origin}/authorize">{fields}<button>Go</button></form>'
+    )
+    with visit(browser, relay.origin) as seen:
+        page = seen.page
+        seen.open("/setup?" + setup_link(relay).partition("?")[2])
+        page.get_by_label("User name").fill(NAME)
+        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        page.get_by_label("The same password again").fill(PASSWORD)
+        page.get_by_role("button").click()
+        (before,) = page.context.cookies()
+        page.goto(f"data:text/html,{quote(form)}")
+        with page.expect_request(lambda one: one.method == "POST") as sent:
+            page.get_by_role("button").click()
+        assert "cookie" not in sent.value.all_headers()
+        expect(page.get_by_role("button", name="Allow")).to_be_visible()
+        expect(page.locator("body")).to_contain_text(NAME)
+        (after,) = page.context.cookies()
+        assert after["value"] == before["value"]

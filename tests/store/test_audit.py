@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
+import pytest
 from sqlalchemy import Connection
 
 from mcptunnel.store.audit import AuditEvent, AuditLog
@@ -77,10 +78,21 @@ def test_old_and_surplus_events_go(database: Database) -> None:
     assert [one.event.at_s for one in left] == [9.0, 8.0, 7.0, 6.0]
 
 
-def test_threat_30_strangers_push_nothing_out_that_has_a_user(database: Database) -> None:
-    """Anybody can fail to sign in, or register a client; half of the room is for what people did."""
+@pytest.mark.parametrize(
+    "caused",
+    [
+        AuditEvent(at_s=0.0, event="client.registered"),
+        AuditEvent(at_s=0.0, event="user.refused"),
+        AuditEvent(at_s=0.0, event="user.refused", principal=ALICE),
+        AuditEvent(at_s=0.0, event="authorization.refused", principal=ALICE),
+    ],
+)
+def test_threat_30_strangers_push_nothing_out_that_has_a_user(
+    database: Database, caused: AuditEvent
+) -> None:
+    """Anybody can fail to sign in, by any name, or register a client; half of the room is for what people did."""
     _log(database, *(replace(_EVENT, at_s=float(n)) for n in range(3)))
-    _log(database, *(AuditEvent(at_s=10.0 + n, event="client.registered") for n in range(20)))
+    _log(database, *(replace(caused, at_s=10.0 + n) for n in range(20)))
     while database.write(lambda c: AuditLog(c).trim(at_most=10, before_s=0.0, limit=4)):
         pass
     left = database.read(lambda c: AuditLog(c).page(limit=99))

@@ -70,9 +70,14 @@ def principal_of(
 
 
 def verified_email(claims: Mapping[str, Any], quirks: Quirks) -> str | None:
-    """Return the e-mail address in lower case, if the provider says that it is this person's."""
+    """Return the e-mail address in lower case, if the provider says that it is this person's.
+
+    One that only looks like ASCII in lower case (the sign for kelvin becomes a k) is another mailbox's.
+    """
     email = claims.get("email")
     if not isinstance(email, str) or email.count("@") != 1 or not email.isprintable():
+        return None
+    if any(not char.isascii() and char.lower().isascii() for char in email):
         return None
     verified = claims.get(quirks.verified_email_claim)
     return email.lower() if verified in (True, "true", "1") else None

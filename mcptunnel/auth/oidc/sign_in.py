@@ -24,6 +24,7 @@ LIFETIME_S: Final = 600.0
 DEFAULT_SCOPES: Final = ("openid", "profile", "email")
 _PART_BYTES: Final = 32
 _MAX_SHOWN_CHARS: Final = 200
+_TEMPORARY: Final = ("server_error", "temporarily_unavailable")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,8 @@ def callback_code(
     if iss != provider.issuer and (iss is not None or provider.sends_iss):
         raise SignInError("The answer came from another provider")
     if (refused := parameters.get("error")) is not None:
-        raise SignInError(_reason(refused, parameters.get("error_description")))
+        reason = _reason(refused, parameters.get("error_description"))
+        raise SignInError(reason, is_temporary=refused in _TEMPORARY)
     code = parameters.get("code")
     if code is None:
         raise SignInError("The provider's answer has no code")

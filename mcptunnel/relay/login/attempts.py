@@ -6,7 +6,6 @@ from typing import Final
 
 from mcptunnel.auth.oidc.sign_in import LIFETIME_S, Attempt, pack, unpack
 from mcptunnel.auth.tokens import hash_token
-from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
 from mcptunnel.sealing import NONCE_BYTES, SealBrokenError, Sealer
 from mcptunnel.store.engine import Store, Transaction
 from mcptunnel.store.oauth.requests import AuthRequest, AuthRequests
@@ -43,7 +42,7 @@ class SignInsUnderWay:
         self._epoch_s = epoch_s
 
     async def keep(self, attempt: Attempt, session_id: str, next_path: str) -> None:
-        """Keep an attempt for a browser session. Raises BusyError."""
+        """Keep an attempt for a browser session."""
         now_s, id_hash = self._epoch_s(), hash_token(self._random(_ID_BYTES).hex())
         expires_s = now_s + LIFETIME_S
         sealed = Sealer(self._secret(), _PURPOSE).seal(
@@ -61,14 +60,14 @@ class SignInsUnderWay:
         )
         state_hash = hash_token(attempt.state)
 
-        def change(connection: Transaction) -> bool:
+        def change(connection: Transaction) -> None:
             requests = AuthRequests(connection)
-            return requests.add(kept, at_most=AT_MOST) and requests.go_upstream(
+            requests.add(kept, at_most=AT_MOST)
+            requests.go_upstream(
                 id_hash, session_id, state_hash=state_hash, sealed=sealed, now_s=now_s
             )
 
-        if not await self._store.write(change):
-            raise BusyError("Too many people sign in at the moment", BUSY_S)
+        await self._store.write(change)
 
     async def take(self, state: str, session_id: str) -> BegunSignIn | None:
         """Use the state that a browser came back with, once; None if it did not leave from that session."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from mcptunnel.model import Principal
-from mcptunnel.store.audit import AuditEvent, AuditLog
+from mcptunnel.store.audit import SIGN_IN_REFUSED, AuditEvent, AuditLog
 from mcptunnel.store.engine import Transaction
 
 _MAX_ADDRESS_CHARS: Final = 64
@@ -16,7 +16,7 @@ class Event(StrEnum):
 
     SIGNED_IN = "user.signed_in"
     SIGNED_OUT = "user.signed_out"
-    REFUSED = "user.refused"
+    REFUSED = SIGN_IN_REFUSED
     CREATED = "user.created"
     PASSWORD_CHOSEN = "user.password_chosen"  # noqa: S105 - an event, no password
     INVITED = "user.invited"

@@ -66,12 +66,12 @@ def local(name: str) -> Principal:
 
 def find_local(connection: Transaction, typed: str) -> User | None:
     """Return the local user whose name somebody typed, in whatever case."""
-    found = None
+    found, wanted = None, folded(typed)
     for user in Users(connection).list():
         if user.principal.issuer == LOCAL_ISSUER:
             if user.principal.subject == typed:
                 return user
-            if folded(user.principal.subject) == folded(typed):
+            if folded(user.principal.subject) == wanted:
                 found = user
     return found
 
@@ -165,9 +165,17 @@ def _choose_again(
     if user is None or user.disabled_s is not None:
         raise LinkOverError
     end_user(connection, principal, now_s=now_s, reason="password")
+    _withdraw_links(connection, newcomer.name)
     Passwords(connection).put(newcomer.name, newcomer.argon2, now_s)
     audit(connection, Event.PASSWORD_CHOSEN, at_s=now_s, principal=principal, address=address)
     return user, Revoked(principal=principal)
+
+
+def _withdraw_links(connection: Transaction, name: str) -> None:
+    """End the links that are for a user: whoever has an old one must not get in by it."""
+    for made in Invitations(connection).list():
+        if made.for_subject == name:
+            Invitations(connection).withdraw(made.token_hash)
 
 
 def _check_free(connection: Transaction, name: str, *, may_have_things: bool) -> None:
@@ -185,6 +193,8 @@ def disable(connection: Transaction, principal: Principal, *, now_s: float) -> b
     if not Users(connection).disable(principal, now_s):
         return False
     end_user(connection, principal, now_s=now_s, reason="disabled")
+    if principal.issuer == LOCAL_ISSUER:
+        _withdraw_links(connection, principal.subject)
     audit(connection, Event.DISABLED, at_s=now_s, principal=principal)
     return True
 
@@ -203,9 +213,7 @@ def remove(connection: Transaction, principal: Principal, *, now_s: float) -> bo
         return False
     if principal.issuer == LOCAL_ISSUER:
         Passwords(connection).forget(principal.subject)
-        for made in Invitations(connection).list():
-            if made.for_subject == principal.subject:
-                Invitations(connection).withdraw(made.token_hash)
+        _withdraw_links(connection, principal.subject)
     for key in Keys(connection).list(principal):
         end_key(connection, key.id, now_s)
     end_user(connection, principal, now_s=now_s, reason="removed")

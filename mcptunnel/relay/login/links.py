@@ -43,7 +43,7 @@ class HeldLinks:
         self._epoch_s = epoch_s
 
     async def hold(self, session_id: str, kind: InvitationKind, token: str) -> bool:
-        """Keep the hash of a token for a session, in place of another; False if no such link is good."""
+        """Keep the hash of a token for a session, in place of another; False if the link is not good."""
         now_s, token_hash, id_hash = self._epoch_s(), hash_token(token), _id(session_id)
         held = AuthRequest(
             id_hash=id_hash,
@@ -56,9 +56,8 @@ class HeldLinks:
         def change(connection: Transaction) -> bool:
             if _find(connection, kind, token_hash, now_s) is None:
                 return False
-            requests = AuthRequests(connection)
-            requests.take(id_hash, session_id, now_s)
-            return requests.add(held, at_most=AT_MOST)
+            AuthRequests(connection).replace(held, at_most=AT_MOST)
+            return True
 
         return await self._store.write(change)
 

@@ -80,6 +80,7 @@ class LocalLogin:
         )
         if revoked is not None:
             self._revoked(revoked)
+        self._throttle.succeeded(address, name)
         return _person(user)
 
     def _count(self, address: str, name: str = "") -> None:

@@ -83,14 +83,20 @@ class LoginService(MultiService):
             self._fetcher = Fetcher(reactor, judge=anywhere, ca_file=auth.ca_file)
             self._provider = self._make_provider(self._fetcher)
 
-    def put(self, root: Resource, guard: Guard, pages: Pages, addresses: ClientAddresses) -> None:
+    def put(
+        self,
+        root: Resource,
+        guard: Guard,
+        pages: Pages,
+        addresses: ClientAddresses,
+        limits: RequestLimits,
+    ) -> None:
         """Put the endpoints at the root of the relay's resources."""
-        per_minute = self._config.auth.oauth.requests_per_minute
         shared: dict[str, Any] = {
             "guard": guard,
             "pages": pages,
             "addresses": addresses,
-            "limits": RequestLimits(per_minute, self._reactor.seconds),
+            "limits": limits,
             "browsers": self.browsers,
             "sign_ins": SignIns(self._store, self._epoch_s),
             "is_private": not is_plain_remote(self._config.public_url),

@@ -7,7 +7,7 @@ from typing import Any
 from mcptunnel.auth.client_display import clean_text
 from mcptunnel.auth.clients import Client
 from mcptunnel.model import Principal
-from mcptunnel.store.audit import AuditEvent, AuditLog
+from mcptunnel.store.audit import AUTHORIZATION_REFUSED, AuditEvent, AuditLog
 from mcptunnel.store.engine import Transaction
 
 MAX_ADDRESS_CHARS = 64
@@ -23,7 +23,7 @@ class Event(StrEnum):
     CONSENT_DENIED = "consent.denied"
     DEVICE_ALLOWED = "device.allowed"
     DEVICE_DENIED = "device.denied"
-    AUTHORIZATION_REFUSED = "authorization.refused"
+    AUTHORIZATION_REFUSED = AUTHORIZATION_REFUSED
     GRANT_BEGUN = "grant.begun"
     GRANT_REVOKED = "grant.revoked"
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event, no credential

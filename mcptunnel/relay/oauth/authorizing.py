@@ -13,15 +13,16 @@ from mcptunnel.auth.authorization import (
     Decision,
     ErrorPage,
     ErrorRedirect,
+    LogIn,
     SignedIn,
     decide,
+    leave,
     named_client,
 )
 from mcptunnel.auth.authorization_request import AuthorizationRequest
 from mcptunnel.auth.authorization_response import (
     code_location,
     denied_location,
-    left_location,
 )
 from mcptunnel.auth.clients import is_client_id
 from mcptunnel.auth.codes import new_code
@@ -134,8 +135,8 @@ class Authorizing:
             )
         )
 
-    async def keep(self, asked: Asked, session_id: str) -> str | None:
-        """Keep a request for a browser session; return its id, or None when there is no room."""
+    async def keep(self, asked: Asked, session_id: str) -> str:
+        """Keep a request for a browser session; return its id."""
         request_id = self._around.random(RANDOM_BYTES).hex()
         values = asked.parameters.values
         kept = AuthRequest(
@@ -146,10 +147,10 @@ class Authorizing:
             expires_s=asked.started_s + REQUEST_LIFETIME_S,
         )
         at_most = self._around.settings.max_requests
-        has_room = await self._around.store.write(
+        await self._around.store.write(
             lambda connection: AuthRequests(connection).add(kept, at_most=at_most)
         )
-        return request_id if has_room else None
+        return request_id
 
     async def kept(self, request_id: str, session_id: str) -> Asked | None:
         """Return a request that was kept for a session, or None."""
@@ -226,9 +227,9 @@ class Authorizing:
         done = await self._around.store.write(change)
         return denied_location(self._around.settings.issuer, step.request) if done else None
 
-    def left(self, request: AuthorizationRequest, code: ErrorCode) -> str:
-        """Return where to send the browser of a person who did not sign in."""
-        return left_location(self._around.settings.issuer, request, code)
+    def left(self, step: LogIn | AskConsent | ConsentRemembered, code: ErrorCode) -> ErrorRedirect:
+        """Return how to tell the client of a person who did not sign in."""
+        return leave(step, code, issuer=self._around.settings.issuer)
 
     async def _signed_in(self, visitor: Visitor, client_id: str) -> SignedIn | None:
         principal = visitor.principal

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from mcptunnel.auth.device_grants import WrongCodes, code_wait_s, one_more_wrong
-from mcptunnel.auth.rate_limits import AddressLimits, Rate, RateLimits
+from mcptunnel.auth.rate_limits import AddressLimits, Rate, RateLimits, address_key
 
 MAX_KEYS: Final = 10_000
 ALL_TIMES: Final = 20
@@ -14,6 +14,8 @@ ALL_TIMES: Final = 20
 
 CLIENT_TIMES: Final = 10
 """A client, too: many people use the same one, from many addresses."""
+
+MAX_PROVED: Final = 10_000
 
 _MINUTE_S: Final = 60.0
 _ALL: Final = "all"
@@ -38,7 +40,8 @@ _COST: Final = {Limited.REGISTER: 4.0, Limited.DEVICE_AUTHORIZATION: 4.0}
 class RequestLimits:
     """Token buckets for each endpoint: by address, by client, and one for all.
 
-    Of the times that `now_s` tells only differences matter.
+    What strangers use up of the last two keeps nobody out from where somebody proved who they are: by
+    signing in, or for a code or refresh token. Of the times that `now_s` tells only differences matter.
     """
 
     def __init__(self, per_minute: int, now_s: Callable[[], float]) -> None:
@@ -49,16 +52,29 @@ class RequestLimits:
         self._of_address = {each: AddressLimits(one, max_keys=MAX_KEYS) for each in Limited}
         self._of_client = {each: RateLimits(some, max_keys=MAX_KEYS) for each in Limited}
         self._of_all = {each: RateLimits(many, max_keys=1) for each in Limited}
+        self._proved: OrderedDict[str, None] = OrderedDict()
 
     def wait_s(self, endpoint: Limited, address: str) -> float:
         """Count a request; return 0.0, or for how many seconds it is too early."""
         now_s, cost = self._now_s(), _COST.get(endpoint, 1.0)
         waits = self._of_address[endpoint].take(address, now_s, cost)
-        return waits or self._of_all[endpoint].take(_ALL, now_s, cost)
+        if waits or address_key(address) in self._proved:
+            return waits
+        return self._of_all[endpoint].take(_ALL, now_s, cost)
 
-    def client_wait_s(self, endpoint: Limited, client_id: str) -> float:
+    def client_wait_s(self, endpoint: Limited, client_id: str, address: str) -> float:
         """Count a request of a client; return what `wait_s` does."""
+        if address_key(address) in self._proved:
+            return 0.0
         return self._of_client[endpoint].take(client_id, self._now_s())
+
+    def proved(self, address: str) -> None:
+        """Note that somebody has just proved who they are, from an address."""
+        key = address_key(address)
+        self._proved[key] = None
+        self._proved.move_to_end(key)
+        if len(self._proved) > MAX_PROVED:
+            self._proved.popitem(last=False)
 
 
 class GuessedCodes:

@@ -15,8 +15,11 @@ from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
 from mcptunnel.store.engine import Transaction
 from mcptunnel.store.oauth.clients import Client, Clients
 
-EVICT_AFTER_S = 3600.0
-"""When there is no room, a client that nobody used for so long makes some."""
+EVICT_AFTER_S = 900.0
+"""When there is no room, a client that nobody used for so long makes some.
+
+Nobody takes longer from registering to the consent, and strangers cannot register so many in that time.
+"""
 
 _MAX_SHOWN = 5
 _MAX_SHOWN_CHARS = 200

@@ -73,6 +73,7 @@ class OAuthService(MultiService):
         pages: Pages,
         browsers: Browsers,
         addresses: ClientAddresses,
+        limits: RequestLimits,
     ) -> None:
         """Put the endpoints at the root of the relay's resources."""
         web = OAuthWeb(
@@ -81,7 +82,7 @@ class OAuthService(MultiService):
             pages=pages,
             browsers=browsers,
             addresses=addresses,
-            limits=RequestLimits(self.server.settings.requests_per_minute, self._now_s),
+            limits=limits,
             guessed=GuessedCodes(self._now_s),
             now_s=self._now_s,
         )

@@ -20,7 +20,8 @@ class OAuthSettings:
     """`clients` are those of the configuration by id, `pinned` those whose documents are there by URL.
 
     `registration_token_hash` (`auth.tokens.hash_token`) is of the token that registering takes, if it
-    takes one. The `max_…` are rows of the store.
+    takes one. The `max_…` are rows of the store: of device codes more than strangers can begin before
+    theirs end (`relay.oauth.limits`).
     """
 
     issuer: Issuer
@@ -37,7 +38,7 @@ class OAuthSettings:
     requests_per_minute: int = 120
     max_clients: int = 10_000
     max_requests: int = 10_000
-    max_device_codes: int = 1_000
+    max_device_codes: int = 20_000
 
     @property
     def features(self) -> Features:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from mcptunnel.store.clauses import delete_some, from_json, is_full, to_json
 from mcptunnel.store.oauth.tables import auth_request
+from mcptunnel.store.upsert import insert_into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,21 +33,23 @@ class AuthRequests:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, request: AuthRequest, *, at_most: int) -> bool:
-        """Store a new request; False if there are `at_most` already."""
-        if is_full(self._connection, auth_request, at_most):
-            return False
+    def add(self, request: AuthRequest, *, at_most: int) -> None:
+        """Store a new request. Where there are `at_most`, the one that ends first gives way.
+
+        So strangers who begin many do not keep everybody else out.
+        """
+        self._make_room(at_most)
+        self._connection.execute(insert(auth_request).values(_values(request)))
+
+    def replace(self, request: AuthRequest, *, at_most: int) -> None:
+        """Store a request in place of the one with its id, if there is one; of many at once the last stays."""
+        self._make_room(at_most)
+        values = _values(request)
         self._connection.execute(
-            insert(auth_request).values(
-                id_hash=request.id_hash,
-                session_id=request.session_id,
-                parameters=to_json(request.parameters),
-                sealed_upstream=request.sealed_upstream,
-                created_s=request.created_s,
-                expires_s=request.expires_s,
-            )
+            insert_into(self._connection, auth_request)
+            .values(values)
+            .on_conflict_do_update(index_elements=["id_hash"], set_=values)
         )
-        return True
 
     def find(self, id_hash: bytes, session_id: str, now_s: float) -> AuthRequest | None:
         """Return a request of a session, or None."""
@@ -110,6 +113,22 @@ class AuthRequests:
         """Delete at most `limit` expired ones; return how many there were."""
         expired = auth_request.c.expires_s <= now_s
         return delete_some(self._connection, auth_request, expired, limit)
+
+    def _make_room(self, at_most: int) -> None:
+        if is_full(self._connection, auth_request, at_most):
+            first = select(auth_request.c.id_hash).order_by(auth_request.c.expires_s).limit(1)
+            self._connection.execute(delete(auth_request).where(auth_request.c.id_hash.in_(first)))
+
+
+def _values(request: AuthRequest) -> dict[str, Any]:
+    return {
+        "id_hash": request.id_hash,
+        "session_id": request.session_id,
+        "parameters": to_json(request.parameters),
+        "sealed_upstream": request.sealed_upstream,
+        "created_s": request.created_s,
+        "expires_s": request.expires_s,
+    }
 
 
 def _request(row: Row[Any]) -> AuthRequest:

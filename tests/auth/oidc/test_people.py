@@ -42,6 +42,19 @@ def test_an_address_names_a_user_only_when_it_is_verified() -> None:
             principal_of({**_ALICE, "email_verified": verified}, provider(), "email")
 
 
+def test_an_address_that_only_looks_like_another_in_lower_case_is_not_that_one() -> None:
+    """U+212A, the sign for kelvin, is a `k` in lower case: a mailbox of its own, as far as anybody knows."""
+    posing: dict[str, Any] = {"email": "\u212aevin@example.org", "email_verified": True}
+    assert not _admitted(AllowList(emails=["kevin@example.org"]), **posing).allowed
+    assert not _admitted(
+        AllowList(domains=["ban\u212a.example"]), email="a@ban\u212a.example"
+    ).allowed
+    with pytest.raises(SignInError):
+        principal_of({**_ALICE, **posing}, provider(), "email")
+    umlaut: dict[str, Any] = {"email": "\u00dcbel@example.org", "email_verified": True}
+    assert _admitted(AllowList(emails=["\u00fcbel@example.org"]), **umlaut).allowed
+
+
 @pytest.mark.parametrize(
     "value", [None, "", " a", "a\n", "\u202ea", "x" * 256, 1.5, True, ["a"], {"a": 1}]
 )

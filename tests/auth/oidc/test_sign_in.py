@@ -122,6 +122,23 @@ def test_a_refusal_of_the_provider_is_told() -> None:
         _called_back(error="access_denied", state="wrong")
 
 
+@pytest.mark.parametrize(
+    ("code", "is_temporary"),
+    [
+        ("server_error", True),
+        ("temporarily_unavailable", True),
+        ("access_denied", False),
+        ("login_required", False),
+    ],
+)
+def test_a_provider_that_is_out_of_order_refuses_nobody(code: str, is_temporary: bool) -> None:
+    """RFC 6749, 4.1.2.1: the application may try again later, and hears that."""
+    with pytest.raises(SignInError) as refused:
+        _called_back(error=code, error_description="Maintenance", code=None)
+    assert str(refused.value).endswith(": Maintenance")
+    assert refused.value.is_temporary is is_temporary
+
+
 def test_no_code_and_codes_twice() -> None:
     with pytest.raises(SignInError, match="no code"):
         _called_back(code=None)

@@ -10,7 +10,6 @@ from mcptunnel.auth.oidc.sign_in import LIFETIME_S, Attempt
 from mcptunnel.auth.tokens import hash_token
 from mcptunnel.relay.login import attempts
 from mcptunnel.relay.login.attempts import BegunSignIn, SignInsUnderWay
-from mcptunnel.relay.oauth.throttling import BusyError
 from mcptunnel.store.oauth.requests import AuthRequest, AuthRequests
 from mcptunnel.store.people.browsers import BrowserSessions
 from tests.relay.coroutines import now
@@ -70,9 +69,14 @@ def test_with_another_secret_it_is_none(store: StoreAtOnce, clock: Clock) -> Non
     assert now(under_way(store, clock, b"t" * 32).take("st", session_id())) is None
 
 
-def test_there_is_room_for_so_many(
+def test_threat_27_strangers_who_begin_keep_nobody_out(
     store: StoreAtOnce, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "AT_MOST", 0)
-    with pytest.raises(BusyError):
-        now(under_way(store, clock).keep(ATTEMPT, session_id(), "/"))
+    """There is room for so many; then the oldest ends."""
+    monkeypatch.setattr(attempts, "AT_MOST", 2)
+    ways = under_way(store, clock)
+    for number in range(3):
+        clock.advance(1)
+        now(ways.keep(replace(ATTEMPT, state=f"st{number}"), session_id(), "/"))
+    found = [now(ways.take(f"st{number}", session_id())) is not None for number in range(3)]
+    assert found == [False, True, True]

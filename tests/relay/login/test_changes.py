@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table
 from mcptunnel.auth.keys import RANDOM_BYTES, KeyRecord, Scope
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Revoked
+from mcptunnel.relay.login import changes
 from mcptunnel.relay.login.changes import (
     SETUP_S,
     LinkOverError,
@@ -192,6 +193,25 @@ def test_out_and_in_again(database: Database) -> None:
     assert not database.write(lambda c: disable(c, local("nobody"), now_s=3.0))
 
 
+def test_another_password_ends_all_links_to_choose_one(database: Database) -> None:
+    """Whoever found an old link does not take over what the user has just made safe again."""
+    _set_up(database)
+    for token in ("old", "new"):
+        database.write(partial(_offer, kind=RESET, token=token, name="anna"))
+    database.write(partial(_join, kind=RESET, token="new"))
+    with pytest.raises(LinkOverError):
+        database.write(partial(_join, kind=RESET, token="old"))
+
+
+def test_a_link_from_before_a_user_was_kept_out_is_worth_nothing_after(database: Database) -> None:
+    _set_up(database)
+    database.write(partial(_offer, kind=RESET, token="old", name="anna"))
+    database.write(lambda c: disable(c, local("anna"), now_s=2.0))
+    database.write(lambda c: enable(c, local("anna"), now_s=2.0))
+    with pytest.raises(LinkOverError):
+        database.write(partial(_join, kind=RESET, token="old"))
+
+
 def test_a_removed_user_leaves_no_key_that_works(database: Database) -> None:
     _set_up(database)
     principal = local("anna")
@@ -207,3 +227,24 @@ def test_a_removed_user_leaves_no_key_that_works(database: Database) -> None:
     with pytest.raises(LinkOverError):
         database.write(partial(_join, kind=RESET, token="r"))
     assert database.read(needs_setup)
+
+
+def test_what_somebody_typed_is_folded_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many users there are: it may be long."""
+    _set_up(database)
+    seen: list[str] = []
+
+    def counted(name: str) -> str:
+        seen.append(name)
+        return name.casefold()
+
+    def add(connection: Connection) -> None:
+        for name in ("bert", "carl"):
+            Users(connection).seen(local(name), display_name=name, email=None, now_s=1.0)
+
+    database.write(add)
+    monkeypatch.setattr(changes, "folded", counted)
+    assert database.read(lambda c: find_local(c, "CARL")) is not None
+    assert seen.count("CARL") == 1

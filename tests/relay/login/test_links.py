@@ -44,6 +44,18 @@ def test_a_session_has_the_last_link_that_it_came_by(store: StoreAtOnce, session
     assert now(links.held(session_id, INVITATION)) is None
 
 
+def test_a_link_can_be_followed_again_when_it_is_no_longer_held(
+    store: StoreAtOnce, session_id: str
+) -> None:
+    """In the same session, which lasts longer once somebody is signed in; nothing was purged since."""
+    clock = Clock()
+    links = HeldLinks(store, clock.seconds)
+    for _ in range(2):
+        assert now(links.hold(session_id, INVITATION, FIRST))
+        assert now(links.held(session_id, INVITATION)) is not None
+        clock.advance(HELD_S)
+
+
 @pytest.mark.parametrize("token", ["", "x", FIRST[:-1], mint(TokenKind.SETUP, b"1" * 32)])
 def test_what_is_no_link_is_not_kept(store: StoreAtOnce, session_id: str, token: str) -> None:
     links = HeldLinks(store, Clock().seconds)

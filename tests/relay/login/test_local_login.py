@@ -1,5 +1,6 @@
 """The built-in login, where pages do not show it: how long it takes, and for whom."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -77,3 +78,19 @@ def test_the_right_one_signs_in(login: LocalLogin) -> None:
     person = now(login.sign_in("Anna", PASSWORD, ADDRESS))
     assert (person.principal.subject, person.display_name) == ("anna", "anna")
     assert isinstance(Deferred.fromCoroutine(login.sign_in("anna", PASSWORD, ADDRESS)), Deferred)
+
+
+def test_threat_13_who_chose_another_password_comes_in_there_whatever_others_try(
+    login: LocalLogin, store: StoreAtOnce
+) -> None:
+    """A link helps a person out who was kept out by others that guess, from where they never signed in before."""
+    new_place, chosen = "192.0.2.99", "another horse"
+    for number in range(35):
+        with suppress(RefusedError, BusyError):
+            now(login.sign_in("anna", "wrong", f"198.51.100.{number}"))
+    with pytest.raises(BusyError):
+        now(login.sign_in("anna", PASSWORD, new_place))
+    kind = InvitationKind.RESET
+    store.database.write(lambda c: offer(c, kind, digest("r"), now_s=0.0, name="anna"))
+    now(login.join(kind, digest("r"), "anna", chosen, new_place))
+    assert now(login.sign_in("anna", chosen, new_place)).principal.subject == "anna"

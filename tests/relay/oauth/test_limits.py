@@ -8,6 +8,7 @@ from mcptunnel.relay.oauth.limits import (
     ALL_TIMES,
     CLIENT_TIMES,
     MAX_KEYS,
+    MAX_PROVED,
     GuessedCodes,
     Limited,
     RequestLimits,
@@ -48,10 +49,46 @@ def test_many_addresses_together_have_an_end(limits: RequestLimits) -> None:
 
 
 def test_a_client_may_ask_more_often_than_an_address(limits: RequestLimits) -> None:
-    waits = [limits.client_wait_s(Limited.TOKEN, "app") for _ in range(10 * CLIENT_TIMES + 1)]
+    count = 10 * CLIENT_TIMES
+    waits = [limits.client_wait_s(Limited.TOKEN, "app", "192.0.2.1") for _ in range(count + 1)]
     assert not any(waits[:-1])
     assert waits[-1] > 0
-    assert limits.client_wait_s(Limited.TOKEN, "other") == 0.0
+    assert limits.client_wait_s(Limited.TOKEN, "other", "192.0.2.1") == 0.0
+
+
+def test_threat_13_strangers_keep_nobody_out_where_somebody_proved_who_they_are(
+    limits: RequestLimits,
+) -> None:
+    """Neither by using up what all may ask, nor what a client may; an address of its own limit has it still."""
+    known, stranger = "192.0.2.1", "192.0.2.2"
+    limits.proved(known)
+    for n in range(10 * ALL_TIMES):
+        limits.wait_s(Limited.TOKEN, f"10.0.{n // 250}.{n % 250}")
+        limits.client_wait_s(Limited.TOKEN, "app", stranger)
+    assert limits.wait_s(Limited.TOKEN, stranger) > 0
+    assert limits.client_wait_s(Limited.TOKEN, "app", stranger) > 0
+    assert limits.client_wait_s(Limited.TOKEN, "app", known) == 0.0
+    waits = [limits.wait_s(Limited.TOKEN, known) for _ in range(11)]
+    assert not any(waits[:10])
+    assert waits[10] > 0
+
+
+def test_who_proved_who_they_are_counts_for_a_line_with_ipv6(limits: RequestLimits) -> None:
+    for n in range(10 * ALL_TIMES):
+        limits.wait_s(Limited.TOKEN, f"10.0.{n // 250}.{n % 250}")
+    limits.proved("2001:db8::1")
+    assert limits.wait_s(Limited.TOKEN, "2001:db8::2") == 0.0
+    assert limits.wait_s(Limited.TOKEN, "2001:db8:0:1::1") > 0
+
+
+def test_threat_27_the_count_of_those_places_has_a_bound(limits: RequestLimits) -> None:
+    limits.proved("192.0.2.1")
+    for n in range(MAX_PROVED):
+        limits.proved(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")
+    for n in range(10 * ALL_TIMES):
+        limits.wait_s(Limited.TOKEN, f"172.16.{n // 250}.{n % 250}")
+    assert limits.wait_s(Limited.TOKEN, "192.0.2.1") > 0
+    assert limits.wait_s(Limited.TOKEN, "10.0.0.0") == 0.0
 
 
 def test_what_lasts_costs_more(limits: RequestLimits) -> None:

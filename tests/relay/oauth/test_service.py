@@ -9,6 +9,7 @@ from twisted.web.resource import Resource
 from mcptunnel.config.oauth import OAuthConfig
 from mcptunnel.relay.login.browsers import CookieBrowsers, SessionLimits
 from mcptunnel.relay.oauth.configured import UnusableClientError
+from mcptunnel.relay.oauth.limits import RequestLimits
 from mcptunnel.relay.oauth.service import OAuthService
 from mcptunnel.relay.web.addresses import ClientAddresses
 from mcptunnel.relay.web.guard import Guard
@@ -54,8 +55,8 @@ async def test_its_endpoints_are_at_the_root(store: StoreAtOnce, running_reactor
         random=bytes,
         epoch_s=running_reactor.seconds,
     )
-    guard = Guard.of(ISSUER, (), ())
-    service.put(root, guard, Pages(ISSUER), browsers, ClientAddresses())
+    guard, limits = Guard.of(ISSUER, (), ()), RequestLimits(120, running_reactor.seconds)
+    service.put(root, guard, Pages(ISSUER), browsers, ClientAddresses(), limits)
     assert set(root.listStaticNames()) >= {
         b".well-known",
         b"authorize",

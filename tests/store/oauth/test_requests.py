@@ -19,7 +19,7 @@ def _request(database: Database) -> None:
     def add(connection: Connection) -> None:
         for name in ("s1", "s2"):
             BrowserSessions(connection).add(browser_session(name, name, None), at_most=9)
-        assert AuthRequests(connection).add(auth_request(), at_most=9)
+        AuthRequests(connection).add(auth_request(), at_most=9)
 
     database.write(add)
 
@@ -93,8 +93,35 @@ def test_of_all_who_come_back_at_once_one_does(database: Database) -> None:
     assert sum(one is not None for one in got) == 1
 
 
-def test_there_are_only_so_many_and_none_without_a_session(database: Database) -> None:
-    assert not database.write(lambda c: AuthRequests(c).add(auth_request("more"), at_most=1))
+def test_there_are_only_so_many_and_the_one_that_ends_first_gives_way(database: Database) -> None:
+    def crowd(connection: Connection) -> list[bool]:
+        requests = AuthRequests(connection)
+        requests.add(replace(auth_request("later"), expires_s=700.0), at_most=2)
+        requests.add(replace(auth_request("last"), expires_s=800.0), at_most=2)
+        names = ("request", "later", "last")
+        return [requests.find(digest(name), "s1", 2.0) is not None for name in names]
+
+    assert database.write(crowd) == [False, True, True]
+
+
+def test_one_takes_the_place_of_another_even_if_that_is_over(database: Database) -> None:
+    again = replace(auth_request(), created_s=700.0, expires_s=900.0)
+
+    def put(connection: Connection) -> AuthRequest | None:
+        AuthRequests(connection).replace(again, at_most=9)
+        return AuthRequests(connection).find(_ID, "s1", 700.0)
+
+    assert database.write(put) == again
+
+
+def test_whoever_follows_a_link_twice_at_once_has_it(database: Database) -> None:
+    """Two tabs: neither fails."""
+    held = auth_request("held")
+    race(database, lambda c: AuthRequests(c).replace(held, at_most=99))
+    assert database.read(lambda c: AuthRequests(c).find(digest("held"), "s1", 2.0)) == held
+
+
+def test_there_is_none_without_a_session(database: Database) -> None:
     with pytest.raises(StoreError):
         database.write(lambda c: AuthRequests(c).add(auth_request("x", "nobody"), at_most=9))
 

@@ -11,7 +11,7 @@ from mcptunnel.auth.oidc.errors import ProviderError, SignInError
 from mcptunnel.auth.parameters import Parameters
 from mcptunnel.relay.login.people import Person
 from mcptunnel.relay.web.later import Send
-from mcptunnel.relay.web.login.coming_in import FORBIDDEN, SigningIn
+from mcptunnel.relay.web.login.coming_in import BACK, FORBIDDEN, SigningIn
 from mcptunnel.relay.web.login.surroundings import ProviderWeb
 from mcptunnel.relay.web.pages.kinds import Link, ProvidersDown
 from mcptunnel.relay.web.pages.messages import message_for
@@ -74,22 +74,23 @@ class Callback(ProviderPage):
         except SignInError as error:
             if begun is not None:  # else anybody could fill the audit log
                 await self.web.sign_ins.refused(self.web.addresses.of(request), WAY, str(error))
-            return self._refused(str(error), path)
+            return self._refused(error, path)
         except ProviderError:
             return self.down(path)
         if browser is None:  # pragma: no cover - `finish` does not let that pass
             return self.message(FORBIDDEN)
         return await self.come_in(request, browser, person, WAY, path)
 
-    def _refused(self, why: str, path: str) -> Send:
+    def _refused(self, error: SignInError, path: str) -> Send:
         page = message_for(
             FORBIDDEN,
-            happened=f"You are not signed in. {why}.",
+            happened=f"You are not signed in. {error}.",
             next_step="Try again, perhaps with another user. Whoever runs this relay says who may.",
             link=Link(text="Try again", href=sign_in_path(path)),
         )
-        back = back_path(path, ErrorCode.ACCESS_DENIED)
-        other = Link(text="Back to the application", href=back) if back else None
+        code = ErrorCode.TEMPORARILY_UNAVAILABLE if error.is_temporary else ErrorCode.ACCESS_DENIED
+        back = back_path(path, code)
+        other = Link(text=BACK, href=back) if back else None
         return self.page(FORBIDDEN, replace(page, other=other))
 
 

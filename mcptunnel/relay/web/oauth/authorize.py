@@ -17,7 +17,7 @@ from mcptunnel.auth.parameters import Parameters
 from mcptunnel.auth.redirects import form_action_source
 from mcptunnel.relay.oauth.authorizing import Asked, Visitor
 from mcptunnel.relay.oauth.limits import Limited
-from mcptunnel.relay.oauth.throttling import BUSY_S, BusyError
+from mcptunnel.relay.oauth.throttling import BusyError
 from mcptunnel.relay.web.browser import Browser
 from mcptunnel.relay.web.later import Send
 from mcptunnel.relay.web.oauth.surroundings import OAuthWeb
@@ -31,9 +31,13 @@ from mcptunnel.relay.web.way_back import KEPT, LEFT, left_code
 MAX_NEXT_CHARS: Final = 2000
 """A request that is longer is named by its id alone when the person goes to sign in as somebody else."""
 
+MAX_POSTED_CHARS: Final = 15_000
+"""What a request line has room for (`relay.web.channel`)."""
+
 _KEPT: Final = frozenset({"request"})
 _LEFT: Final = frozenset({"request", LEFT})
 _BAD_REQUEST: Final = 400
+_TOO_LARGE: Final = 413
 _ALLOW: Final = "allow"
 _READ: Final = "read"
 _WRONG: Final = "An application sent you here with a request that this relay cannot help it with"
@@ -53,6 +57,8 @@ class Deciding(ForPeople[OAuthWeb]):
         visitor = Visitor() if browser is None else Visitor(browser.principal, browser.signed_in_s)
         authorizing = self.web.server.authorizing
         address = self.web.addresses.of(request)
+        if visitor.principal is not None:
+            self.web.limits.proved(address)
         decision = await authorizing.decide(asked, visitor, address)
         if isinstance(decision, ErrorPage | ErrorRedirect):
             await authorizing.note_refusal(asked, decision, visitor, address)
@@ -98,15 +104,22 @@ class Authorize(Deciding):
 
     async def work(self, request: RelayRequest, parameters: Parameters) -> Send:
         browser = await self.web.browsers.of(request)
+        if browser is None and request.method == b"POST":
+            return self._asked_anew(parameters)
         if parameters.values.keys() == _LEFT:
             return await self._leave(request, parameters, browser)
+        return await self._go_through(request, parameters, browser)
+
+    async def _go_through(
+        self, request: RelayRequest, parameters: Parameters, browser: Browser | None
+    ) -> Send:
         if parameters.values.keys() == _KEPT:
             request_id: str | None = parameters.values["request"]
             asked = await self.kept(parameters, browser)
             if asked is None:
                 return self.over()
         else:
-            self._count_client(parameters)
+            self._count_client(request, parameters)
             request_id, asked = None, self.web.server.authorizing.asked_now(parameters)
         decision = await self.decide(request, asked, browser)
         if isinstance(decision, ErrorPage | ErrorRedirect):
@@ -114,10 +127,19 @@ class Authorize(Deciding):
         if isinstance(decision, ConsentRemembered):
             return await self._go_on(request, decision, request_id, browser)
         browser = browser or await self.web.browsers.ensure(request)
-        request_id = request_id or await self._keep(asked, browser)
+        request_id = request_id or await self.web.server.authorizing.keep(asked, browser.session_id)
         if isinstance(decision, LogIn):
             return self.sign_in(decision, request_id)
         return await self._ask(decision, asked, request_id, browser)
+
+    def _asked_anew(self, parameters: Parameters) -> Send:
+        """Let the browser ask with GET.
+
+        From a form of another site it sends no cookie (SameSite=Lax): a new session would take the place
+        of the one that it has.
+        """
+        path = f"/authorize?{urlencode(parameters.values)}"
+        return redirect(path) if len(path) <= MAX_POSTED_CHARS else self.message(_TOO_LARGE)
 
     async def _leave(
         self, request: RelayRequest, parameters: Parameters, browser: Browser | None
@@ -129,18 +151,11 @@ class Authorize(Deciding):
         decision = await self.decide(request, asked, browser)
         if isinstance(decision, ErrorPage | ErrorRedirect):
             return self.refused(decision)
-        return redirect(self.web.server.authorizing.left(decision.request, code))
+        return self.refused(self.web.server.authorizing.left(decision, code))
 
-    async def _keep(self, asked: Asked, browser: Browser) -> str:
-        request_id = await self.web.server.authorizing.keep(asked, browser.session_id)
-        if request_id is None:
-            raise BusyError("Too many people are asked at the moment", BUSY_S)
-        return request_id
-
-    def _count_client(self, parameters: Parameters) -> None:
-        wait_s = self.web.limits.client_wait_s(
-            self.limited, parameters.values.get("client_id", "")[:512]
-        )
+    def _count_client(self, request: RelayRequest, parameters: Parameters) -> None:
+        client_id, address = parameters.values.get("client_id", ""), self.web.addresses.of(request)
+        wait_s = self.web.limits.client_wait_s(self.limited, client_id[:512], address)
         if wait_s:
             raise BusyError(
                 "There are too many requests of this client", wait_s, is_fault_of_client=True

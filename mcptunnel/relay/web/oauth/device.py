@@ -36,6 +36,7 @@ class Device(ForPeople[OAuthWeb]):
                 return self.message(403)
         if browser is None or browser.principal is None:
             return redirect(f"/login?{urlencode({'next': _path(typed)})}")
+        self.web.limits.proved(self.web.addresses.of(request))
         if request.method == b"GET":
             return self._ask_code(browser, typed)
         keys = self._keys(request, browser.principal)

@@ -20,7 +20,7 @@ class ForClients(ForPosts):
         authorization, address = single_authorization(request), self._address(request)
         client = await self.web.server.clients.client(parameters, authorization, address)
         if self.limited is not None:
-            wait_s = self.web.limits.client_wait_s(self.limited, client.id)
+            wait_s = self.web.limits.client_wait_s(self.limited, client.id, address)
             if wait_s:
                 raise BusyError(
                     "There are too many requests of this client", wait_s, is_fault_of_client=True
@@ -38,8 +38,10 @@ class Token(ForClients):
 
     async def work(self, request: RelayRequest, body: bytes) -> Send:
         parameters, client = await self._client(request, body)
-        tokens = self.web.server.tokens
-        return json_answer(200, await tokens.answer(parameters, client, self._address(request)))
+        address = self._address(request)
+        answer = await self.web.server.tokens.answer(parameters, client, address)
+        self.web.limits.proved(address)
+        return json_answer(200, answer)
 
 
 class Revoke(ForClients):

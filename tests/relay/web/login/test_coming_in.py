@@ -3,6 +3,7 @@
 import pytest
 
 from mcptunnel.auth.parameters import MAX_BYTES
+from mcptunnel.relay.oauth.limits import ALL_TIMES, Limited, RequestLimits
 from tests.relay.web.login.site import PASSWORD, LoginSite, Visitor, fields_of
 
 
@@ -38,3 +39,12 @@ def test_only_forms_are_read(site: LoginSite, path: str) -> None:
 def test_below_there_is_nothing(site: LoginSite) -> None:
     assert Visitor(site).get("/login/x").status == 404
     assert site.send("PUT", "/login").status == 405
+
+
+def test_threat_13_strangers_keep_nobody_out_where_somebody_signed_in(site: LoginSite) -> None:
+    """Anna signed in from 192.168.1.1; then many addresses use up what all may ask."""
+    limits: RequestLimits = site.shared["limits"]
+    for n in range(600 * ALL_TIMES):
+        limits.wait_s(Limited.SIGN_IN, f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")
+    assert limits.wait_s(Limited.SIGN_IN, "192.0.2.1") > 0
+    assert site.send("GET", "/login").status == 200

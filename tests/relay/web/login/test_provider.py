@@ -107,7 +107,12 @@ def test_why_somebody_is_refused_reaches_the_person_and_the_log(
 
 
 @pytest.mark.parametrize(
-    ("fault", "why"), [(SignInError("No"), "denied"), (ProviderError("down"), "unavailable")]
+    ("fault", "why"),
+    [
+        (SignInError("No"), "denied"),
+        (SignInError("Maintenance", is_temporary=True), "unavailable"),
+        (ProviderError("down"), "unavailable"),
+    ],
 )
 def test_an_application_that_waits_can_be_told(
     provider_site: ProviderSite, fault: Exception, why: str
@@ -154,7 +159,17 @@ def test_a_disabled_user_is_kept_out(provider_site: ProviderSite) -> None:
     answer = bob.get(f"/callback?state={leave(bob)}&code=bob")
     assert answer.status == 403
     assert "may not sign in" in answer.body.decode()
+    assert "Back to the application" not in answer.body.decode()
     assert provider_site.events()[-1].detail == {"way": "oidc", "reason": "disabled"}
+
+
+def test_an_application_hears_of_a_user_who_is_kept_out(provider_site: ProviderSite) -> None:
+    bob = Visitor(provider_site)
+    bob.get(f"/callback?state={leave(bob)}&code=bob")
+    now(provider_site.users.disable(BOB))
+    state = leave(bob, f"/login?{urlencode({'next': '/authorize?request=abc'})}")
+    page = bob.get(f"/callback?state={state}&code=bob").body.decode()
+    assert 'href="/authorize?request=abc&amp;left=denied"' in page
 
 
 def test_there_are_no_passwords_beside_a_provider(provider_site: ProviderSite) -> None:

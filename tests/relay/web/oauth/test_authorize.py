@@ -8,6 +8,7 @@ import pytest
 from mcptunnel.auth.grants import Lifetimes
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.relay.oauth.settings import REQUEST_LIFETIME_S, OAuthSettings
+from mcptunnel.relay.web.oauth.authorize import MAX_POSTED_CHARS
 from mcptunnel.store.people.users import Users
 from mcptunnel.store.revocation import end_client
 from tests.relay.store_at_once import StoreAtOnce
@@ -340,19 +341,41 @@ def test_the_request_can_be_posted(site: OAuthSite, alice: PersonAtBrowser) -> N
     assert answer.status == 200
 
 
+def test_threat_14_a_form_of_another_site_ends_no_session(
+    site: OAuthSite, alice: PersonAtBrowser
+) -> None:
+    """It comes without the cookie (SameSite=Lax), and must not set another one in its place.
+
+    The browser asks again with GET, which brings the cookie: who is signed in need not sign in again.
+    """
+    alice.sign_in()
+    path, _, query = authorize_path(client_id=site.client_id()).partition("?")
+    fields = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "cross-site"}
+    answer = site.send("POST", path, query.encode(), fields)
+    assert answer.status == 303
+    assert "set-cookie" not in answer.headers
+    assert "Alice" in alice.get(answer.headers["location"]).body.decode()
+    long = site.send("POST", path, f"{query}&x={'y' * MAX_POSTED_CHARS}".encode(), fields)
+    assert long.status == 413
+    assert "set-cookie" not in long.headers
+
+
 def test_unknown_parameters_are_ignored(site: OAuthSite, alice: PersonAtBrowser) -> None:
     page = alice.authorize(client_id=site.client_id(), access_type="offline", nonce="n", ui="x")
     assert page.status == 200
 
 
-def test_there_is_room_for_so_many_requests(store: StoreAtOnce) -> None:
-    site = OAuthSite(store=store, settings=OAuthSettings(issuer=ISSUER, max_requests=1))
-    alice = PersonAtBrowser(site)
+def test_threat_27_strangers_who_ask_keep_nobody_out(store: StoreAtOnce) -> None:
+    """There is room for so many requests; then the oldest ends."""
+    site = OAuthSite(store=store, settings=OAuthSettings(issuer=ISSUER, max_requests=2))
     client_id = site.client_id()
-    alice.authorize(client_id=client_id)
-    answer = alice.get(authorize_path(client_id=client_id))
-    assert answer.status == 503
-    assert answer.headers["retry-after"] == "60"
+    pages = []
+    for user in ("alice", "bob", "carol"):
+        person = PersonAtBrowser(site, user)
+        pages.append((person, person.authorize(client_id=client_id)))
+        site.wait_s(1)
+    statuses = [person.answer_consent(page).status for person, page in pages]
+    assert statuses == [410, 303, 303]
 
 
 def test_a_user_who_is_kept_out_gets_no_code(site: OAuthSite, alice: PersonAtBrowser) -> None:
@@ -415,16 +438,39 @@ def test_that_nobody_signed_in_reaches_the_client(
     site: OAuthSite, alice: PersonAtBrowser, why: str, error: str
 ) -> None:
     """By its own redirect, with `iss`; and the person may still sign in after all."""
-    asked = alice.get(authorize_path(client_id=site.client_id(), state="st"))
+    own = "http://127.0.0.1:1234/cb"
+    client_id = site.client_id(redirect_uris=[own])
+    asked = alice.get(authorize_path(client_id=client_id, redirect_uri=own, state="st"))
     kept = parameters_of(asked)["next"]
     left = alice.get(f"{kept}&left={why}")
     assert left.status == 303
-    assert left.headers["location"].startswith(f"{CALLBACK}?")
+    assert left.headers["location"].startswith(f"{own}?")
     told = parameters_of(left)
     assert (told["error"], told["iss"], told["state"]) == (error, ISSUER, "st")
     assert "code" not in told
     alice.sign_in()
     assert alice.answer_consent(alice.get(kept)).status == 303
+
+
+def test_threat_04_open_redirect_who_leaves_is_told_where_to(
+    site: OAuthSite, alice: PersonAtBrowser
+) -> None:
+    """Anybody registers a client: nobody is sent there by a page of ours that does not say where it is.
+
+    Whoever has agreed to the client before knows it.
+    """
+    client_id = site.client_id()
+    kept = parameters_of(alice.get(authorize_path(client_id=client_id)))["next"]
+    told = alice.get(f"{kept}&left=denied")
+    assert told.status == 400
+    assert "location" not in told.headers
+    assert "Go on to app.example" in told.body.decode()
+    assert f'href="{CALLBACK}?error=access_denied&amp;' in told.body.decode()
+    alice.grant(client_id)
+    site.wait_s(1)
+    kept = parameters_of(alice.get(authorize_path(client_id=client_id, prompt="login")))["next"]
+    alice.sign_in()
+    assert alice.get(f"{kept}&left=denied").headers["location"].startswith(f"{CALLBACK}?")
 
 
 def test_threat_04_nobody_else_leaves_a_request(site: OAuthSite, alice: PersonAtBrowser) -> None:

@@ -2,12 +2,20 @@
 
 import pytest
 
+from mcptunnel.relay.oauth.limits import ALL_TIMES
 from mcptunnel.relay.oauth.settings import OAuthSettings
 from mcptunnel.relay.web.oauth.programs import MAX_BODY_BYTES, REFUSALS_BURST
 from mcptunnel.store.errors import StoreError
 from tests.conftest import Log, LoggedFailures
 from tests.relay.store_at_once import StoreAtOnce
-from tests.relay.web.oauth.site import FORM, ISSUER, OAuthSite
+from tests.relay.web.oauth.site import (
+    FORM,
+    ISSUER,
+    OAuthSite,
+    PersonAtBrowser,
+    authorize_path,
+    tokens,
+)
 from tests.relay.web.site import HOST, head_of
 
 POSTED = ("/token", "/register", "/revoke", "/device_authorization")
@@ -184,3 +192,33 @@ def test_threat_30_refusals_are_logged_without_what_was_sent(site: OAuthSite, lo
     assert len(refusals) == REFUSALS_BURST
     assert " at /token: invalid_client: The client is unknown" in refusals[0]
     assert "secret" not in "".join(refusals)
+
+
+@pytest.mark.parametrize("how", ["refresh", "authorize", "device"])
+def test_threat_13_strangers_keep_nobody_out_who_proved_who_they_are(
+    store: StoreAtOnce, how: str
+) -> None:
+    """By a token, or as a person who is signed in: also when many addresses use up what all may ask."""
+    settings = OAuthSettings(issuer=ISSUER, requests_per_minute=10)
+    site = OAuthSite(store=store, settings=settings, trusted=("192.168.1.1",))
+    client_id = site.client_id()
+    alice = PersonAtBrowser(site)
+    alice.sign_in()
+    given = tokens(site, client_id, alice.grant(client_id)).json
+    site.wait_s(120)
+    home, away = {"x-forwarded-for": "192.0.2.1"}, {"x-forwarded-for": "192.0.2.2"}
+    form = {"grant_type": "refresh_token", "client_id": client_id}
+    ways = {
+        "refresh": lambda at: site.post_form(
+            "/token", form | {"refresh_token": given["refresh_token"]}, at
+        ),
+        "authorize": lambda at: alice.get(authorize_path(client_id=client_id), at),
+        "device": lambda at: alice.get("/device", at),
+    }
+    ask = ways[how]
+    assert ask(home).status in (200, 303)
+    paths = {"refresh": "/token", "authorize": "/authorize", "device": "/device"}
+    for n in range(10 * ALL_TIMES):
+        site.post_form(paths[how], {}, {"x-forwarded-for": f"10.0.{n // 250}.{n % 250}"})
+    assert ask(away).status == 429
+    assert ask(home).status in (200, 303)

@@ -7,6 +7,7 @@ import pytest
 
 from mcptunnel.auth.registration import UNUSED_EXPIRY_S
 from mcptunnel.auth.tokens import hash_token
+from mcptunnel.relay.oauth.registering import EVICT_AFTER_S
 from mcptunnel.relay.oauth.settings import OAuthSettings
 from tests.relay.store_at_once import StoreAtOnce
 from tests.relay.web.oauth.site import ISSUER, OAuthSite, PersonAtBrowser, authorize_path, tokens
@@ -106,7 +107,7 @@ def test_threat_12_there_is_room_for_so_many_and_old_ones_make_some(store: Store
     assert full.status == 503
     assert full.json["error"] == "temporarily_unavailable"
     assert full.headers["retry-after"] == "60"
-    site.wait_s(3601)
+    site.wait_s(EVICT_AFTER_S + 1)
     assert site.register(client_name="3").status == 201
     assert PersonAtBrowser(site).get(authorize_path(client_id=first)).status == 400
 
