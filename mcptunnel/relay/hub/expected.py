@@ -36,6 +36,11 @@ class Expected:
         ]
         return min(left_s, default=None)
 
+    def look_again_s(self, principal: Principal) -> float | None:
+        """Return after how long time alone may make more known; None if it will not."""
+        waits_s = (self.wait_s(principal), self._parts.settling.wait_s(principal))
+        return min((wait_s for wait_s in waits_s if wait_s is not None), default=None)
+
     def may_come(self, device: Device) -> bool:
         """Whether a device is away, nothing is known of it, and it is expected."""
         now_s: float = self._parts.reactor.seconds()
