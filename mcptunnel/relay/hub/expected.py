@@ -21,9 +21,21 @@ class Expected:
 
     def knows_all(self, principal: Principal) -> bool:
         """Whether it is known what a user's devices have, of all that are there or expected."""
+        return self.wait_s(principal) is None and self.is_settled(principal)
+
+    def is_settled(self, principal: Principal) -> bool:
+        """Whether it is known what the devices have that are there; not if nobody has asked them."""
         settling = self._parts.settling
-        return self.wait_s(principal) is None and all(
-            settling.is_settled(principal, kind) for kind in (Kind.RESOURCE, Kind.TEMPLATE)
+        return all(
+            settling.is_settled(principal, kind) and self._was_asked(principal, kind)
+            for kind in (Kind.RESOURCE, Kind.TEMPLATE)
+        )
+
+    def _was_asked(self, principal: Principal, kind: Kind) -> bool:
+        return self._parts.catalogue.is_wanted(principal, kind) or not any(
+            server.has(kind)
+            for device in self._parts.devices.of(principal)
+            for server in device.servers.values()
         )
 
     def wait_s(self, principal: Principal) -> float | None:

@@ -160,15 +160,15 @@ class Listening:
         """
         count, chars = user.uri_count, user.char_count
         is_known = self._expected.knows_all(principal)
-        owners = self._parts.owners.now(principal, self._parts.epoch_s())
+        owners = self._owners(principal)
         for uri in tuple(uris)[:MAX_URIS]:
             count, chars = count + 1, chars + len(uri)
             if count > MAX_USER_URIS or chars > MAX_USER_CHARS:
                 return
-            may_look = is_known and owners.steps < STEPS_PER_TURN
+            may_look = owners is not None and owners.steps < STEPS_PER_TURN
             target = self._honouring.place(principal, uri, owners if may_look else None)
             if target is None:
-                if not may_look:
+                if not (is_known and may_look):
                     yield uri, None
             elif self._honouring.can_tell(principal, target):
                 yield uri, target
@@ -280,7 +280,7 @@ class Listening:
         vain: list[tuple[Listen, str]] = []
         moved: list[tuple[Listen, str]] = []
         owners, steps = self._owners(principal), 0
-        knew_all = owners is not None
+        was_settled = owners is not None
         for listen, uri in [(each, uri) for each in user.listens for uri in each.places]:
             before = listen.places[uri]
             taken, known = self._look_up(principal, uri, before, owners)
@@ -296,7 +296,7 @@ class Listening:
             if steps >= STEPS_PER_TURN:
                 yield
                 owners, steps = self._owners(principal), 0
-                knew_all = knew_all and owners is not None
+                was_settled = was_settled and owners is not None
         user.heard = heard
         told, user.vain = user.vain, frozenset(vain)
         for listen, uri in (*moved, *(each for each in vain if each not in told)):
@@ -305,14 +305,18 @@ class Listening:
             if steps >= STEPS_PER_TURN:
                 yield
                 steps = 0
-        if self._expected.knows_all(principal) and not knew_all:
+        if self._expected.is_settled(principal) and not was_settled:
             user.again = True  # some were looked up before it was known whose they are
 
     def _owners(self, principal: Principal) -> Owners | None:
-        """Return whose URIs are whose in this turn; None while that cannot be known of all."""
-        if not self._expected.knows_all(principal):
+        """Return whose URIs are whose in this turn; None while that is not known of what is there.
+
+        While devices are expected it is not guessed whose the rest is: it may be theirs.
+        """
+        if not self._expected.is_settled(principal):
             return None
-        return self._parts.owners.now(principal, self._parts.epoch_s())
+        may_guess = self._expected.wait_s(principal) is None
+        return self._parts.owners.now(principal, self._parts.epoch_s(), may_guess=may_guess)
 
     def _look_up(
         self, principal: Principal, uri: str, before: Target | None, owners: Owners | None

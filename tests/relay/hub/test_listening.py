@@ -170,11 +170,11 @@ def test_what_was_looked_up_too_early_is_looked_up_again(monkeypatch: pytest.Mon
     known(joined)
     asked: list[int] = []
 
-    def knows_all(_self: Expected, _principal: Principal) -> bool:
+    def is_settled(_self: Expected, _principal: Principal) -> bool:
         asked.append(1)
-        return len(asked) > 2
+        return len(asked) > 3
 
-    monkeypatch.setattr(Expected, "knows_all", knows_all)
+    monkeypatch.setattr(Expected, "is_settled", is_settled)
     answer = listen(joined, "x:5")
     assert honoured(answer) == {"resourceSubscriptions": ["x:5"]}
     joined.wait_s(3)

@@ -6,11 +6,13 @@ import pytest
 
 from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Notification
+from mcptunnel.model import Principal
+from mcptunnel.relay.devices import Device
 from mcptunnel.relay.hub import listening
 from mcptunnel.relay.hub.listen import Listen
 from mcptunnel.testing.joined import Answer, Joined
 from tests.relay.hub.servers import with_resources
-from tests.relay.hub.test_listening import UPDATED, known, listen, updates, wanted
+from tests.relay.hub.test_listening import UPDATED, honoured, known, listen, updates, wanted
 
 
 def text_of(joined: Joined, uri: str) -> str:
@@ -130,3 +132,32 @@ def test_hundreds_that_are_gone_are_told_in_many_turns(monkeypatch: pytest.Monke
     assert updates(stays) == uris
     assert updates(leaves) == uris[:1]
     assert 0 < max(turns) < listening.STEPS_PER_TURN / 10
+
+
+def test_a_device_in_a_drawer_lets_nobody_wait_for_what_another_has() -> None:
+    """After a start of the relay it may come back, and until then nobody guesses what it alone has."""
+    joined = Joined()
+    away = Device(Principal("local", "alice"), "installation-1000", "drawer", 0.0, 0.0)
+    joined.devices.restore([away])
+    files = with_resources("files", templates=("x:{a}",))
+    joined.agent(files)
+    known(joined)
+    answer = listen(joined, "x:5", "y:1")
+    assert honoured(answer) == {"resourceSubscriptions": ["x:5", "y:1"]}
+    joined.wait_s(1)
+    assert wanted(files) == ["x:5"]
+    joined.wait_s(joined.config.hub.offline_grace_s)
+    assert wanted(files) == ["x:5", "y:1"]
+    assert updates(answer) == []
+
+
+def test_what_nobody_has_listed_yet_may_be_somebodys() -> None:
+    """A client that listens first after a start of the relay: the lists are asked for because of it."""
+    joined = Joined()
+    files, third = with_resources("files", templates=("x:{a}",)), with_resources("third", "q:1")
+    joined.agent(files, third)
+    joined.wait_s(60)
+    answer = listen(joined, "x:5", "q:1")
+    assert honoured(answer) == {"resourceSubscriptions": ["x:5", "q:1"]}
+    joined.wait_s(1)
+    assert (wanted(files), wanted(third)) == (["x:5"], ["q:1"])
