@@ -67,7 +67,10 @@ class ServerConfig:
     ] = None
     timeout_s: Annotated[
         float,
-        Option("Seconds after which a call is given up.", Bounds(least=0.1, most=7 * 86_400)),
+        Option(
+            "Seconds after which a call is given up. The relay's `hub.call_timeout_s` has to be more.",
+            Bounds(least=0.1, most=7 * 86_400),
+        ),
     ] = 3600.0
     prefix: Annotated[
         str | None,

@@ -122,17 +122,20 @@ def shelf(estate: Estate, relay: Relay) -> None:
 
 @pytest.mark.usefixtures("shelf")
 def test_a_listener_hears_that_a_server_refuses(relay: Relay) -> None:
-    """The resource is told as updated once, the listen goes on, and the next one is not honoured for it."""
+    """By one update, and the listen goes on; the next one is told that the URI is not honoured."""
     client = Client(relay.port, relay.key("alice", "mcp")).connect()
     assert client.request("resources/list").result["resources"]
     wishes = {"notifications": {"resourceSubscriptions": [shelf_server.ITEM]}}
     _, stream = client.send("subscriptions/listen", wishes)
     assert heard(stream)["params"]["notifications"] == wishes["notifications"]
-    assert heard(stream)["params"]["uri"] == shelf_server.ITEM
+    told = heard(stream)
+    assert (told["method"], told["params"]["uri"]) == (UPDATED, shelf_server.ITEM)
     _, again = client.send("subscriptions/listen", wishes)
     assert heard(again)["params"]["notifications"] == {}
-    stream.close()
-    again.close()
+    relay.program.stop()
+    for open_stream in (stream, again):
+        assert heard(open_stream)["result"]["resultType"] == "complete"
+        open_stream.close()
 
 
 @pytest.mark.usefixtures("shelf")

@@ -28,6 +28,9 @@ FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 30.0
 """How long to wait before a request is repeated that the server could not answer yet."""
 
+PUT_OFF_S: Final = 3600.0
+"""How often it is repeated: so long, all waits together."""
+
 ANSWER_S: Final = 3600.0
 """How long a client has for all answers of one round."""
 
@@ -57,6 +60,7 @@ class Dialogue:
         "_held_bytes",
         "_live",
         "_open",
+        "_put_off_s",
         "_request",
         "_rounds",
         "_state",
@@ -69,6 +73,7 @@ class Dialogue:
         self._live = live
         self._request = request
         self._rounds = 0
+        self._put_off_s = 0.0
         self._state: Raw | None = None
         self._open: dict[str, Question] = {}  # by the ids under which the client was asked
         self._answers: dict[str, Raw] = {}
@@ -82,18 +87,20 @@ class Dialogue:
         return bool(self._open) or self._timer is not None
 
     def ask(self, asked: InputRequired, *, can_be_asked: bool) -> None:
-        """Begin a round. Raises JsonRpcError (INTERNAL_ERROR) if the client cannot be asked this."""
-        self._rounds += 1
-        if self._rounds > MAX_ROUNDS:
-            raise _fault(f"The server asked for input more than {MAX_ROUNDS} times in one call")
+        """Begin a round, or wait for one.
+
+        Raises JsonRpcError (INTERNAL_ERROR) if the client cannot be asked this, or no more.
+        """
         self._forget()
         if asked.state is not None:
             self._hold(asked.state, "There is no memory for the server's state; try again later")
             self._state = asked.state
         if not asked.questions:
-            wait_s = min(FIRST_WAIT_S * 2 ** (self._rounds - 1), LONGEST_WAIT_S)
-            self._timer = self._live.shared.timers.call_later(wait_s, self._retry)
+            self._put_off()
             return
+        self._rounds += 1
+        if self._rounds > MAX_ROUNDS:
+            raise _fault(f"The server asked for input more than {MAX_ROUNDS} times in one call")
         self._check(asked, can_be_asked)
         session = self._live.session
         for question in asked.questions:
@@ -106,6 +113,14 @@ class Dialogue:
             self._live.questions[question_id] = self
             self._call.send(Request(question_id, question.method, params))
         self._timer = self._live.shared.timers.call_later(ANSWER_S, self._unanswered)
+
+    def _put_off(self) -> None:
+        """Repeat the request after a while, longer from time to time, but not for ever."""
+        if self._put_off_s >= PUT_OFF_S:
+            raise _fault(f"The server has put the call off for {PUT_OFF_S:g} s, so it was given up")
+        wait_s = min(self._put_off_s + FIRST_WAIT_S, LONGEST_WAIT_S)
+        self._put_off_s += wait_s
+        self._timer = self._live.shared.timers.call_later(wait_s, self._retry)
 
     def _unanswered(self) -> None:
         self._timer = None

@@ -73,6 +73,7 @@ class Listening:
 
     __slots__ = (
         "_current",
+        "_is_held",
         "_live",
         "_missed",
         "_missed_bytes",
@@ -95,6 +96,7 @@ class Listening:
         self._timer: Timer | None = None
         self._wait_s = FIRST_WAIT_S
         self._was_deaf = False
+        self._is_held = False
 
     # The GET stream.
 
@@ -110,6 +112,7 @@ class Listening:
         self._missed_bytes = 0
         for message in missed.values():
             stream.send(message)
+        self.hold(False)  # the older one may have been slow
         if self._current is None and self._next is None:
             self._open()
 
@@ -117,11 +120,15 @@ class Listening:
         """The stream is over."""
         if self._stream is stream:
             self._stream = None
+            self.hold(False)
             if not self._live.session.subscriptions:
                 self.close()
 
     def hold(self, holding: bool) -> None:
         """The client reads its stream slowly, or again."""
+        if holding == self._is_held:
+            return
+        self._is_held = holding
         for listen in (self._current, self._next):
             if listen is not None:
                 listen.hold(holding)
@@ -205,11 +212,15 @@ class Listening:
         live = self._live
         self._next = listen = Listen(self, live.new_id())
         listen.start(live.service, live.session)
+        if self._is_held:
+            listen.hold(True)
 
     def acknowledged(self, listen: Listen, uris: frozenset[str]) -> None:
-        if self._current is not None:
-            self._current.close()
-        self._current, self._next = listen, None
+        before, self._current, self._next = self._current, listen, None
+        if before is not None:
+            if self._is_held:
+                before.hold(False)  # what it has kept would be lost with it
+            before.close()
         self._wait_s = FIRST_WAIT_S
         waiting = self._waiting.take()
         refused = {one.uri for one in waiting if one.uri not in uris}

@@ -8,7 +8,7 @@ that works for one asker may ask. It works for all whose calls it has not answer
 and whether they were given up or not.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from mcptunnel.mcp import jsonrpc, meta
@@ -136,16 +136,16 @@ class Questions:
         if not found:
             raise capabilities.unknown(request.method)
         if not self.is_only(found[0].asker):
-            self._give_way(now_s)
+            self._give_way((call for call in self._calls if call.held is None), now_s)
             raise JsonRpcError(INVALID_REQUEST, SHARED_TEXT)
         return next((call for call in found if call.method == "tools/call"), found[0])
 
-    def _give_way(self, now_s: float) -> None:
-        """Have the calls end at the next tick whose clients have let others wait for too long.
+    def _give_way(self, in_the_way: Iterable[Call], now_s: float) -> None:
+        """Have those calls end at the next tick whose clients have let others wait for too long.
 
         The question at hand is refused all the same: theirs may come late, and must not go astray.
         """
-        for call in self._calls:
+        for call in in_the_way:
             parked_s = call.expires_s - self._states.ttl_s
             if call.key is None and parked_s + PATIENCE_S <= now_s:
                 call.expires_s = now_s
@@ -158,12 +158,19 @@ class Questions:
             raise JsonRpcError(INTERNAL_ERROR, "The call asks too much at once")
         if call.key is None:
             return
-        parked = [other.asker for other in self._calls if other.key is None]
-        of_principal = sum(other.principal == call.asker.principal for other in parked)
-        is_full = len(parked) >= MAX_PARKED or of_principal >= MAX_PARKED_OF_PRINCIPAL
-        if is_full or parked.count(call.asker) >= MAX_PARKED_OF_ASKER:
-            self._give_way(now_s)
-            raise JsonRpcError(INTERNAL_ERROR, "Too many calls wait for answers of their clients")
+        asker = call.asker
+        parked = [other for other in self._calls if other.key is None]
+        of_principal = [other for other in parked if other.asker.principal == asker.principal]
+        of_asker = [other for other in of_principal if other.asker == asker]
+        for most, found in (
+            (MAX_PARKED_OF_ASKER, of_asker),
+            (MAX_PARKED_OF_PRINCIPAL, of_principal),
+            (MAX_PARKED, parked),
+        ):
+            if len(found) >= most:
+                self._give_way([min(found, key=_parked_until_s)], now_s)
+                text = "Too many calls wait for answers of their clients"
+                raise JsonRpcError(INTERNAL_ERROR, text)
 
     def _ask_client(self, call: Call, key: int, now_s: float) -> None:
         """Finish the request of who waits with all questions that are open."""
@@ -250,6 +257,10 @@ class Questions:
             cancelled = Notification("notifications/cancelled", params)
             self._emit(Write(jsonrpc.encode(cancelled)))
         return late
+
+
+def _parked_until_s(call: Call) -> float:
+    return call.expires_s
 
 
 def _params(question: Request) -> Members:

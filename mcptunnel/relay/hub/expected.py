@@ -21,9 +21,21 @@ class Expected:
 
     def knows_all(self, principal: Principal) -> bool:
         """Whether it is known what a user's devices have, of all that are there or expected."""
+        return self.wait_s(principal) is None and self.is_settled(principal)
+
+    def is_settled(self, principal: Principal) -> bool:
+        """Whether it is known what the devices have that are there; not if nobody has asked them."""
         settling = self._parts.settling
-        return self.wait_s(principal) is None and all(
-            settling.is_settled(principal, kind) for kind in (Kind.RESOURCE, Kind.TEMPLATE)
+        return all(
+            settling.is_settled(principal, kind) and self._was_asked(principal, kind)
+            for kind in (Kind.RESOURCE, Kind.TEMPLATE)
+        )
+
+    def _was_asked(self, principal: Principal, kind: Kind) -> bool:
+        return self._parts.catalogue.is_wanted(principal, kind) or not any(
+            server.has(kind)
+            for device in self._parts.devices.of(principal)
+            for server in device.servers.values()
         )
 
     def wait_s(self, principal: Principal) -> float | None:
@@ -35,6 +47,11 @@ class Expected:
             if self.may_come(device)
         ]
         return min(left_s, default=None)
+
+    def look_again_s(self, principal: Principal) -> float | None:
+        """Return after how long time alone may make more known; None if it will not."""
+        waits_s = (self.wait_s(principal), self._parts.settling.wait_s(principal))
+        return min((wait_s for wait_s in waits_s if wait_s is not None), default=None)
 
     def may_come(self, device: Device) -> bool:
         """Whether a device is away, nothing is known of it, and it is expected."""

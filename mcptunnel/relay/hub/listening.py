@@ -6,6 +6,7 @@ listens of one user want of one server is asked for once (`server_listen`).
 
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from twisted.internet.interfaces import IDelayedCall
@@ -25,6 +26,7 @@ from mcptunnel.relay.hub.expected import Expected
 from mcptunnel.relay.hub.honouring import Honouring
 from mcptunnel.relay.hub.list_changes import ListChanges
 from mcptunnel.relay.hub.listen import Listen
+from mcptunnel.relay.hub.owners import Owners
 from mcptunnel.relay.hub.parts import Parts
 from mcptunnel.relay.hub.server_listen import ServerListen
 from mcptunnel.relay.remote_server import RemoteServer
@@ -42,8 +44,8 @@ MAX_USER_CHARS: Final = 1024 * 1024
 STEPS_PER_TURN: Final = 500
 """How much is looked up in one turn of the reactor (`owners.Owners.steps`): about a millisecond."""
 
-_STEPS_WITHOUT_LISTS: Final = 20
-"""What it takes to see which of a user's servers have resources."""
+_STEPS_TO_TELL: Final = 20
+"""What it takes to tell a client of one resource."""
 
 PAUSE_S: Final = 0.1
 """Servers are asked anew no sooner after the last time, for all that changed till then."""
@@ -69,9 +71,9 @@ class _User:
     uri_count: int = 0
     char_count: int = 0
     soon: IDelayedCall | None = None
-    doubt: IDelayedCall | None = None  # when a device is expected no longer
+    doubt: IDelayedCall | None = None  # when more is known by time alone
     refreshed_s: float = float("-inf")
-    finding: Iterator[int] | None = None
+    finding: Iterator[None] | None = None
     again: bool = False
 
     @property
@@ -158,15 +160,15 @@ class Listening:
         """
         count, chars = user.uri_count, user.char_count
         is_known = self._expected.knows_all(principal)
-        owners = self._parts.owners.now(principal, self._parts.epoch_s())
+        owners = self._owners(principal)
         for uri in tuple(uris)[:MAX_URIS]:
             count, chars = count + 1, chars + len(uri)
             if count > MAX_USER_URIS or chars > MAX_USER_CHARS:
                 return
-            may_look = is_known and owners.steps < STEPS_PER_TURN
+            may_look = owners is not None and owners.steps < STEPS_PER_TURN
             target = self._honouring.place(principal, uri, owners if may_look else None)
             if target is None:
-                if not may_look:
+                if not (is_known and may_look):
                     yield uri, None
             elif self._honouring.can_tell(principal, target):
                 yield uri, target
@@ -209,15 +211,17 @@ class Listening:
         self._go_on(principal, user)
 
     def _go_on(self, principal: Principal, user: _User) -> None:
-        user.soon = None
-        finding, user.finding = user.finding or iter(()), None
-        steps = 0
-        for taken in finding:
-            steps += taken
-            if steps >= STEPS_PER_TURN:
-                user.finding = finding
-                user.soon = self._reactor.callLater(0, self._go_on, principal, user)
-                return
+        user.soon, goes_on = None, False
+        try:
+            goes_on = any(True for _turn in islice(user.finding or (), 1))
+        finally:
+            if not goes_on:
+                user.finding = None
+        if not user.listens:
+            return  # the last one left when it was told something
+        if goes_on:
+            user.soon = self._reactor.callLater(0, self._go_on, principal, user)
+            return
         self._listen_to_servers(principal, user)
         if user.again:
             user.again = False
@@ -249,11 +253,11 @@ class Listening:
                 user.servers.pop(place).stop()
 
     def _expect(self, principal: Principal, user: _User) -> None:
-        """Look again when the next device that may come back is expected no longer."""
+        """Look again when more is known by time alone."""
         if user.doubt is not None:
             user.doubt.cancel()
             user.doubt = None
-        wait_s = self._expected.wait_s(principal)
+        wait_s = self._expected.look_again_s(principal)
         if wait_s is not None:
             user.doubt = self._reactor.callLater(wait_s, self._refresh_doubt, principal, user)
 
@@ -266,35 +270,64 @@ class Listening:
         device = self._parts.devices.get(principal, place[0])
         return device is not None and not device.is_connected and place[1] in device.servers
 
-    def _find(self, principal: Principal, user: _User) -> Iterator[int]:
-        """Find who wants to hear of which URIs of each server; yield how many steps each URI took."""
-        knew_all = self._expected.knows_all(principal)
+    def _find(self, principal: Principal, user: _User) -> Iterator[None]:
+        """Find who wants to hear of which URIs of each server; yield at the end of each turn.
+
+        Then say once that it changed of what nobody tells of, or another server from now on: reading
+        it, a client sees what became of it.
+        """
         heard: dict[_Place, dict[str, list[tuple[Listen, str]]]] = {}
         vain: list[tuple[Listen, str]] = []
-        for listen in tuple(user.listens):
-            for uri in tuple(listen.places):
-                steps, known = 1, listen.places[uri]
-                if known is None:
-                    steps, known = self._look_up(principal, uri)
-                if known is not None:
-                    listen.places[uri] = known
-                    of_place = heard.setdefault((known.device_key, known.server), {})
-                    of_place.setdefault(known.item, []).append((listen, uri))
-                    if not self._honouring.can_tell(principal, known):
-                        vain.append((listen, uri))
-                yield steps
+        moved: list[tuple[Listen, str]] = []
+        owners, steps = self._owners(principal), 0
+        was_settled = owners is not None
+        for listen, uri in [(each, uri) for each in user.listens for uri in each.places]:
+            before = listen.places[uri]
+            taken, known = self._look_up(principal, uri, before, owners)
+            if known is not None:
+                listen.places[uri] = known
+                of_place = heard.setdefault((known.device_key, known.server), {})
+                of_place.setdefault(known.item, []).append((listen, uri))
+                if not self._honouring.can_tell(principal, known):
+                    vain.append((listen, uri))
+                elif before not in (None, known):
+                    moved.append((listen, uri))
+            steps += taken
+            if steps >= STEPS_PER_TURN:
+                yield
+                owners, steps = self._owners(principal), 0
+                was_settled = was_settled and owners is not None
         user.heard = heard
-        _tell_vain(user, vain)
-        if self._expected.knows_all(principal) and not knew_all:
+        told, user.vain = user.vain, frozenset(vain)
+        for listen, uri in (*moved, *(each for each in vain if each not in told)):
+            listen.updated(uri, {"uri": jsonrpc.raw(uri)})
+            steps += _STEPS_TO_TELL
+            if steps >= STEPS_PER_TURN:
+                yield
+                steps = 0
+        if self._expected.is_settled(principal) and not was_settled:
             user.again = True  # some were looked up before it was known whose they are
 
-    def _look_up(self, principal: Principal, uri: str) -> tuple[int, Target | None]:
-        """Return how many steps it took, and the place of a URI, as `_place` does."""
-        if not self._expected.knows_all(principal):
-            return _STEPS_WITHOUT_LISTS, self._honouring.place(principal, uri, None)
-        owners = self._parts.owners.now(principal, self._parts.epoch_s())
+    def _owners(self, principal: Principal) -> Owners | None:
+        """Return whose URIs are whose in this turn; None while that is not known of what is there.
+
+        While devices are expected it is not guessed whose the rest is: it may be theirs.
+        """
+        if not self._expected.is_settled(principal):
+            return None
+        may_guess = self._expected.wait_s(principal) is None
+        return self._parts.owners.now(principal, self._parts.epoch_s(), may_guess=may_guess)
+
+    def _look_up(
+        self, principal: Principal, uri: str, before: Target | None, owners: Owners | None
+    ) -> tuple[int, Target | None]:
+        """Return how many steps it took, and the place of a URI: the one `before` if none is known.
+
+        What nobody lists may be read from another server when there are others, or other templates.
+        """
+        start = 0 if owners is None else owners.steps
         place = self._honouring.place(principal, uri, owners)
-        return _STEPS_WITHOUT_LISTS + owners.steps, place
+        return 1 if owners is None else owners.steps - start, place or before
 
     # What servers tell.
 
@@ -347,13 +380,6 @@ class Listening:
         for listen in () if user is None else tuple(user.listens):
             if kind in listen.kinds:
                 listen.list_changed(kind)
-
-
-def _tell_vain(user: _User, vain: Iterable[tuple[Listen, str]]) -> None:
-    """Say once of what nobody tells of that it changed: reading it, a client sees what became of it."""
-    before, user.vain = user.vain, frozenset(vain)
-    for listen, uri in sorted(user.vain - before, key=lambda each: each[1]):
-        listen.updated(uri, {"uri": jsonrpc.raw(uri)})
 
 
 def _wanted(server: RemoteServer, kinds: frozenset[Kind], uris: Iterable[str]) -> Subscription:

@@ -80,8 +80,8 @@ class OwnersOfUsers:
         self._tables = tables
         self._indexed: dict[Principal, _Indexed] = {}
 
-    def now(self, principal: Principal, epoch_s: float) -> Owners:
-        """Return who owns a user's URIs now."""
+    def now(self, principal: Principal, epoch_s: float, *, may_guess: bool = True) -> Owners:
+        """Return who owns a user's URIs now; else than `may_guess` says the only server owns no others."""
         having: list[Place] = []
         lists: _Lists = []
         for device, server in self._listing.servers(principal, epoch_s):
@@ -93,7 +93,8 @@ class OwnersOfUsers:
         if indexed is None or not _are_the_same(indexed.lists, lists):
             templates = ((place, item.name) for place, items in lists for item in items)
             indexed = self._indexed[principal] = _Indexed(lists, TemplateIndex(templates))
-        return Owners(self._tables.of(principal).uris, having, indexed.index)
+        uris = self._tables.of(principal).uris
+        return Owners(uris, having if may_guess else [], indexed.index)
 
 
 def _are_the_same(before: _Lists, now: _Lists) -> bool:

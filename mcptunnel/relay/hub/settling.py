@@ -47,6 +47,13 @@ class Settling:
             if device.is_connected
         )
 
+    def wait_s(self, principal: Principal) -> float | None:
+        """Return how long the next of a user's devices may still be waited for; None if none is."""
+        left_s = [
+            self._left_s(device) for device in self._devices.of(principal) if device.is_connected
+        ]
+        return min((one for one in left_s if one > 0), default=None)
+
     async def settled(self, principal: Principal, kind: Kind) -> None:
         """Wait until there is nothing to wait for, but not for ever."""
         if self.is_settled(principal, kind):
@@ -73,10 +80,14 @@ class Settling:
         servers = device.servers.values()
         if any(self._catalogue.is_asking(device, server, kind) for server in servers):
             return True
-        if self._reactor.seconds() - device.joined_s > 2 * self.timeout_s:
+        if self._left_s(device) <= 0:
             # A server that starts, fails and starts again must not slow down every list.
             return False
         return not device.announced or any(
             server.info.state == "starting" or self._catalogue.is_unknown(device, server, kind)
             for server in servers
         )
+
+    def _left_s(self, device: Device) -> float:
+        """Return how long a device that has just come is waited for still."""
+        return float(device.joined_s + 2 * self.timeout_s - self._reactor.seconds())

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mcptunnel.mcp.client_half.dialogue import ANSWER_S, MAX_ROUNDS
+from mcptunnel.mcp.client_half.dialogue import ANSWER_S, LONGEST_WAIT_S, MAX_ROUNDS, PUT_OFF_S
 from mcptunnel.mcp.client_half.live import MAX_OPEN_QUESTIONS
 from tests.mcp.client_half.stage import Asked, LegacyClient, Stage
 
@@ -90,6 +90,21 @@ def test_a_state_alone_means_try_again(stage: Stage) -> None:
         assert "inputResponses" not in stage.asked[0].params
     stage.take().text("done")
     assert http.last["result"]["content"][0]["text"] == "done"
+
+
+def test_a_server_may_put_a_call_off_for_an_hour(client: LegacyClient, stage: Stage) -> None:
+    """And still ask for something then; but not for ever."""
+    http, passed_s = client.call(), 0.0
+    while passed_s < PUT_OFF_S:
+        assert not http.is_over
+        stage.take().needs(state="busy")
+        wait_s = min(passed_s + 1, LONGEST_WAIT_S)
+        stage.timers.pass_s(wait_s)
+        passed_s += wait_s
+    stage.take().needs({"a": ROOTS})
+    client.answer(http.last["id"], {"roots": []})
+    stage.take().needs(state="busy")
+    assert "has put the call off for 3600 s" in http.last["error"]["message"]
 
 
 def test_there_are_so_many_rounds(client: LegacyClient, stage: Stage) -> None:

@@ -5,7 +5,7 @@ import pytest
 from mcptunnel.mcp.client_half.get_stream import MAX_UNREAD_BYTES
 from mcptunnel.mcp.client_half.streams import MAX_STREAMS
 from mcptunnel.mcp.client_half.unread import DEADLINE_S
-from tests.mcp.client_half.stage import LegacyClient, Stage
+from tests.mcp.client_half.stage import Asked, LegacyClient, Stage
 
 
 @pytest.fixture
@@ -110,3 +110,66 @@ def test_access_that_is_revoked_ends_all(client: LegacyClient, stage: Stage) -> 
     assert call.status == 202
     assert all(asked.cancelled for asked in stage.asked)
     assert client.call().status == 404
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_who_read_too_slowly_hears_on_the_next_stream(
+    client: LegacyClient, stage: Stage, is_replaced: bool
+) -> None:
+    """The service is not asked to wait for a stream that is over."""
+    client.request("resources/subscribe", {"uri": "x:a"})
+    asked = stage.take()
+    asked.acknowledge(resourceSubscriptions=["x:a"])
+    slow = client.listen()
+    slow.slow(True)
+    if not is_replaced:
+        stage.timers.pass_s(DEADLINE_S)
+        assert slow.is_over
+        assert asked.held == [True, False]
+    second = client.listen()
+    assert slow.is_over
+    assert asked.held == [True, False]
+    asked.notify("notifications/resources/updated", uri="x:a")
+    assert [event["params"] for event in second.events] == [{"uri": "x:a"}]
+
+
+def test_what_waits_for_a_slow_client_is_not_lost_when_it_subscribes(
+    client: LegacyClient, stage: Stage
+) -> None:
+    """It is sent before the listen ends, and the next listen waits like the one before."""
+    http = client.listen()
+    before = stage.take()
+    before.acknowledge()
+    http.slow(True)
+    client.request("resources/subscribe", {"uri": "x:a"})
+    after = stage.take()
+    assert (before.held, after.held) == ([True], [True])
+    after.acknowledge(resourceSubscriptions=["x:a"])
+    assert before.held == [True, False]
+    assert before.cancelled is not None
+    http.slow(False)
+    assert after.held == [True, False]
+
+
+def test_a_slow_client_for_which_too_much_waits_loses_its_stream_and_nothing_else(
+    client: LegacyClient, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it unsubscribes from the last resource, all that has waited is too much."""
+    client.request("resources/subscribe", {"uri": "x:a"})
+    before = stage.take()
+    before.acknowledge(resourceSubscriptions=["x:a"])
+    http = client.listen()
+    http.slow(True)
+
+    def flush(asked: Asked, holding: bool) -> None:
+        if asked is before and not holding:
+            large = {"x/y": "x" * MAX_UNREAD_BYTES}
+            asked.notify("notifications/resources/updated", uri="x:a", _meta=large)
+
+    monkeypatch.setattr(Asked, "hold", flush)
+    client.request("resources/unsubscribe", {"uri": "x:a"})
+    after = stage.take()
+    after.acknowledge()
+    assert http.is_over
+    assert None not in (before.cancelled, after.cancelled)
+    assert not client.listen().is_over

@@ -7,10 +7,12 @@ import pytest
 from mcptunnel.config.relay import HubConfig
 from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
+from mcptunnel.mcp.names import Target
 from mcptunnel.model import Principal
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.hub import listening
 from mcptunnel.relay.hub.expected import Expected
+from mcptunnel.relay.hub.owners import Owners
 from mcptunnel.testing.joined import Answer, Joined
 from mcptunnel.testing.local_server import MemoryServer
 from tests.relay.hub.servers import with_prompts, with_resources
@@ -168,11 +170,11 @@ def test_what_was_looked_up_too_early_is_looked_up_again(monkeypatch: pytest.Mon
     known(joined)
     asked: list[int] = []
 
-    def knows_all(_self: Expected, _principal: Principal) -> bool:
+    def is_settled(_self: Expected, _principal: Principal) -> bool:
         asked.append(1)
         return len(asked) > 3
 
-    monkeypatch.setattr(Expected, "knows_all", knows_all)
+    monkeypatch.setattr(Expected, "is_settled", is_settled)
     answer = listen(joined, "x:5")
     assert honoured(answer) == {"resourceSubscriptions": ["x:5"]}
     joined.wait_s(3)
@@ -403,8 +405,14 @@ def test_no_turn_looks_up_more_than_the_bound(monkeypatch: pytest.MonkeyPatch) -
     turns: list[int] = []
     find = listening.Listening._look_up
 
-    def noted(self: listening.Listening, principal: Principal, uri: str) -> Any:
-        steps, place = find(self, principal, uri)
+    def noted(
+        self: listening.Listening,
+        principal: Principal,
+        uri: str,
+        before: Target | None,
+        owners: Owners | None,
+    ) -> Any:
+        steps, place = find(self, principal, uri, before, owners)
         turns[-1] += steps
         return steps, place
 
