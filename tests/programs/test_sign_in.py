@@ -180,3 +180,22 @@ def test_an_agents_tokens_open_nothing_else(estate: Estate) -> None:
     program = other.spawn()
     program.wait_for("mcptunnel-agent: The relay refused this agent's key")
     assert program.exit_code(TIMEOUT_S) == 1
+
+
+def test_a_relay_that_takes_keys_alone_now_ends_an_agent_and_says_so(estate: Estate) -> None:
+    """To sign in again would be of no use. The file stays: the relay may change its mind."""
+    laptop = Laptop(estate)
+    laptop.login()
+    agent = laptop.agent().start()
+    relay = laptop.relay
+    relay.program.stop()
+    local = relay.config.read_text()
+    relay.config.write_text(local.replace('mode = "local"', 'mode = "keys"'))
+    relay.start()
+    agent.program.wait_for("mcptunnel-agent: .*takes API keys alone.*mcptunnel keys create ")
+    assert "mcptunnel login" not in agent.program.log
+    assert agent.program.exit_code(TIMEOUT_S) == 1
+    relay.program.stop()
+    relay.config.write_text(local)
+    relay.start()
+    agent.start()

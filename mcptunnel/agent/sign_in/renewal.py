@@ -7,7 +7,11 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from mcptunnel.agent.credential import NotRenewedError, Refused
-from mcptunnel.agent.sign_in.answers import RefusedError, RelayUnavailableError
+from mcptunnel.agent.sign_in.answers import (
+    NoSignInError,
+    RefusedError,
+    RelayUnavailableError,
+)
 from mcptunnel.agent.sign_in.authorization_server import TIMEOUT_S, AuthorizationServer
 from mcptunnel.agent.sign_in.grant import Grant
 from mcptunnel.agent.sign_in.kept import GrantLock, KeptGrant, KeptGrantError, login_command
@@ -95,6 +99,8 @@ class Renewal:
             tokens = await self._asked.renew(grant.refresh_token)
         except RelayUnavailableError as error:
             raise NotRenewedError(str(error), error.retry_after_s) from error
+        except NoSignInError as error:
+            raise Refused(f"The sign-in of this agent is of no use now. {error}") from error
         renewed = grant.renewed(tokens, self._epoch_s())
         try:
             await self._in_thread(lambda: self._kept.write(renewed))

@@ -109,7 +109,12 @@ class TestTokens:
             (400, raw({"error": "server_error"})),
             (400, raw({"error": 5})),
             (404, b"<html>"),
+            (404, raw({"error": "not_found", "error_description": "No such application"})),
+            (404, raw({"error": "Not Found"})),
             (403, b"forbidden by a firewall"),
+            (403, raw({"error": "Forbidden"})),
+            (401, raw({"error": "Unauthorized"})),
+            (400, raw({"error": "no_sign_in"})),
             (200, b"<html>Accept our terms</html>"),
             (200, raw({})),
             (204, b""),
@@ -150,6 +155,12 @@ class TestTokens:
     def test_any_answer_is_one_of_these(self, status: int, body: bytes) -> None:
         with pytest.raises((RefusedError, RelayUnavailableError)):
             read_tokens(status, body)
+
+    def test_a_relay_that_has_no_sign_in_any_more(self) -> None:
+        """It says so itself; then only a key helps."""
+        body = raw({"error": "no_sign_in", "error_description": "This relay takes API keys alone."})
+        with pytest.raises(NoSignInError, match=r"takes API keys alone\)\. .*keys create .*key_file"):
+            read_tokens(404, body)
 
     def test_words_of_strangers_are_one_clean_line(self) -> None:
         bad = raw({"error": "invalid_grant", "error_description": "a\x1b[2Jb\nc" + "x" * 500})
