@@ -188,3 +188,13 @@ def test_a_session_outlives_the_token_that_opened_it(site: OAuthSite) -> None:
     again = refreshed(site, client_id, given["refresh_token"]).json
     client.headers["authorization"] = f"Bearer {again['access_token']}"
     assert client.legacy("tools/list").answer.status == 200
+
+
+@pytest.mark.parametrize("path", ["/servers/x", "/servers/x/mcp", "/devices/y/mcp"])
+def test_threat_31_strangers_do_not_learn_what_is_there(site: OAuthSite, path: str) -> None:
+    """One answer for every path of servers, and it always names metadata that are there."""
+    refused = site.send("GET", path)
+    assert refused.status == 401
+    challenge = refused.headers["www-authenticate"]
+    metadata = challenge.partition('resource_metadata="')[2].partition('"')[0]
+    assert site.send("GET", metadata.removeprefix(ISSUER)).status == 200
