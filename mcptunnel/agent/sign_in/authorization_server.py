@@ -49,8 +49,9 @@ def authorization_url(
 
 
 class AuthorizationServer:
-    """Requests to the relay with this origin. All raise RelayUnavailableError, and all that ask for
-    something NoSignInError (`answers`).
+    """Requests to the relay with this origin.
+
+    All raise RelayUnavailableError, and all that ask for something NoSignInError (`answers`).
     """
 
     def __init__(self, relay: str, fetches: Fetches) -> None:

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from platformdirs import user_data_path
-
 from mcptunnel.agent.sign_in.grant import MAX_BYTES, DamagedError, Grant
+from mcptunnel.config.errors import InvalidValueError
+from mcptunnel.config.user_data import user_data
 from mcptunnel.errors import McpTunnelError
 
 FOLDER: Final = "sign-ins"
@@ -30,8 +30,11 @@ class KeptGrantError(McpTunnelError):
 
 
 def data_dir() -> Path:
-    """Return the directory of this user's sign-ins."""
-    return user_data_path("mcptunnel", appauthor=False) / FOLDER
+    """Return the directory of this user's sign-ins. Raises KeptGrantError."""
+    try:
+        return user_data() / FOLDER
+    except InvalidValueError as error:
+        raise KeptGrantError(error.message, error.remedy) from None
 
 
 def login_command(relay: str) -> str:
@@ -45,7 +48,10 @@ def logout_command(relay: str) -> str:
 
 
 class KeptGrant:
-    """The file of one relay, given by its origin, below `folder` (`data_dir()` if None)."""
+    """The file of one relay, given by its origin, below `folder` (`data_dir()` if None).
+
+    Raises KeptGrantError.
+    """
 
     def __init__(self, relay: str, folder: Path | None = None) -> None:
         self.relay = relay

@@ -159,7 +159,9 @@ class TestTokens:
     def test_a_relay_that_has_no_sign_in_any_more(self) -> None:
         """It says so itself; then only a key helps."""
         body = raw({"error": "no_sign_in", "error_description": "This relay takes API keys alone."})
-        with pytest.raises(NoSignInError, match=r"takes API keys alone\)\. .*keys create .*key_file"):
+        with pytest.raises(
+            NoSignInError, match=r"takes API keys alone\)\. .*keys create .*key_file"
+        ):
             read_tokens(404, body)
 
     def test_words_of_strangers_are_one_clean_line(self) -> None:

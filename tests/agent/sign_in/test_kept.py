@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from mcptunnel.agent.configuration import wrong_with_sign_in
 from mcptunnel.agent.sign_in.kept import KeptGrant, KeptGrantError, login_command, logout_command
 from tests.agent.sign_in import RELAY, data_folder, grant
+from tests.config.test_user_data import homeless
+
+__all__ = ["homeless"]
 
 
 @pytest.fixture
@@ -66,6 +70,15 @@ def test_it_is_in_the_users_data_directory(tmp_path: Path, monkeypatch: pytest.M
     where = data_folder(monkeypatch, tmp_path)
     assert KeptGrant(RELAY).path.parent == where
     assert KeptGrant(RELAY).path.name.startswith("relay.test-")
+
+
+def test_a_user_without_a_home_is_told(homeless: pytest.MonkeyPatch) -> None:
+    """By `login`, and by an agent whose configuration has no key."""
+    with pytest.raises(KeptGrantError, match=r"no home directory\. Set HOME or XDG_DATA_HOME\."):
+        KeptGrant(RELAY)
+    assert wrong_with_sign_in(RELAY) is not None
+    homeless.setenv("HOME", "/home/ada")
+    assert KeptGrant(RELAY).path.is_relative_to("/home/ada")
 
 
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o601])

@@ -31,7 +31,10 @@ def test_paths_that_are_no_addresses(path: str) -> None:
 
 def test_no_address_is_anything_to_another_host_or_origin() -> None:
     site = TransparentSite()
-    assert site.begin("GET", "/servers/web", fields={"origin": "https://evil.test"}).answer.status == 403
+    assert (
+        site.begin("GET", "/servers/web", fields={"origin": "https://evil.test"}).answer.status
+        == 403
+    )
 
 
 @pytest.mark.parametrize("path", ["/servers/w%65b/mcp", "/devices/l%61ptop/servers/web/mcp"])
