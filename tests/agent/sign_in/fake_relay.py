@@ -88,6 +88,7 @@ class FakeRelay(Resource):
             upgrade(request, self.end.taken_in(), reactor=the_reactor())
         else:
             request.setResponseCode(self.tunnel_status)
+            request.setHeader(b"www-authenticate", b'Bearer error="invalid_token"')
             request.finish()
         return NOT_DONE_YET
 
