@@ -18,15 +18,21 @@ from mcptunnel.errors import McpTunnelError
 
 FOLDER: Final = "sign-ins"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_LASTING: Final = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
+"""Of these a person made the reason; others come and go with a machine's troubles."""
 
 
 class KeptGrantError(McpTunnelError):
-    """A sign-in that is there and cannot be used; `remedy` is what to do, as a sentence."""
+    """A sign-in that is there and cannot be used; `remedy` is what to do, as a sentence.
 
-    def __init__(self, message: str, remedy: str) -> None:
+    `is_passing` says that it may be well again by itself: nothing is wrong with the sign-in.
+    """
+
+    def __init__(self, message: str, remedy: str, *, is_passing: bool = False) -> None:
         super().__init__(f"{message}. {remedy}")
         self.message = message
         self.remedy = remedy
+        self.is_passing = is_passing
 
 
 def data_dir() -> Path:
@@ -67,13 +73,15 @@ class KeptGrant:
         """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                status, raw = os.fstat(descriptor), os.read(descriptor, MAX_BYTES + 1)
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise _unusable(self.path, "cannot be read", error) from error
-        with os.fdopen(descriptor, "rb") as file:
-            self._check(os.fstat(file.fileno()), private=private)
-            raw = file.read(MAX_BYTES + 1)
+        self._check(status, private=private)
         again = f"Sign in again: {login_command(self.relay)}"
         try:
             grant = Grant.from_bytes(raw)
@@ -188,4 +196,8 @@ def _sync_folder(folder: Path) -> None:
 
 def _unusable(path: Path, what: str, error: OSError) -> KeptGrantError:
     reason = os.strerror(error.errno or errno.EIO)
-    return KeptGrantError(f"{path} {what}: {reason}", f"Look at {path.parent}.")
+    return KeptGrantError(
+        f"{path} {what}: {reason}",
+        f"Look at {path.parent}.",
+        is_passing=error.errno not in _LASTING,
+    )

@@ -1,5 +1,6 @@
 """Sign-ins are kept for their user alone, whole or not at all."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -120,6 +121,42 @@ def test_a_torn_file_says_how_to_sign_in_again(folder: Path, raw: bytes) -> None
     with pytest.raises(KeptGrantError) as caught:
         kept.read()
     assert str(caught.value).endswith(f"Sign in again: {login_command(RELAY)}")
+
+
+@pytest.mark.parametrize(
+    ("number", "is_passing"),
+    [
+        (errno.EMFILE, True),
+        (errno.EIO, True),
+        (errno.ESTALE, True),
+        (errno.EACCES, False),
+        (errno.ELOOP, False),
+    ],
+)
+@pytest.mark.parametrize("step", ["open", "read"])
+def test_a_file_that_cannot_be_read_now_may_be_read_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, step: str, number: int, *, is_passing: bool
+) -> None:
+    """Too many open files, a disk or a network that fails: that says nothing about the sign-in."""
+
+    def fails(*_arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    kept = KeptGrant(RELAY, folder)
+    kept.write(grant())
+    with monkeypatch.context() as trouble:
+        trouble.setattr(os, step, fails)
+        with pytest.raises(KeptGrantError) as caught:
+            kept.read()
+    assert caught.value.is_passing is is_passing
+    assert os.strerror(number) in str(caught.value)
+
+
+def test_a_folder_in_its_place_is_told(folder: Path) -> None:
+    kept = KeptGrant(RELAY, folder)
+    kept.path.mkdir(parents=True)
+    with pytest.raises(KeptGrantError, match="cannot be read: Is a directory"):
+        kept.read()
 
 
 def test_a_file_of_another_relay_is_refused(folder: Path) -> None:
