@@ -2,15 +2,20 @@
 
 import http.client
 import re
+import threading
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 from urllib.parse import urlsplit
+
+import pytest
 
 from mcptunnel.agent.sign_in.grant import Grant
 from mcptunnel.agent.sign_in.kept import FOLDER, KeptGrant
 from tests.programs.browser import PersonsBrowser
 from tests.programs.client import TIMEOUT_S, Client
-from tests.programs.process import Program
+from tests.programs.process import Program, eventually
 from tests.programs.programs import COMMAND, Agent, Estate, Relay
 from tests.programs.test_oauth import PASSWORD, set_up
 
@@ -199,3 +204,51 @@ def test_a_relay_that_takes_keys_alone_now_ends_an_agent_and_says_so(estate: Est
     relay.config.write_text(local)
     relay.start()
     agent.start()
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """What a hosting company, a firewall or another program answers where a relay should be."""
+
+    ANSWERS = (
+        (401, '{"error": "Unauthorized", "error_description": "Log in to your account"}'),
+        (403, '{"error": "access_blocked"}'),
+        (404, '{"error": "not_found", "error_description": "No such application"}'),
+        (200, "<html>This site is being moved</html>"),
+    )
+    asked: ClassVar[list[str]] = []
+
+    def _answer(self) -> None:
+        status, body = self.ANSWERS[len(self.asked) % len(self.ANSWERS)]
+        self.asked.append(self.path)
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    do_GET = do_POST = _answer
+
+    def log_message(self, *_arguments: object) -> None: ...
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_what_answers_in_the_place_of_a_relay_ends_nothing(estate: Estate, *, is_old: bool) -> None:
+    """Neither at the tunnel, nor where tokens are renewed; and nobody opens a browser."""
+    laptop = Laptop(estate)
+    laptop.login()
+    laptop.relay.program.stop()
+    if is_old:
+        laptop.kept.write(replace(laptop.grant, received_s=0.0))
+    Stranger.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", laptop.relay.port), Stranger) as stranger:
+        serving = threading.Thread(target=stranger.serve_forever)
+        serving.start()
+        program = laptop.agent().spawn()
+        eventually(lambda: len(Stranger.asked) >= 4, 30, "all answers")
+        stranger.shutdown()
+        serving.join()
+    assert set(Stranger.asked) == {"/token" if is_old else "/tunnel"}
+    laptop.relay.start()
+    program.wait_for("connected to")
+    laptop.relay.key_texts += secrets(laptop.grant)
