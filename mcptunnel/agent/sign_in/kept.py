@@ -99,7 +99,8 @@ class KeptGrant:
         try:
             _make_folder(self.folder)
             temporary = self.path.with_suffix(f".{os.getpid()}.new")
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+            temporary.unlink(missing_ok=True)  # of a process with our number that died
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(temporary, flags, 0o600)
             try:
                 with os.fdopen(descriptor, "wb") as file:
@@ -178,9 +179,15 @@ class GrantLock:
 
 
 def _make_folder(folder: Path) -> None:
+    """Let there be a folder of ours alone. Raises OSError, KeptGrantError."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_mode & _OTHERS:
+    status = folder.stat()
+    if status.st_uid != os.geteuid():
+        raise KeptGrantError(
+            f"{folder} belongs to another user", "Do this as the user who runs the agent."
+        )
+    if status.st_mode & _OTHERS:
         folder.chmod(0o700)
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -101,6 +102,33 @@ def test_another_users_file_is_refused(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     with pytest.raises(KeptGrantError, match="belongs to another user"):
         kept.read()
+
+
+def test_nothing_is_put_into_another_users_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as with `sudo`: that user could not use it, or could read what is ours while it is written."""
+    folder.mkdir(parents=True, mode=0o700)
+    kept = KeptGrant(RELAY, folder)
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    said = f"{folder} belongs to another user. Do this as the user who runs the agent."
+    with pytest.raises(KeptGrantError, match=re.escape(said)):
+        kept.write(grant())
+    with pytest.raises(KeptGrantError, match=re.escape(said)):
+        kept.lock().try_acquire()
+    assert list(folder.iterdir()) == []
+
+
+def test_what_somebody_put_in_the_way_is_not_written_into(folder: Path) -> None:
+    """A file that is open elsewhere would show the tokens, whatever its mode is then."""
+    kept = KeptGrant(RELAY, folder)
+    kept.write(grant())
+    planted = kept.path.with_suffix(f".{os.getpid()}.new")
+    planted.touch(0o666)
+    with planted.open() as peeping:
+        kept.write(grant(number=2))
+        assert peeping.read() == ""
+    assert kept.read() == grant(number=2)
 
 
 def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
