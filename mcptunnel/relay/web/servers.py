@@ -52,9 +52,14 @@ class _OneServer(Gated):
 
     def _admitted(self, request: RelayRequest, access: Access) -> None:
         if self._address is None:
-            NotFound().render(request)
+            NotFound(_hint(request.path)).render(request)
             return
         try:
             self._answer(request, access, self._address)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
             request.failed()
+
+
+def _hint(path: bytes) -> str:
+    """Return what to tell who only wrote a slash too many, or ""."""
+    return f"Did you mean {path[:-1].decode('latin-1')}?" if path.endswith(b"/mcp/") else ""

@@ -29,6 +29,12 @@ def test_paths_that_are_no_addresses(path: str) -> None:
     assert site.local.asked == []
 
 
+def test_a_slash_too_many_is_told() -> None:
+    answer = TransparentSite().begin("GET", "/servers/web/mcp/").answer
+    assert answer.status == 404
+    assert answer.json["error_description"].endswith("Did you mean /servers/web/mcp?")
+
+
 def test_no_address_is_anything_to_another_host_or_origin() -> None:
     site = TransparentSite()
     assert (
