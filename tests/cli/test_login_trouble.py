@@ -137,12 +137,12 @@ async def test_a_hostile_relay_gets_no_browser_opened(
 
 @in_reactor
 async def test_a_relay_that_sends_us_elsewhere(stage: Stage) -> None:
-    """Such as from one name to another: the right name is not guessed, but told."""
+    """Such as from one name to another: nothing is sent there, and the person can look at the name."""
     origin = stage.relay.origin
     await stage.relay.stop()
     moved = answer(b"", f"Location: {EVIL}/.well-known/x", status="301 Moved Permanently")
     server = WebServer(the_reactor(), int(origin.rpartition(":")[2]), saying(moved))
     status, told = await stage.run("login", origin)
     assert status == 1
-    assert "a redirect, which is not followed" in told
+    assert f"a redirect to {EVIL}, which is not followed" in told
     await server.stop()
