@@ -24,8 +24,23 @@ _MOST_S: Final = 366 * 86_400.0
 _LEAST_INTERVAL_S: Final = 1.0
 _MOST_INTERVAL_S: Final = 300.0
 
-_VERDICTS: Final = frozenset(ErrorCode) - {ErrorCode.TEMPORARILY_UNAVAILABLE}
-"""Other words are another server's, such as one in front of a relay that is down."""
+_VERDICTS: Final = frozenset(
+    {
+        ErrorCode.INVALID_REQUEST,
+        ErrorCode.INVALID_CLIENT,
+        ErrorCode.INVALID_GRANT,
+        ErrorCode.INVALID_SCOPE,
+        ErrorCode.INVALID_TARGET,
+        ErrorCode.UNAUTHORIZED_CLIENT,
+        ErrorCode.UNSUPPORTED_GRANT_TYPE,
+        ErrorCode.ACCESS_DENIED,
+        ErrorCode.EXPIRED_TOKEN,
+        ErrorCode.AUTHORIZATION_PENDING,
+        ErrorCode.SLOW_DOWN,
+    }
+)
+"""What these endpoints refuse with (RFC 6749, 5.2; RFC 8628, 3.5; RFC 8707, 2): with 400 or 401. All
+else is another server's word, such as of one in front of a relay that is down."""
 
 
 class RelayUnavailableError(McpTunnelError):
@@ -170,9 +185,7 @@ def _refuse_without_sign_in(status: int, members: Mapping[str, Any]) -> None:
 
 def _is_verdict(status: int) -> bool:
     """Tell whether a status is about the request; others are about the relay, or the day."""
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return False
-    return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
 
 
 def _members(body: bytes) -> Mapping[str, Any]:
