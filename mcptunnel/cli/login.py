@@ -49,8 +49,11 @@ def login(relay: str, *, device: bool, insecure: bool) -> None:
     origin = relay_origin(relay, insecure=insecure)
     require_stdout()
     kept = KeptGrant(origin)
-    run_in_reactor(lambda reactor: _login(reactor, kept, by_code=device))
-    click.echo(f"Signed in at {origin}. Agents of yours that have this relay and no key use it.")
+    user = run_in_reactor(lambda reactor: _login(reactor, kept, by_code=device))
+    whom = f" as {user}" if user else ""
+    click.echo(
+        f"Signed in at {origin}{whom}. Agents of yours that have this relay and no key use it."
+    )
 
 
 def relay_origin(relay: str, *, insecure: bool) -> str:
@@ -67,7 +70,8 @@ def relay_origin(relay: str, *, insecure: bool) -> str:
     return origin
 
 
-async def _login(reactor: Any, kept: KeptGrant, *, by_code: bool) -> None:
+async def _login(reactor: Any, kept: KeptGrant, *, by_code: bool) -> str:
+    """Return the name of who signed in, "" if the relay does not tell."""
     fetcher = Fetcher(reactor, judge=anywhere)
     asked = AuthorizationServer(kept.relay, fetcher)
     try:
@@ -94,6 +98,7 @@ async def _login(reactor: Any, kept: KeptGrant, *, by_code: bool) -> None:
         raise CommandError(f"{kept.relay} gave nothing that lasts: {error}.") from error
     finally:
         await fetcher.stop()
+    return tokens.user
 
 
 async def _sign_in(reactor: Any, asked: AuthorizationServer, *, by_code: bool) -> Tokens:

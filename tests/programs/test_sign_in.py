@@ -49,7 +49,7 @@ class Laptop:
         sent = self.browser.post("/consent", asked.form | {"decision": "allow"})
         assert sent.location.startswith("http://127.0.0.1:"), sent.text
         assert "<h1>Signed in</h1>" in fetched(sent.location)
-        program.wait_for("Signed in at")
+        program.wait_for(rf"Signed in at {self.relay.origin} as alice\.")
         self.relay.key_texts += secrets(self.grant)
 
     def login_by_code(self) -> None:
@@ -62,7 +62,7 @@ class Laptop:
         assert "mcptunnel agent" in page.text, page.text
         page = self.browser.post("/device", page.form | {"user_code": code, "decision": "allow"})
         assert page.status == 200, page.text
-        program.wait_for("Signed in at")
+        program.wait_for(rf"Signed in at {self.relay.origin} as alice\.")
         self.relay.key_texts += secrets(self.grant)
 
     @property

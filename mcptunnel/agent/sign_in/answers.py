@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any, Final
 
 from mcptunnel.agent.sign_in.grant import Tokens, is_token
+from mcptunnel.auth.agent_client import USER
 from mcptunnel.auth.client_display import clean_text
 from mcptunnel.auth.errors import NO_SIGN_IN, ErrorCode
 from mcptunnel.auth.json_objects import NotAnObjectError, parse_object
@@ -134,6 +135,7 @@ def read_tokens(status: int, body: bytes, retry_after_s: float | None = None) ->
         access_token=Secret(access),
         refresh_token=None if refresh is None else Secret(refresh),
         lifetime_s=lifetime_s,
+        user=_words(members, USER),
     )
 
 

@@ -159,6 +159,12 @@ class TestTokens:
         with pytest.raises((RefusedError, RelayUnavailableError)):
             read_tokens(status, body)
 
+    def test_who_signed_in_is_told_in_clean_words(self) -> None:
+        told = read_tokens(200, raw(token_answer(1, user="Ada\u202e\x1b[2J\nLovelace 🦄")))
+        assert told.user.isprintable()
+        assert told.user.startswith("Ada")
+        assert read_tokens(200, raw(token_answer(1, user=5))).user == ""
+
     def test_a_relay_that_has_no_sign_in_any_more(self) -> None:
         """It says so itself; then only a key helps."""
         body = raw({"error": "no_sign_in", "error_description": "This relay takes API keys alone."})
