@@ -17,6 +17,7 @@ from tests.programs.browser import PersonsBrowser
 from tests.programs.client import TIMEOUT_S, Client
 from tests.programs.process import Program, eventually
 from tests.programs.programs import COMMAND, Agent, Estate, Relay
+from tests.programs.test_local_login import users
 from tests.programs.test_oauth import PASSWORD, set_up
 
 SOON_S = 1.0
@@ -204,6 +205,25 @@ def test_a_relay_that_takes_keys_alone_now_ends_an_agent_and_says_so(estate: Est
     relay.config.write_text(local)
     relay.start()
     agent.start()
+
+
+def test_threat_05_who_is_quicker_at_the_browser_is_named(estate: Estate) -> None:
+    """Other users of a machine can read the address that a browser is started with.
+
+    With an account of their own they could let the agent be theirs: PKCE does not tell people apart.
+    """
+    laptop = Laptop(estate)
+    invited = users(laptop.relay, "invite")
+    mallory = PersonsBrowser(laptop.relay.port)
+    chosen = {"username": "mallory", "password": PASSWORD, "password_again": PASSWORD}
+    assert mallory.post("/invite", mallory.open(invited).form | chosen).status == 200
+    program = laptop.start("login", laptop.relay.origin)
+    program.wait_for("Waiting for you")
+    (url,) = re.findall(r"^  (http://\S+)$", program.log, re.MULTILINE)
+    sent = mallory.post("/consent", mallory.open(url).form | {"decision": "allow"})
+    fetched(sent.location)
+    program.wait_for(r"Signed in at \S+ as mallory\.")
+    laptop.relay.key_texts += secrets(laptop.grant)
 
 
 class Stranger(BaseHTTPRequestHandler):
