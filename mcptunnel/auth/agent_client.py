@@ -10,6 +10,9 @@ from mcptunnel.auth.clients import AuthMethod, Client, ClientKind, GrantType
 from mcptunnel.auth.scopes import AGENT_SCOPE, OFFLINE_ACCESS
 
 AGENT_CLIENT_ID: Final = "mcptunnel-agent"
+
+USER: Final = "user"
+"""In a token answer: the name of who signed in. A person should see it where the sign-in began."""
 AGENT_REDIRECTS: Final = ("http://127.0.0.1/callback", "http://[::1]/callback")
 """With any port: an agent listens on a free one while a person signs in (RFC 8252, section 7.3)."""
 

@@ -9,6 +9,9 @@ from mcptunnel.errors import McpTunnelError
 _FORBIDDEN: Final = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 MAX_DESCRIPTION_CHARS: Final = 300
 
+NO_SIGN_IN: Final = "no_sign_in"
+"""Not OAuth's: what a relay without an authorization server says (404) where one would be."""
+
 
 class ErrorCode(StrEnum):
     """Codes of RFC 6749, 6750, 7591, 8628, 8707 and OpenID Connect Core 3.1.2.6 that this relay says."""

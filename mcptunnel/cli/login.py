@@ -49,8 +49,11 @@ def login(relay: str, *, device: bool, insecure: bool) -> None:
     origin = relay_origin(relay, insecure=insecure)
     require_stdout()
     kept = KeptGrant(origin)
-    run_in_reactor(lambda reactor: _login(reactor, kept, by_code=device))
-    click.echo(f"Signed in at {origin}. Agents of yours that have this relay and no key use it.")
+    user = run_in_reactor(lambda reactor: _login(reactor, kept, by_code=device))
+    whom = f" as {user}" if user else ""
+    click.echo(
+        f"Signed in at {origin}{whom}. Agents of yours that have this relay and no key use it."
+    )
 
 
 def relay_origin(relay: str, *, insecure: bool) -> str:
@@ -67,7 +70,8 @@ def relay_origin(relay: str, *, insecure: bool) -> str:
     return origin
 
 
-async def _login(reactor: Any, kept: KeptGrant, *, by_code: bool) -> None:
+async def _login(reactor: Any, kept: KeptGrant, *, by_code: bool) -> str:
+    """Return the name of who signed in, "" if the relay does not tell."""
     fetcher = Fetcher(reactor, judge=anywhere)
     asked = AuthorizationServer(kept.relay, fetcher)
     try:
@@ -77,7 +81,13 @@ async def _login(reactor: Any, kept: KeptGrant, *, by_code: bool) -> None:
         lock.release()
         tokens = await _sign_in(reactor, asked, by_code=by_code)
         grant = Grant.begun(kept.relay, tokens, time.time())
-        await _keep(reactor, asked, kept, grant)
+        useless: Grant | None = grant  # what no file has, nobody here could end later
+        try:
+            useless = await _keep(reactor, kept, grant)
+        finally:
+            if useless is not None:
+                with suppress(RelayUnavailableError):
+                    await asked.revoke(useless.refresh_token)
     except SignInFailedError as error:
         raise CommandError(
             f"Nobody was signed in: {str(error)[0].lower()}{str(error)[1:]}."
@@ -88,6 +98,7 @@ async def _login(reactor: Any, kept: KeptGrant, *, by_code: bool) -> None:
         raise CommandError(f"{kept.relay} gave nothing that lasts: {error}.") from error
     finally:
         await fetcher.stop()
+    return tokens.user
 
 
 async def _sign_in(reactor: Any, asked: AuthorizationServer, *, by_code: bool) -> Tokens:
@@ -104,8 +115,8 @@ async def _sign_in(reactor: Any, asked: AuthorizationServer, *, by_code: bool) -
     return await sign_in_in_browser(reactor, asked, server, random=os.urandom, show=_show_url)
 
 
-async def _keep(reactor: Any, asked: AuthorizationServer, kept: KeptGrant, grant: Grant) -> None:
-    """Keep a new grant; the one before ends at the relay, if it can be told."""
+async def _keep(reactor: Any, kept: KeptGrant, grant: Grant) -> Grant | None:
+    """Keep a new grant; return the one before."""
     lock = kept.lock()
     if not await acquire(reactor, lock):
         raise CommandError(_BUSY)
@@ -116,9 +127,7 @@ async def _keep(reactor: Any, asked: AuthorizationServer, kept: KeptGrant, grant
         kept.write(grant)
     finally:
         lock.release()
-    if before is not None:
-        with suppress(RelayUnavailableError):
-            await asked.revoke(before.refresh_token)
+    return before
 
 
 def _show_url(url: str) -> None:

@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from platformdirs import user_data_path
-
 from mcptunnel.config import compat
 from mcptunnel.config.agent import AgentConfig, ServerConfig
 from mcptunnel.config.agent_key import SignInFault, place_key, require_credential
@@ -22,6 +20,7 @@ from mcptunnel.config.schema import fields_of
 from mcptunnel.config.source import Source, find_source
 from mcptunnel.config.spelling import canonical
 from mcptunnel.config.store import place_store_url
+from mcptunnel.config.user_data import user_data
 
 _Config = TypeVar("_Config", RelayConfig, AgentConfig)
 
@@ -77,7 +76,8 @@ def load_agent(
     compat.check_mode(tree, "agent", findings)
     compat.rewrite_servers(tree, findings)
     tree.setdefault("name", default_device_name())
-    tree.setdefault("state_dir", str(_agent_state_dir(source, tree)))
+    if "state_dir" not in tree:
+        tree["state_dir"] = str(_agent_state_dir(source, tree, findings))
     place_key(tree, environ, source.base, check_key, findings)
     values = Reader(source.base, findings).section(tree, AgentConfig)
     require_credential(values, sign_in_fault, findings)
@@ -136,7 +136,7 @@ def _default_public_url(tree: dict[str, Any]) -> None:
         tree.setdefault("public_url", url)
 
 
-def _agent_state_dir(source: Source, tree: Mapping[str, Any]) -> Path:
+def _agent_state_dir(source: Source, tree: Mapping[str, Any], findings: Findings) -> Path:
     # A text from the environment has no path; what stays the same about it names the folder.
     identity = (
         str(source.path.resolve())
@@ -144,7 +144,11 @@ def _agent_state_dir(source: Source, tree: Mapping[str, Any]) -> Path:
         else f"{source.base.resolve()} {tree.get('relay')} {tree.get('name')}"
     )
     digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    return user_data_path("mcptunnel", appauthor=False) / "agents" / digest
+    try:
+        return user_data() / "agents" / digest
+    except InvalidValueError as error:
+        findings.add("state_dir", f"is missing, and {error.message}", "Name a directory.")
+        return source.base
 
 
 def _with_placed_program(server: ServerConfig | None, base: Path) -> ServerConfig | None:

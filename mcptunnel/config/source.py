@@ -60,14 +60,16 @@ def _is_text(given: str, cwd: Path) -> bool:
 
 
 def _read_file(path: Path, cwd: Path) -> Source:
-    full = cwd / path.expanduser()
     label = str(path)
     try:
+        full = cwd / path.expanduser()
         text = full.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise _error(label, "is not UTF-8 text", "Save it in UTF-8.") from error
     except FileNotFoundError as error:
         raise _error(label, "there is no such file", "Look at the path.") from error
+    except RuntimeError as error:
+        raise _error(label, "names a home directory that is not known") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise _error(label, f"cannot be read: {reason}") from error

@@ -64,7 +64,9 @@ class RefusalReader:
     def __init__(self, status: int, head: bytes) -> None:
         self._status = status
         lines = (line.partition(":") for line in head.decode("latin-1").split("\r\n")[1:])
-        self._headers = {name.strip().lower(): value.strip() for name, _, value in lines}
+        fields = [(name.strip().lower(), value.strip()) for name, _, value in lines]
+        self._headers = dict(fields)
+        self._wants_bearer = any(map(_is_bearer_challenge, fields))
         self._is_chunked = "chunked" in self._headers.get("transfer-encoding", "").lower()
         length = _seconds_or_bytes(self._headers.get("content-length", ""))
         self._wanted_bytes = MAX_REFUSAL_BYTES if length is None else min(length, MAX_REFUSAL_BYTES)
@@ -81,7 +83,9 @@ class RefusalReader:
         """Return what has been read, to be raised."""
         body = _dechunked(self._body) if self._is_chunked else self._body
         text = printable(body[: self._wanted_bytes].decode(errors="replace"), MAX_REFUSAL_BYTES)
-        return UpgradeRefused(self._status, self._retry_after_s(), text)
+        return UpgradeRefused(
+            self._status, self._retry_after_s(), text, wants_bearer=self._wants_bearer
+        )
 
     def _retry_after_s(self) -> float | None:
         """Read Retry-After (RFC 9110, section 10.2.3); a date counts from the server's own Date."""
@@ -95,6 +99,11 @@ class RefusalReader:
         except (TypeError, ValueError):
             return None
         return max(0.0, wait.total_seconds())
+
+
+def _is_bearer_challenge(field: tuple[str, str]) -> bool:
+    name, value = field
+    return name == "www-authenticate" and value.partition(" ")[0].lower() == "bearer"
 
 
 def _seconds_or_bytes(text: str) -> int | None:

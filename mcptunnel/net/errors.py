@@ -48,11 +48,17 @@ class UpgradeRefused(LinkError):
     """The server answered, but not with a WebSocket.
 
     `retry_after_s` is its Retry-After in seconds, or None. `body_text` is the start of its answer,
-    printable; `said` what it has to say to people, "" if that is a page or nothing.
+    printable; `said` what it has to say to people, "" if that is a page or nothing. `wants_bearer`
+    says that it asked for a bearer token, as a relay does that takes no other (RFC 6750, section 3).
     """
 
     def __init__(
-        self, status: int, retry_after_s: float | None = None, body_text: str = ""
+        self,
+        status: int,
+        retry_after_s: float | None = None,
+        body_text: str = "",
+        *,
+        wants_bearer: bool = False,
     ) -> None:
         self.said = _said(body_text)[:QUOTED_CHARS].rstrip(". ")
         told = f": {self.said}" if self.said else ""
@@ -60,11 +66,16 @@ class UpgradeRefused(LinkError):
         self.status = status
         self.retry_after_s = retry_after_s
         self.body_text = body_text
+        self._wants_bearer = wants_bearer
 
     @property
     def is_credential_refused(self) -> bool:
-        """Whether it was the credential that was refused: to try again with it is no use."""
-        return self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+        """Whether it was the credential that was refused: to try again with it is no use.
+
+        What stands before a relay may answer 403 by itself, such as while that is down.
+        """
+        is_refusal = self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+        return is_refusal and self._wants_bearer
 
     @property
     def is_foreign(self) -> bool:

@@ -234,7 +234,8 @@ class _Exchange:
             reactor=reactor,
         )
         if HTTPStatus.MULTIPLE_CHOICES <= response.code < HTTPStatus.BAD_REQUEST:
-            raise FetchError(f"{self.where}: a redirect, which is not followed")
+            to = _where_to(_field(response.headers, "location"))
+            raise FetchError(f"{self.where}: a redirect{to}, which is not followed")
         body = _Body(self.limits.max_bytes, self.where)
         response.deliverBody(body)
         return Fetched(
@@ -311,6 +312,12 @@ def _refuse_encoded(response: IResponse) -> IResponse:
 
 def _field(headers: Headers, name: str) -> str:
     return ",".join(headers.getRawHeaders(name, []))
+
+
+def _where_to(location: str) -> str:
+    """Return to which other server a redirect leads, for people; "" for a path or no URL."""
+    url = split_url(location)
+    return f" to {url.origin}" if url is not None and url.host else ""
 
 
 def _seconds(text: str) -> float | None:

@@ -287,7 +287,7 @@ class RelayService(MultiService):
 
     def _put_sign_in(self, root: Root, config: RelayConfig) -> None:
         if self.oauth is None or self.login is None:
-            put_hints(root)
+            put_hints(root, config.auth.mode)
             return
         guard, pages = guard_of(config), Pages(config.public_url)
         addresses = ClientAddresses(config.trusted_proxies)

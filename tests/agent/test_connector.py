@@ -294,7 +294,7 @@ def test_a_failure_is_told_again_when_its_reason_changes_or_after_a_success(
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_ends_it_with_why_and_what_to_do(bench: Bench, status: int) -> None:
     body = '{"error": {"code": 1, "message": "This key has the scope \'mcp\'"}}'
-    bench.dial = failing(UpgradeRefused(status, body_text=body))
+    bench.dial = failing(UpgradeRefused(status, body_text=body, wants_bearer=True))
     said = bench.run().refusal()
     assert f"(HTTP {status}): This key has the scope 'mcp'. Check key_file; make" in said
     assert " --user NAME --scope agent -o agent.key`" in said
@@ -305,6 +305,15 @@ def test_other_refusals_are_tried_again_when_the_relay_said(bench: Bench, log: L
     bench.run()
     assert bench.waits_s() == 121
     assert "the relay refused: the server answered 503 Service Unavailable: closed." in log
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_firewall_that_refuses_ends_nothing(bench: Bench, log: Log, status: int) -> None:
+    """What stands before a relay that is down may forbid everything; no key was refused with that."""
+    bench.dial = failing(UpgradeRefused(status, body_text="<h1>Attention required</h1>"))
+    bench.run()
+    assert bench.waits_s() > 0
+    assert f"the relay refused: the server answered {status}" in log
 
 
 def test_another_web_server_is_told_in_one_line(bench: Bench, log: Log) -> None:

@@ -30,7 +30,7 @@ class Renewed(ApiKey):
 def test_a_refused_credential_is_had_anew_at_once() -> None:
     """As often as the credential says so; then it ends as ever."""
     bench = Bench(Renewed(2))
-    bench.dial = failing(UpgradeRefused(401))
+    bench.dial = failing(UpgradeRefused(401, wants_bearer=True))
     bench.run()
     assert "(HTTP 401)" in bench.refusal()
     assert bench.dialled_s == [0.0, 0.0, 0.0]

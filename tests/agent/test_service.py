@@ -289,7 +289,7 @@ def test_a_server_that_cannot_be_stopped_does_not_keep_the_others(
 
 
 def test_a_refused_key_is_told_and_logged(bench: Bench, log: Log) -> None:
-    bench.start(dial=failing(UpgradeRefused(401)))
+    bench.start(dial=failing(UpgradeRefused(401, wants_bearer=True)))
     (refusal,) = bench.refusals
     assert "The relay refused this agent's key" in str(refusal)
     assert str(refusal) in log.lines
@@ -433,7 +433,7 @@ def test_a_credential_that_is_over_is_told_once(bench: Bench) -> None:
     """The connector may come to the same."""
     watched = Watched()
     watched.stopped.callback(None)
-    bench.start(credential=watched, dial=failing(UpgradeRefused(401)))
+    bench.start(credential=watched, dial=failing(UpgradeRefused(401, wants_bearer=True)))
     assert watched.over is not None
     watched.over(Refused("It is over."))
     (told,) = bench.refusals

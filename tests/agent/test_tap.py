@@ -192,6 +192,7 @@ class Door(Resource):
             upgrade(request, self.relay.taken_in(), reactor=the_reactor())
             return NOT_DONE_YET
         request.setResponseCode(self.status)
+        request.setHeader(b"www-authenticate", b"Bearer")
         return b"no"
 
 

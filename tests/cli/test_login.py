@@ -85,7 +85,7 @@ async def test_a_browser_signs_the_user_in(stage: Stage) -> None:
     status, told = await stage.run("login", stage.relay.origin)
     assert status == 0, told
     assert f"  {stage.relay.origin}/authorize?response_type=code&client_id=mcptunnel-agent" in told
-    assert f"Signed in at {stage.relay.origin}." in told
+    assert f"Signed in at {stage.relay.origin} as Ada 🦄." in told
     kept = stage.kept.read()
     assert kept is not None
     assert kept.refresh_token.reveal() == refresh(1)

@@ -3,6 +3,7 @@
 `tests/tutorial` runs them; that needs Caddy.
 """
 
+import os
 import re
 import shlex
 import shutil
@@ -41,6 +42,22 @@ def test_each_file_says_where_it_belongs_and_the_page_puts_it_there(name: str) -
     (command,) = (one for one in COMMANDS if one.startswith("install ") and f"/{name} " in one)
     target = command.split()[-1]
     assert place in (target, f"{target}{name}")
+
+
+def test_the_name_is_put_into_every_file_that_has_one(tmp_path: Path) -> None:
+    """As typed, from the copy on, twice: the second time finds what the first one left."""
+    home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    until = next(n for n, one in enumerate(COMMANDS) if one.startswith("rm ")) + 1
+    begin = next(n for n, one in enumerate(COMMANDS) if one.startswith("mkdir -p ~/my-relay"))
+    for _ in range(2):
+        for command in COMMANDS[begin:until]:
+            typed = command.replace("YOUR.RELAY.NAME", "relay.test")
+            subprocess.run(["sh", "-c", typed], cwd=CHECKOUT, env=home, check=True, timeout=10)
+    copies = sorted((tmp_path / "my-relay").iterdir())
+    assert [one.name for one in copies] == sorted(one.name for one in FILES.iterdir())
+    for one in copies:
+        lines = one.read_text(encoding="utf-8")
+        assert lines == text_of(one.name).replace(HOST, "relay.test")
 
 
 def test_the_configurations_fit_together(tmp_path: Path) -> None:

@@ -22,10 +22,31 @@ def test_refusals_tell_status_and_text(status: int) -> None:
     assert isinstance(error, UpgradeRefused)
     assert (error.status, error.retry_after_s) == (status, 7.0)
     assert error.body_text == "sorry"
-    assert error.is_credential_refused is (status in (401, 403))
+    assert not error.is_credential_refused
     assert receiver.events == []
     assert server.is_lost
     assert dialled.reactor.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "challenge", "is_refused"),
+    [
+        (401, "WWW-Authenticate: Bearer\r\n", True),
+        (403, 'www-authenticate: bearer error="insufficient_scope"\r\n', True),
+        (401, "WWW-Authenticate: Bearer\r\nWWW-Authenticate: Basic\r\n", True),
+        (401, 'WWW-Authenticate: Basic realm="Bearer"\r\n', False),
+        (403, "", False),
+        (503, "WWW-Authenticate: Bearer\r\n", False),
+    ],
+)
+def test_only_who_asks_for_a_token_refuses_one(
+    status: int, challenge: str, is_refused: bool
+) -> None:
+    """A firewall in front of a relay answers 403, too, and that says nothing about our credential."""
+    head = f"HTTP/1.1 {status} Whatever\r\n{challenge}Content-Length: 0\r\n\r\n"
+    error = dial_and_answer(head.encode())[0].error
+    assert isinstance(error, UpgradeRefused)
+    assert error.is_credential_refused is is_refused
 
 
 def test_a_refusal_of_the_other_end_of_ours() -> None:

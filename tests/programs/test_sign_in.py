@@ -2,16 +2,22 @@
 
 import http.client
 import re
+import threading
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 from urllib.parse import urlsplit
+
+import pytest
 
 from mcptunnel.agent.sign_in.grant import Grant
 from mcptunnel.agent.sign_in.kept import FOLDER, KeptGrant
 from tests.programs.browser import PersonsBrowser
 from tests.programs.client import TIMEOUT_S, Client
-from tests.programs.process import Program
+from tests.programs.process import Program, eventually
 from tests.programs.programs import COMMAND, Agent, Estate, Relay
+from tests.programs.test_local_login import users
 from tests.programs.test_oauth import PASSWORD, set_up
 
 SOON_S = 1.0
@@ -44,7 +50,7 @@ class Laptop:
         sent = self.browser.post("/consent", asked.form | {"decision": "allow"})
         assert sent.location.startswith("http://127.0.0.1:"), sent.text
         assert "<h1>Signed in</h1>" in fetched(sent.location)
-        program.wait_for("Signed in at")
+        program.wait_for(rf"Signed in at {self.relay.origin} as alice\.")
         self.relay.key_texts += secrets(self.grant)
 
     def login_by_code(self) -> None:
@@ -57,7 +63,7 @@ class Laptop:
         assert "mcptunnel agent" in page.text, page.text
         page = self.browser.post("/device", page.form | {"user_code": code, "decision": "allow"})
         assert page.status == 200, page.text
-        program.wait_for("Signed in at")
+        program.wait_for(rf"Signed in at {self.relay.origin} as alice\.")
         self.relay.key_texts += secrets(self.grant)
 
     @property
@@ -180,3 +186,89 @@ def test_an_agents_tokens_open_nothing_else(estate: Estate) -> None:
     program = other.spawn()
     program.wait_for("mcptunnel-agent: The relay refused this agent's key")
     assert program.exit_code(TIMEOUT_S) == 1
+
+
+def test_a_relay_that_takes_keys_alone_now_ends_an_agent_and_says_so(estate: Estate) -> None:
+    """To sign in again would be of no use. The file stays: the relay may change its mind."""
+    laptop = Laptop(estate)
+    laptop.login()
+    agent = laptop.agent().start()
+    relay = laptop.relay
+    relay.program.stop()
+    local = relay.config.read_text()
+    relay.config.write_text(local.replace('mode = "local"', 'mode = "keys"'))
+    relay.start()
+    agent.program.wait_for("mcptunnel-agent: .*takes API keys alone.*mcptunnel keys create ")
+    assert "mcptunnel login" not in agent.program.log
+    assert agent.program.exit_code(TIMEOUT_S) == 1
+    relay.program.stop()
+    relay.config.write_text(local)
+    relay.start()
+    agent.start()
+
+
+def test_threat_05_who_is_quicker_at_the_browser_is_named(estate: Estate) -> None:
+    """Other users of a machine can read the address that a browser is started with.
+
+    With an account of their own they could let the agent be theirs: PKCE does not tell people apart.
+    """
+    laptop = Laptop(estate)
+    invited = users(laptop.relay, "invite")
+    mallory = PersonsBrowser(laptop.relay.port)
+    chosen = {"username": "mallory", "password": PASSWORD, "password_again": PASSWORD}
+    assert mallory.post("/invite", mallory.open(invited).form | chosen).status == 200
+    program = laptop.start("login", laptop.relay.origin)
+    program.wait_for("Waiting for you")
+    (url,) = re.findall(r"^  (http://\S+)$", program.log, re.MULTILINE)
+    sent = mallory.post("/consent", mallory.open(url).form | {"decision": "allow"})
+    fetched(sent.location)
+    program.wait_for(r"Signed in at \S+ as mallory\.")
+    laptop.relay.key_texts += secrets(laptop.grant)
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """What a hosting company, a firewall or another program answers where a relay should be."""
+
+    ANSWERS = (
+        (401, '{"error": "Unauthorized", "error_description": "Log in to your account"}'),
+        (403, '{"error": "access_blocked"}'),
+        (404, '{"error": "not_found", "error_description": "No such application"}'),
+        (200, "<html>This site is being moved</html>"),
+    )
+    asked: ClassVar[list[str]] = []
+
+    def _answer(self) -> None:
+        status, body = self.ANSWERS[len(self.asked) % len(self.ANSWERS)]
+        self.asked.append(self.path)
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    do_GET = do_POST = _answer
+
+    def log_message(self, *_arguments: object) -> None: ...
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_what_answers_in_the_place_of_a_relay_ends_nothing(estate: Estate, *, is_old: bool) -> None:
+    """Neither at the tunnel, nor where tokens are renewed; and nobody opens a browser."""
+    laptop = Laptop(estate)
+    laptop.login()
+    laptop.relay.program.stop()
+    if is_old:
+        laptop.kept.write(replace(laptop.grant, received_s=0.0))
+    Stranger.asked.clear()
+    with ThreadingHTTPServer(("127.0.0.1", laptop.relay.port), Stranger) as stranger:
+        serving = threading.Thread(target=stranger.serve_forever)
+        serving.start()
+        program = laptop.agent().spawn()
+        eventually(lambda: len(Stranger.asked) >= 4, 30, "all answers")
+        stranger.shutdown()
+        serving.join()
+    assert set(Stranger.asked) == {"/token" if is_old else "/tunnel"}
+    laptop.relay.start()
+    program.wait_for("connected to")
+    laptop.relay.key_texts += secrets(laptop.grant)

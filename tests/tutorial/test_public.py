@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import urllib.request
 from itertools import pairwise
 
 import pytest
@@ -13,6 +14,7 @@ from tests.programs.browser import PersonsBrowser
 from tests.programs.client import LEGACY, MODERN, TIMEOUT_S, get, opened
 from tests.programs.process import eventually, finished
 from tests.tutorial.conftest import PASSWORD, USER, Owner
+from tests.tutorial.files import HOST
 from tests.tutorial.server import Laptop, RentedServer
 
 LONG = {"n": 10_000, "interval": 0.1}
@@ -36,6 +38,16 @@ def test_plain_http_leads_to_https(server: RentedServer) -> None:
     assert answer.status == 308
     assert answer.headers["location"].startswith("https://localhost")
     connection.close()
+
+
+def test_the_reader_sees_what_the_page_says_and_the_relays_own_name(server: RentedServer) -> None:
+    """A name that was forgotten in `relay.toml` shows before anybody wants to sign in."""
+    page = (CHECKOUT / "docs" / "tutorial" / "public.md").read_text()
+    (shown,) = re.findall(r"`(\{\"name\".*),…\}`", page)
+    url = f"https://localhost:{server.port}/"
+    with urllib.request.urlopen(url, timeout=TIMEOUT_S, context=server.tls) as answer:
+        text = answer.read().decode()
+    assert text.startswith(shown.replace(f"https://{HOST}", server.origin))
 
 
 def test_the_relay_itself_is_on_loopback_alone(server: RentedServer) -> None:

@@ -7,10 +7,13 @@ from math import isfinite
 from typing import Any, Final
 
 from mcptunnel.agent.sign_in.grant import Tokens, is_token
+from mcptunnel.auth.agent_client import USER
 from mcptunnel.auth.client_display import clean_text
+from mcptunnel.auth.errors import NO_SIGN_IN, ErrorCode
 from mcptunnel.auth.json_objects import NotAnObjectError, parse_object
 from mcptunnel.auth.tokens import TokenKind
 from mcptunnel.auth.urls import split_url
+from mcptunnel.config.agent_key import make_key_command
 from mcptunnel.config.secret import Secret
 from mcptunnel.errors import McpTunnelError
 
@@ -22,7 +25,23 @@ _MOST_S: Final = 366 * 86_400.0
 _LEAST_INTERVAL_S: Final = 1.0
 _MOST_INTERVAL_S: Final = 300.0
 
-_TEMPORARY: Final = ("server_error", "temporarily_unavailable")
+_VERDICTS: Final = frozenset(
+    {
+        ErrorCode.INVALID_REQUEST,
+        ErrorCode.INVALID_CLIENT,
+        ErrorCode.INVALID_GRANT,
+        ErrorCode.INVALID_SCOPE,
+        ErrorCode.INVALID_TARGET,
+        ErrorCode.UNAUTHORIZED_CLIENT,
+        ErrorCode.UNSUPPORTED_GRANT_TYPE,
+        ErrorCode.ACCESS_DENIED,
+        ErrorCode.EXPIRED_TOKEN,
+        ErrorCode.AUTHORIZATION_PENDING,
+        ErrorCode.SLOW_DOWN,
+    }
+)
+"""What these endpoints refuse with (RFC 6749, 5.2; RFC 8628, 3.5; RFC 8707, 2): with 400 or 401. All
+else is another server's word, such as of one in front of a relay that is down."""
 
 
 class RelayUnavailableError(McpTunnelError):
@@ -71,6 +90,7 @@ class DeviceCodes:
 def read_metadata(relay: str, status: int, body: bytes) -> ServerMetadata:
     """Return the metadata of the relay with this origin. Raises NoSignInError, RelayUnavailableError."""
     members = _members(body)
+    _refuse_without_sign_in(status, members)
     if status == HTTPStatus.NOT_FOUND:
         told = _words(members, "error_description") or _words(members, "message")
         said = f" (it said: {told.rstrip('.')})" if told else ""
@@ -99,7 +119,7 @@ def read_metadata(relay: str, status: int, body: bytes) -> ServerMetadata:
 
 
 def read_tokens(status: int, body: bytes, retry_after_s: float | None = None) -> Tokens:
-    """Return what `/token` gave. Raises RefusedError, RelayUnavailableError."""
+    """Return what `/token` gave. Raises RefusedError, RelayUnavailableError, NoSignInError."""
     members = _granted(status, body, retry_after_s)
     access, refresh = members.get("access_token"), members.get("refresh_token")
     kind, lifetime_s = members.get("token_type"), _seconds(members, "expires_in")
@@ -115,13 +135,14 @@ def read_tokens(status: int, body: bytes, retry_after_s: float | None = None) ->
         access_token=Secret(access),
         refresh_token=None if refresh is None else Secret(refresh),
         lifetime_s=lifetime_s,
+        user=_words(members, USER),
     )
 
 
 def read_device_codes(
     relay: str, status: int, body: bytes, retry_after_s: float | None = None
 ) -> DeviceCodes:
-    """Return what `/device_authorization` gave. Raises RefusedError, RelayUnavailableError."""
+    """Return what `/device_authorization` gave; raises what `read_tokens` does."""
     members = _granted(status, body, retry_after_s)
     device_code, user_code = members.get("device_code"), members.get("user_code")
     page, lifetime_s = members.get("verification_uri"), _seconds(members, "expires_in")
@@ -145,20 +166,28 @@ def read_device_codes(
 
 def _granted(status: int, body: bytes, retry_after_s: float | None) -> Mapping[str, Any]:
     members = _members(body)
+    _refuse_without_sign_in(status, members)
     code = members.get("error")
-    if isinstance(code, str) and code not in _TEMPORARY and _is_verdict(status):
+    if isinstance(code, str) and code in _VERDICTS and _is_verdict(status):
         described = _words(members, "error_description").rstrip(".")
-        raise RefusedError(clean_text(code, _MAX_WORDS), described)
+        raise RefusedError(code, described)
     if status != HTTPStatus.OK or not members:
         raise RelayUnavailableError(_odd(status), retry_after_s)
     return members
 
 
+def _refuse_without_sign_in(status: int, members: Mapping[str, Any]) -> None:
+    if status == HTTPStatus.NOT_FOUND and members.get("error") == NO_SIGN_IN:
+        told = _words(members, "error_description").rstrip(".")
+        raise NoSignInError(
+            f"Nobody can sign in at this relay (it said: {told}). Its agents need a key: who runs it "
+            f"makes one with `{make_key_command('agent.key')}`. Give it as key_file."
+        )
+
+
 def _is_verdict(status: int) -> bool:
     """Tell whether a status is about the request; others are about the relay, or the day."""
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return False
-    return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
 
 
 def _members(body: bytes) -> Mapping[str, Any]:

@@ -49,14 +49,17 @@ def authorization_url(
 
 
 class AuthorizationServer:
-    """Requests to the relay with this origin. All raise `answers.RelayUnavailableError`."""
+    """Requests to the relay with this origin.
+
+    All raise RelayUnavailableError, and all that ask for something NoSignInError (`answers`).
+    """
 
     def __init__(self, relay: str, fetches: Fetches) -> None:
         self.relay = relay
         self._fetches = fetches
 
     async def discover(self) -> ServerMetadata:
-        """Return its metadata. Raises NoSignInError."""
+        """Return its metadata."""
         try:
             told = await self._fetches.get(self.relay + AUTHORIZATION_SERVER, _LIMITS)
         except FetchError as error:

@@ -84,7 +84,7 @@ class SignedIn:
         try:
             if self._renewal.read().access_token != self._given:
                 return True  # another program renewed it, or a person signed in again
-        except Refused:
+        except (Refused, NotRenewedError):
             return True  # the next attempt says why
         now_s = self._reactor.seconds()
         if self._renewed_s is not None and now_s - self._renewed_s < NEW_S:
@@ -134,6 +134,7 @@ class SignedIn:
             await deferLater(self._reactor, LOOK_EVERY_S)
             try:
                 await self._grant()
+                await self._renewal.keep()
             except NotRenewedError as error:
                 self._tell(error)
             except Refused as refused:

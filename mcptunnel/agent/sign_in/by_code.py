@@ -52,7 +52,9 @@ async def sign_in_by_code(
             interval_s = _next_interval_s(refused, interval_s)
         except RelayUnavailableError as error:
             # A relay that does not answer may be overloaded (RFC 8628, 3.5).
-            interval_s = max(min(2 * interval_s, _MOST_INTERVAL_S), error.retry_after_s or 0.0)
+            wanted_s = error.retry_after_s or 0.0
+            is_in_time = reactor.seconds() + wanted_s < end_s
+            interval_s = max(min(2 * interval_s, _MOST_INTERVAL_S), wanted_s if is_in_time else 0.0)
     raise SignInFailedError(_EXPIRED)
 
 

@@ -24,11 +24,15 @@ class DamagedError(McpTunnelError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """What a token endpoint gave (RFC 6749, 5.1). `refresh_token` is None if the old one stays."""
+    """What a token endpoint gave (RFC 6749, 5.1). `refresh_token` is None if the old one stays.
+
+    `user` is the name of who signed in, "" if that was not told.
+    """
 
     access_token: Secret
     refresh_token: Secret | None
     lifetime_s: float
+    user: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,27 +11,36 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from platformdirs import user_data_path
-
 from mcptunnel.agent.sign_in.grant import MAX_BYTES, DamagedError, Grant
+from mcptunnel.config.errors import InvalidValueError
+from mcptunnel.config.user_data import user_data
 from mcptunnel.errors import McpTunnelError
 
 FOLDER: Final = "sign-ins"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_LASTING: Final = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR)
+"""Of these a person made the reason; others come and go with a machine's troubles."""
 
 
 class KeptGrantError(McpTunnelError):
-    """A sign-in that is there and cannot be used; `remedy` is what to do, as a sentence."""
+    """A sign-in that is there and cannot be used; `remedy` is what to do, as a sentence.
 
-    def __init__(self, message: str, remedy: str) -> None:
+    `is_passing` says that it may be well again by itself: nothing is wrong with the sign-in.
+    """
+
+    def __init__(self, message: str, remedy: str, *, is_passing: bool = False) -> None:
         super().__init__(f"{message}. {remedy}")
         self.message = message
         self.remedy = remedy
+        self.is_passing = is_passing
 
 
 def data_dir() -> Path:
-    """Return the directory of this user's sign-ins."""
-    return user_data_path("mcptunnel", appauthor=False) / FOLDER
+    """Return the directory of this user's sign-ins. Raises KeptGrantError."""
+    try:
+        return user_data() / FOLDER
+    except InvalidValueError as error:
+        raise KeptGrantError(error.message, error.remedy) from None
 
 
 def login_command(relay: str) -> str:
@@ -45,7 +54,10 @@ def logout_command(relay: str) -> str:
 
 
 class KeptGrant:
-    """The file of one relay, given by its origin, below `folder` (`data_dir()` if None)."""
+    """The file of one relay, given by its origin, below `folder` (`data_dir()` if None).
+
+    Raises KeptGrantError.
+    """
 
     def __init__(self, relay: str, folder: Path | None = None) -> None:
         self.relay = relay
@@ -61,13 +73,15 @@ class KeptGrant:
         """
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                status, raw = os.fstat(descriptor), os.read(descriptor, MAX_BYTES + 1)
+            finally:
+                os.close(descriptor)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise _unusable(self.path, "cannot be read", error) from error
-        with os.fdopen(descriptor, "rb") as file:
-            self._check(os.fstat(file.fileno()), private=private)
-            raw = file.read(MAX_BYTES + 1)
+        self._check(status, private=private)
         again = f"Sign in again: {login_command(self.relay)}"
         try:
             grant = Grant.from_bytes(raw)
@@ -85,7 +99,8 @@ class KeptGrant:
         try:
             _make_folder(self.folder)
             temporary = self.path.with_suffix(f".{os.getpid()}.new")
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+            temporary.unlink(missing_ok=True)  # of a process with our number that died
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             descriptor = os.open(temporary, flags, 0o600)
             try:
                 with os.fdopen(descriptor, "wb") as file:
@@ -164,9 +179,15 @@ class GrantLock:
 
 
 def _make_folder(folder: Path) -> None:
+    """Let there be a folder of ours alone. Raises OSError, KeptGrantError."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_mode & _OTHERS:
+    status = folder.stat()
+    if status.st_uid != os.geteuid():
+        raise KeptGrantError(
+            f"{folder} belongs to another user", "Do this as the user who runs the agent."
+        )
+    if status.st_mode & _OTHERS:
         folder.chmod(0o700)
 
 
@@ -182,4 +203,8 @@ def _sync_folder(folder: Path) -> None:
 
 def _unusable(path: Path, what: str, error: OSError) -> KeptGrantError:
     reason = os.strerror(error.errno or errno.EIO)
-    return KeptGrantError(f"{path} {what}: {reason}", f"Look at {path.parent}.")
+    return KeptGrantError(
+        f"{path} {what}: {reason}",
+        f"Look at {path.parent}.",
+        is_passing=error.errno not in _LASTING,
+    )

@@ -7,7 +7,11 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from mcptunnel.agent.credential import NotRenewedError, Refused
-from mcptunnel.agent.sign_in.answers import RefusedError, RelayUnavailableError
+from mcptunnel.agent.sign_in.answers import (
+    NoSignInError,
+    RefusedError,
+    RelayUnavailableError,
+)
 from mcptunnel.agent.sign_in.authorization_server import TIMEOUT_S, AuthorizationServer
 from mcptunnel.agent.sign_in.grant import Grant
 from mcptunnel.agent.sign_in.kept import GrantLock, KeptGrant, KeptGrantError, login_command
@@ -53,10 +57,16 @@ class Renewal:
         self._unwritten: tuple[Grant, Grant] | None = None
 
     def read(self) -> Grant:
-        """Return the newest grant. Raises Refused if there is none, or none that can be used."""
+        """Return the newest grant.
+
+        Raises Refused if there is none, or none that can be used, NotRenewedError if it cannot be
+        read now.
+        """
         try:
             grant = self._kept.read()
         except KeptGrantError as error:
+            if error.is_passing:
+                raise NotRenewedError(str(error).rstrip(".")) from error
             raise Refused(f"The sign-in of this agent cannot be used: {error}") from error
         if grant is None:
             raise Refused(sign_in_again(self._kept.relay, "Nobody is signed in any more"))
@@ -90,18 +100,41 @@ class Renewal:
         finally:
             lock.release()
 
+    async def keep(self) -> None:
+        """Write what could not be written when it came, if that is possible by now."""
+        if self._unwritten is None:
+            return
+        lock = self._kept.lock()
+        try:
+            if lock.try_acquire():
+                await self._write_again()
+        except (KeptGrantError, NotRenewedError):
+            pass  # it was told when it came
+        finally:
+            lock.release()
+
+    async def _write_again(self) -> None:
+        newest = self.read()
+        if self._unwritten is not None:
+            await self._in_thread(lambda: self._kept.write(newest))
+            self._unwritten = None
+            self._log.info("the renewed sign-in is kept now")
+
     async def _ask(self, grant: Grant) -> Grant:
         try:
             tokens = await self._asked.renew(grant.refresh_token)
         except RelayUnavailableError as error:
             raise NotRenewedError(str(error), error.retry_after_s) from error
+        except NoSignInError as error:
+            raise Refused(f"The sign-in of this agent is of no use now. {error}") from error
         renewed = grant.renewed(tokens, self._epoch_s())
         try:
             await self._in_thread(lambda: self._kept.write(renewed))
         except KeptGrantError as error:
             # The relay takes the old token for a while: until then the disk may have room again.
             self._log.error("the renewed sign-in cannot be kept: {error}", error=str(error))
-            self._unwritten = (self._kept.read() or grant, renewed)
+            kept = grant if self._unwritten is None else self._unwritten[0]
+            self._unwritten = (kept, renewed)
         return renewed
 
     def _over(self, refused: RefusedError) -> str:

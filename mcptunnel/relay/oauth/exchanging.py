@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from mcptunnel.auth.agent_client import AGENT_CLIENT_ID, USER
 from mcptunnel.auth.clients import Client
 from mcptunnel.auth.codes import AuthorizationCode, CodeRefused, exchange
 from mcptunnel.auth.device_grants import DeviceGrant, PollAccepted, poll
@@ -37,6 +38,7 @@ from mcptunnel.store.oauth.codes import AuthCodes, CodeTaken
 from mcptunnel.store.oauth.device_codes import DeviceCodes
 from mcptunnel.store.oauth.families import Families
 from mcptunnel.store.oauth.refresh import RefreshTokens, Rotated, Successor
+from mcptunnel.store.people.users import Users
 
 _TRIES: Final = 3
 """How often a decision is taken again because somebody else was quicker."""
@@ -227,7 +229,7 @@ class TokenExchange:
             address=attempt.address,
             detail={"grant": family.id, "resource": family.resource},
         )
-        return begin(
+        given = begin(
             connection,
             family,
             attempt.client,
@@ -235,6 +237,10 @@ class TokenExchange:
             tokens=attempt.tokens,
             lifetimes=self._around.settings.lifetimes,
         )
+        user = Users(connection).find(family.principal)
+        if user is None or attempt.client.id != AGENT_CLIENT_ID:
+            return given
+        return Given(given.answer | {USER: user.display_name})
 
     def _tell_theft(
         self, connection: Transaction, event: Event, family_id: FamilyId, attempt: _Attempt

@@ -11,11 +11,11 @@ class NotFound(Resource):
 
     isLeaf = True
 
-    def __init__(self, hint: str = "") -> None:
+    def __init__(self, hint: str = "", code: str = "not_found") -> None:
         super().__init__()
+        self._code = code
         self._description = " ".join(filter(None, ("There is nothing at this path.", hint)))
 
     def render(self, request: Request) -> int:
-        return send_json(
-            request, 404, {"error": "not_found", "error_description": self._description}
-        )
+        told = {"error": self._code, "error_description": self._description}
+        return send_json(request, 404, told)

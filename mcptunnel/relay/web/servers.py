@@ -36,22 +36,30 @@ class Servers(Resource):
 
     def render(self, request: RelayRequest) -> int:
         address = self._read([part.decode("utf-8", "replace") for part in request.postpath or ()])
-        if address is None:
-            return NotFound().render(request)
         request.postpath = []
         return _OneServer(self._guard, self._gate, self._answer, address).render(request)
 
 
 class _OneServer(Gated):
-    """The endpoint of one server."""
+    """The endpoint of one server; who asks at no address at all learns so when he was let in."""
 
-    def __init__(self, guard: Guard, gate: Gate, answer: ServerAnswer, address: Address) -> None:
+    def __init__(
+        self, guard: Guard, gate: Gate, answer: ServerAnswer, address: Address | None
+    ) -> None:
         super().__init__(guard, gate)
         self._answer = answer
         self._address = address
 
     def _admitted(self, request: RelayRequest, access: Access) -> None:
+        if self._address is None:
+            NotFound(_hint(request.path)).render(request)
+            return
         try:
             self._answer(request, access, self._address)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
             request.failed()
+
+
+def _hint(path: bytes) -> str:
+    """Return what to tell who only wrote a slash too many, or ""."""
+    return f"Did you mean {path[:-1].decode('latin-1')}?" if path.endswith(b"/mcp/") else ""

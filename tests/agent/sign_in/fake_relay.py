@@ -33,6 +33,7 @@ class FakeRelay(Resource):
         self.token_status = 200
         self.tunnel_status = 101
         self.lifetime_s = 3600
+        self.user = "Ada 🦄"
         self.issued = 0
         self.live = ""
         self.bearers: list[str | None] = []
@@ -88,6 +89,7 @@ class FakeRelay(Resource):
             upgrade(request, self.end.taken_in(), reactor=the_reactor())
         else:
             request.setResponseCode(self.tunnel_status)
+            request.setHeader(b"www-authenticate", b'Bearer error="invalid_token"')
             request.finish()
         return NOT_DONE_YET
 
@@ -123,7 +125,7 @@ class FakeRelay(Resource):
                     return {"error": self.denial}
         self.issued += 1
         self.live = refresh(self.issued)
-        return token_answer(self.issued, expires_in=self.lifetime_s)
+        return token_answer(self.issued, expires_in=self.lifetime_s, user=self.user)
 
     def _revoked(self, form: dict[str, str]) -> dict[str, object]:
         if form["token"] == self.live:

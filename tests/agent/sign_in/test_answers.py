@@ -92,7 +92,7 @@ class TestTokens:
         del members["refresh_token"]
         assert read_tokens(200, raw(members)).refresh_token is None
 
-    @pytest.mark.parametrize("status", [400, 401, 403])
+    @pytest.mark.parametrize("status", [400, 401])
     def test_a_verdict_is_one(self, status: int) -> None:
         with pytest.raises(RefusedError, match=r"^It is over$") as caught:
             read_tokens(status, raw({"error": "invalid_grant", "error_description": "It is over."}))
@@ -109,7 +109,15 @@ class TestTokens:
             (400, raw({"error": "server_error"})),
             (400, raw({"error": 5})),
             (404, b"<html>"),
+            (404, raw({"error": "not_found", "error_description": "No such application"})),
+            (404, raw({"error": "Not Found"})),
             (403, b"forbidden by a firewall"),
+            (403, raw({"error": "Forbidden"})),
+            (403, raw({"error": "access_denied"})),
+            (404, raw({"error": "invalid_request"})),
+            (401, raw({"error": "invalid_token"})),
+            (401, raw({"error": "Unauthorized"})),
+            (400, raw({"error": "no_sign_in"})),
             (200, b"<html>Accept our terms</html>"),
             (200, raw({})),
             (204, b""),
@@ -150,6 +158,20 @@ class TestTokens:
     def test_any_answer_is_one_of_these(self, status: int, body: bytes) -> None:
         with pytest.raises((RefusedError, RelayUnavailableError)):
             read_tokens(status, body)
+
+    def test_who_signed_in_is_told_in_clean_words(self) -> None:
+        told = read_tokens(200, raw(token_answer(1, user="Ada\u202e\x1b[2J\nLovelace 🦄")))
+        assert told.user.isprintable()
+        assert told.user.startswith("Ada")
+        assert read_tokens(200, raw(token_answer(1, user=5))).user == ""
+
+    def test_a_relay_that_has_no_sign_in_any_more(self) -> None:
+        """It says so itself; then only a key helps."""
+        body = raw({"error": "no_sign_in", "error_description": "This relay takes API keys alone."})
+        with pytest.raises(
+            NoSignInError, match=r"takes API keys alone\)\. .*keys create .*key_file"
+        ):
+            read_tokens(404, body)
 
     def test_words_of_strangers_are_one_clean_line(self) -> None:
         bad = raw({"error": "invalid_grant", "error_description": "a\x1b[2Jb\nc" + "x" * 500})

@@ -1,16 +1,19 @@
 """An agent's sign-in over the hours: good before every attempt, given up only for a verdict."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mcptunnel.agent.credential import NotRenewedError, Refused
 from mcptunnel.agent.sign_in.authorization_server import AuthorizationServer
 from mcptunnel.agent.sign_in.bearer import LOOK_EVERY_S, NEW_S, STOP_WAIT_S, SignedIn
-from mcptunnel.agent.sign_in.kept import KeptGrant
+from mcptunnel.agent.sign_in.kept import KeptGrant, KeptGrantError
 from mcptunnel.agent.sign_in.renewal import Renewal
 from mcptunnel.net.errors import UpgradeRefused
 from mcptunnel.net.http import Fetched, FetchError
@@ -40,16 +43,22 @@ class Bench:
         self.kept.write(grant())
         self.fetches = FakeFetches(*answers)
         self.refusals: list[Refused] = []
+        self.disk_fails = False
         renewal = Renewal(
             self.clock,
             self.kept,
             AuthorizationServer(RELAY, self.fetches),
             epoch_s=self.clock.seconds,
-            in_thread=_at_once,
+            in_thread=self._in_thread,
         )
         self.signed_in = SignedIn(
             self.clock, RELAY, renewal, self.fetches, epoch_s=self.clock.seconds
         )
+
+    async def _in_thread(self, work: Callable[[], None]) -> None:
+        if self.disk_fails:
+            raise KeptGrantError("the disk is full", "Make room.")
+        work()
 
     def start(self) -> "Bench":
         self.signed_in.start(self.refusals.append)
@@ -70,10 +79,6 @@ class Bench:
 
     def stop(self) -> "Deferred[None]":
         return Deferred.fromCoroutine(self.signed_in.stop())
-
-
-async def _at_once(work: Callable[[], None]) -> None:
-    work()
 
 
 def test_a_good_token_is_used_without_asking_the_relay(tmp_path: Path) -> None:
@@ -158,6 +163,38 @@ def test_a_grant_that_is_over_is_told_while_the_link_is_up(tmp_path: Path) -> No
     assert str(told).endswith(AGAIN)
     bench.stop()
     assert not bench.clock.getDelayedCalls()
+
+
+def test_a_file_that_cannot_be_read_now_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log
+) -> None:
+    """The program has too many open files for a while, or the user's home is away."""
+    bench = Bench(tmp_path).start()
+    bench.bearer()
+
+    def fails(*_arguments: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as trouble:
+        trouble.setattr(os, "open", fails)
+        assert isinstance(error_of(bench.asking()), NotRenewedError)
+        assert bench.signed_in.refuse()
+        bench.wait(180)
+    assert bench.refusals == []
+    assert log.count("Too many open files") == 1
+    assert bench.bearer() == access(1)
+
+
+def test_what_could_not_be_kept_is_written_soon(tmp_path: Path) -> None:
+    """Within a minute, while the relay still takes the old token."""
+    bench = Bench(tmp_path, answered(token_answer(2))).start()
+    bench.disk_fails = True
+    bench.clock.advance(4000)
+    assert bench.bearer() == access(2)
+    assert bench.kept.read() == grant()
+    bench.disk_fails = False
+    bench.wait(60)
+    assert bench.kept.read() == grant(number=2, received_s=4000)
 
 
 class TestRefused:

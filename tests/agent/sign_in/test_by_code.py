@@ -91,6 +91,13 @@ def test_a_relay_that_is_away_is_asked_more_rarely_and_not_given_up() -> None:
     assert bench.result() == tokens(2)
 
 
+def test_who_wants_to_be_left_alone_for_longer_than_the_code_lives_is_asked_all_the_same() -> None:
+    """A page for maintenance says an hour; what the person decides in the meantime would be lost."""
+    bench = Bench(BEGUN, answered(b"", 503, retry_after_s=3600.0), GIVEN)
+    assert bench.polls_s(600) == [5, 15]
+    assert bench.result() == tokens(2)
+
+
 def test_when_nobody_decides_it_ends_with_the_code() -> None:
     """By our own clock, too, if the relay does not say it."""
     bench = Bench(BEGUN, PENDING)

@@ -1,6 +1,8 @@
 """Sign-ins are kept for their user alone, whole or not at all."""
 
+import errno
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -8,8 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from mcptunnel.agent.configuration import wrong_with_sign_in
 from mcptunnel.agent.sign_in.kept import KeptGrant, KeptGrantError, login_command, logout_command
 from tests.agent.sign_in import RELAY, data_folder, grant
+from tests.config.test_user_data import homeless
+
+__all__ = ["homeless"]
 
 
 @pytest.fixture
@@ -68,6 +74,15 @@ def test_it_is_in_the_users_data_directory(tmp_path: Path, monkeypatch: pytest.M
     assert KeptGrant(RELAY).path.name.startswith("relay.test-")
 
 
+def test_a_user_without_a_home_is_told(homeless: pytest.MonkeyPatch) -> None:
+    """By `login`, and by an agent whose configuration has no key."""
+    with pytest.raises(KeptGrantError, match=r"no home directory\. Set HOME or XDG_DATA_HOME\."):
+        KeptGrant(RELAY)
+    assert wrong_with_sign_in(RELAY) is not None
+    homeless.setenv("HOME", "/home/ada")
+    assert KeptGrant(RELAY).path.is_relative_to("/home/ada")
+
+
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o620, 0o601])
 def test_a_file_that_others_can_open_is_refused_with_the_remedy(folder: Path, bits: int) -> None:
     """To end it, it can be read all the same."""
@@ -89,6 +104,33 @@ def test_another_users_file_is_refused(folder: Path, monkeypatch: pytest.MonkeyP
         kept.read()
 
 
+def test_nothing_is_put_into_another_users_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as with `sudo`: that user could not use it, or could read what is ours while it is written."""
+    folder.mkdir(parents=True, mode=0o700)
+    kept = KeptGrant(RELAY, folder)
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    said = f"{folder} belongs to another user. Do this as the user who runs the agent."
+    with pytest.raises(KeptGrantError, match=re.escape(said)):
+        kept.write(grant())
+    with pytest.raises(KeptGrantError, match=re.escape(said)):
+        kept.lock().try_acquire()
+    assert list(folder.iterdir()) == []
+
+
+def test_what_somebody_put_in_the_way_is_not_written_into(folder: Path) -> None:
+    """A file that is open elsewhere would show the tokens, whatever its mode is then."""
+    kept = KeptGrant(RELAY, folder)
+    kept.write(grant())
+    planted = kept.path.with_suffix(f".{os.getpid()}.new")
+    planted.touch(0o666)
+    with planted.open() as peeping:
+        kept.write(grant(number=2))
+        assert peeping.read() == ""
+    assert kept.read() == grant(number=2)
+
+
 def test_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
     """Somebody else's file may be behind it."""
     kept = KeptGrant(RELAY, folder)
@@ -107,6 +149,42 @@ def test_a_torn_file_says_how_to_sign_in_again(folder: Path, raw: bytes) -> None
     with pytest.raises(KeptGrantError) as caught:
         kept.read()
     assert str(caught.value).endswith(f"Sign in again: {login_command(RELAY)}")
+
+
+@pytest.mark.parametrize(
+    ("number", "is_passing"),
+    [
+        (errno.EMFILE, True),
+        (errno.EIO, True),
+        (errno.ESTALE, True),
+        (errno.EACCES, False),
+        (errno.ELOOP, False),
+    ],
+)
+@pytest.mark.parametrize("step", ["open", "read"])
+def test_a_file_that_cannot_be_read_now_may_be_read_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, step: str, number: int, *, is_passing: bool
+) -> None:
+    """Too many open files, a disk or a network that fails: that says nothing about the sign-in."""
+
+    def fails(*_arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    kept = KeptGrant(RELAY, folder)
+    kept.write(grant())
+    with monkeypatch.context() as trouble:
+        trouble.setattr(os, step, fails)
+        with pytest.raises(KeptGrantError) as caught:
+            kept.read()
+    assert caught.value.is_passing is is_passing
+    assert os.strerror(number) in str(caught.value)
+
+
+def test_a_folder_in_its_place_is_told(folder: Path) -> None:
+    kept = KeptGrant(RELAY, folder)
+    kept.path.mkdir(parents=True)
+    with pytest.raises(KeptGrantError, match="cannot be read: Is a directory"):
+        kept.read()
 
 
 def test_a_file_of_another_relay_is_refused(folder: Path) -> None:

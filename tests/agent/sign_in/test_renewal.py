@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,11 @@ def result(deferred: "Deferred[Grant]") -> Grant:
     deferred.addCallback(took)
     assert got
     return got[0]
+
+
+def work(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Let a coroutine come to its end, which it does at once."""
+    assert done(Deferred.fromCoroutine(coroutine))
 
 
 def test_a_grant_is_renewed_and_kept(tmp_path: Path) -> None:
@@ -211,6 +216,57 @@ def test_without_room_on_the_disk_the_new_tokens_are_used_all_the_same(
     assert bench.kept.read() == grant(number=3)
     assert [form["refresh_token"] for _, form in bench.fetches.asked] == [refresh(1), refresh(2)]
     assert "mcpt_" not in log
+
+
+def test_what_could_not_be_kept_is_written_when_there_is_room(tmp_path: Path, log: Log) -> None:
+    """Long before the next renewal: what is in memory alone is lost with the program."""
+    bench = Bench(tmp_path, answered(token_answer(2)))
+    bench.disk_fails = True
+    bench.renew()
+    work(bench.renewal.keep())
+    assert bench.kept.read() == grant()
+    bench.disk_fails = False
+    busy = bench.kept.lock()
+    assert busy.try_acquire()
+    work(bench.renewal.keep())
+    assert bench.kept.read() == grant()
+    busy.release()
+    work(bench.renewal.keep())
+    assert bench.kept.read() == grant(number=2)
+    assert bench.renewal.read() == grant(number=2)
+    assert log.count("cannot be kept") == 1
+    assert bench.kept.lock().try_acquire()
+
+
+def test_a_new_sign_in_is_not_written_over(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, answered(token_answer(2)))
+    bench.disk_fails = True
+    bench.renew()
+    bench.disk_fails = False
+    bench.kept.write(grant(number=7))
+    work(bench.renewal.keep())
+    assert bench.kept.read() == grant(number=7)
+
+
+def test_a_disk_that_fails_altogether_does_not_lose_the_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither written nor read: they are used, and kept when it is well again."""
+    bench = Bench(tmp_path, answered(token_answer(2)))
+    bench.disk_fails = True
+    read, reads = bench.kept.read, [0]
+
+    def fails_later(_kept: KeptGrant, *, private: bool = True) -> Grant | None:
+        reads[0] += 1
+        if reads[0] > 1:
+            raise KeptGrantError("x", "y", is_passing=True)
+        return read(private=private)
+
+    monkeypatch.setattr(KeptGrant, "read", fails_later)
+    assert result(bench.renew()) == grant(number=2)
+    assert isinstance(error_of(bench.renew(grant(number=2))), NotRenewedError)
+    monkeypatch.undo()
+    assert bench.renewal.read() == grant(number=2)
 
 
 def test_a_new_sign_in_goes_before_what_could_not_be_kept(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from typing import Final
 
 from twisted.web.resource import Resource
 
+from mcptunnel.auth.errors import NO_SIGN_IN
+from mcptunnel.config.auth import KEYS, NONE
 from mcptunnel.relay.web.not_found import NotFound
 from mcptunnel.relay.web.oauth.authorize import Authorize, Consent
 from mcptunnel.relay.web.oauth.device import Device
@@ -11,7 +13,10 @@ from mcptunnel.relay.web.oauth.discovery import WellKnown
 from mcptunnel.relay.web.oauth.surroundings import OAuthWeb
 from mcptunnel.relay.web.oauth.tokens import DeviceAuthorization, Register, Revoke, Token
 
-HINT: Final = "This relay takes API keys alone: send one as a bearer token."
+_HINTS: Final = {
+    KEYS: "This relay takes API keys alone: send one as a bearer token.",
+    NONE: "Nobody signs in at this relay: it takes requests without a token, too.",
+}
 
 _ALL: Final = (
     b".well-known",
@@ -46,14 +51,10 @@ def put_oauth(root: Resource, web: OAuthWeb) -> None:
         root.putChild(b"device", Device(web))
 
 
-def put_hints(root: Resource) -> None:
-    """Say, where an authorization server would be, that there is none."""
+def put_hints(root: Resource, mode: str) -> None:
+    """Say, where an authorization server would be, that there is none, and what to do instead.
+
+    `mode` is that of the relay's `auth`: one without a sign-in.
+    """
     for name in _ALL:
-        root.putChild(name, NoServer())
-
-
-class NoServer(NotFound):
-    """404, with what to do instead."""
-
-    def __init__(self) -> None:
-        super().__init__(HINT)
+        root.putChild(name, NotFound(_HINTS[mode], NO_SIGN_IN))

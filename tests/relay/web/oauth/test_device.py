@@ -9,7 +9,7 @@ from mcptunnel.auth.device_grants import LIFETIME_S, MAX_WRONG_CODES, WRONG_CODE
 from mcptunnel.relay.oauth.devices import MAX_OPENED
 from mcptunnel.relay.oauth.settings import OAuthSettings
 from tests.relay.store_at_once import StoreAtOnce
-from tests.relay.web.oauth.site import ISSUER, OAuthSite, PersonAtBrowser, form_of
+from tests.relay.web.oauth.site import ISSUER, OAuthSite, PersonAtBrowser, form_of, granted
 from tests.relay.web.site import HttpAnswer
 
 TUNNEL = f"{ISSUER}/tunnel"
@@ -71,6 +71,20 @@ def test_a_machine_without_a_browser_is_let_in(site: OAuthSite, alice: PersonAtB
     assert site.mcp(given.json["access_token"]).status == 401
     assert poll(site, asked["device_code"]).json["error"] == "invalid_grant"
     assert [event.event for event in site.events()] == ["device.allowed", "grant.begun"]
+
+
+def test_threat_05_the_machine_is_told_who_signed_in(
+    site: OAuthSite, alice: PersonAtBrowser
+) -> None:
+    """Who sees the address that a browser opens could have signed in there as somebody else.
+
+    Other clients have no use for a name, and get none.
+    """
+    asked = begin(site)
+    decide(alice, asked["user_code"])
+    site.wait_s(5)
+    assert poll(site, asked["device_code"]).json["user"] == "Alice"
+    assert "user" not in granted(site)[1]
 
 
 def test_the_page_says_who_asks_from_where(site: OAuthSite, alice: PersonAtBrowser) -> None:

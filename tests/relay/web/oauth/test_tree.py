@@ -2,6 +2,8 @@
 
 import pytest
 
+from mcptunnel.auth.errors import NO_SIGN_IN
+from mcptunnel.config.auth import KEYS, NONE
 from mcptunnel.relay.in_use import SWEEP_S
 from mcptunnel.relay.oauth.taking_back import GrantDirectory
 from mcptunnel.relay.web.oauth.tree import put_hints
@@ -137,6 +139,7 @@ def test_a_stolen_token_takes_the_streams_of_its_grant_along(site: OAuthSite) ->
     assert stream.is_lost or stream.answer.is_complete
 
 
+@pytest.mark.parametrize(("mode", "hint"), [(KEYS, "API keys alone"), (NONE, "without a token")])
 @pytest.mark.parametrize(
     "path",
     [
@@ -151,14 +154,15 @@ def test_a_stolen_token_takes_the_streams_of_its_grant_along(site: OAuthSite) ->
         "/consent",
     ],
 )
-def test_with_keys_alone_there_is_a_hint(path: str) -> None:
+def test_without_a_sign_in_there_is_a_hint(path: str, mode: str, hint: str) -> None:
     """And the challenge is bare, so that no client looks for what is not there."""
     site = MemorySite()
-    put_hints(site.root)
+    put_hints(site.root, mode)
     for method in ("GET", "POST"):
         answer = site.ask(method, path)
         assert answer.status == 404
-        assert "API keys" in answer.json["error_description"]
+        assert answer.json["error"] == NO_SIGN_IN
+        assert hint in answer.json["error_description"]
     assert site.ask("POST", "/mcp").headers["www-authenticate"] == "Bearer"
 
 
@@ -184,3 +188,13 @@ def test_a_session_outlives_the_token_that_opened_it(site: OAuthSite) -> None:
     again = refreshed(site, client_id, given["refresh_token"]).json
     client.headers["authorization"] = f"Bearer {again['access_token']}"
     assert client.legacy("tools/list").answer.status == 200
+
+
+@pytest.mark.parametrize("path", ["/servers/x", "/servers/x/mcp", "/devices/y/mcp"])
+def test_threat_31_strangers_do_not_learn_what_is_there(site: OAuthSite, path: str) -> None:
+    """One answer for every path of servers, and it always names metadata that are there."""
+    refused = site.send("GET", path)
+    assert refused.status == 401
+    challenge = refused.headers["www-authenticate"]
+    metadata = challenge.partition('resource_metadata="')[2].partition('"')[0]
+    assert site.send("GET", metadata.removeprefix(ISSUER)).status == 200
