@@ -4,10 +4,12 @@ The guards see what pytest lets pass: errors that were only logged (a Deferred n
 among them), and timers, sockets and pipes that a test leaves in the reactor.
 """
 
+import contextlib
 import gc
 import random
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -111,6 +113,22 @@ def _clean_reactor(running_reactor: Any) -> Iterator[None]:
     if left:
         told = "\n".join(f"  {one!r}" for one in left)
         pytest.fail(f"Left in the reactor:\n{told}", pytrace=False)
+
+
+@pytest.fixture
+def no_child_left() -> Iterator[None]:
+    """Fail a test that leaves a process behind, running or not reaped; who was there before may stay."""
+    before = _children()
+    yield
+    assert _children() <= before
+
+
+def _children() -> set[str]:
+    found: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that has ended meanwhile
+            found.update((task / "children").read_text().split())
+    return found
 
 
 @pytest.fixture(scope="session")

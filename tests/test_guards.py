@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 CASES = """
+import subprocess
+
 from twisted.internet import defer, protocol
 from twisted.logger import Logger
 
@@ -32,6 +34,15 @@ def test_only_logs_an_error():
         Logger().failure("It went wrong")
 
 
+def test_leaves_a_process(no_child_left):
+    global left
+    left = subprocess.Popen(["sleep", "0"])
+
+
+def test_has_a_child_of_before(no_child_left):
+    subprocess.run(["true"])
+
+
 def test_takes_its_error(logged_failures):
     defer.fail(ValueError("dropped"))
     assert len(logged_failures.take(ValueError)) == 1
@@ -43,7 +54,7 @@ def test_is_clean(free_port):
 
 
 def test_each_guard_blames_the_right_test(tmp_path: Path) -> None:
-    """Four leaks of four kinds fail their own tests, and nobody else's."""
+    """Five leaks of five kinds fail their own tests, and nobody else's."""
     shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_cases.py").write_text(CASES)
@@ -55,8 +66,9 @@ def test_each_guard_blames_the_right_test(tmp_path: Path) -> None:
         "test_cases.py::test_leaves_a_port",
         "test_cases.py::test_drops_an_error",
         "test_cases.py::test_only_logs_an_error",
+        "test_cases.py::test_leaves_a_process",
     }, done.stdout
-    assert "6 passed, 4 errors" in done.stdout
+    assert "8 passed, 5 errors" in done.stdout
 
 
 ON_POSTGRESQL = """

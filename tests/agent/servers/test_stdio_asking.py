@@ -1,7 +1,6 @@
 """Questions, listens and logs of real processes, of either era."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +31,11 @@ ERAS = pytest.mark.parametrize("era", ["legacy", "modern"])
 
 
 @pytest.fixture
-def start(running_reactor: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start(
+    running_reactor: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    no_child_left: None,  # noqa: ARG001 - for its effect
+) -> Iterator[Start]:
     """Return a function that starts a server; after the test no process is left."""
     monkeypatch.setattr(kept, "SWEEP_INTERVAL_S", 0.05)
     servers: list[Server] = []
@@ -59,8 +62,6 @@ def start(running_reactor: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sta
     yield make
     stopping = [Deferred.fromCoroutine(server.stop()) for server in servers]
     pytest_twisted.blockon(gatherResults(stopping))
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
 
 
 def tool(name: str, *, meta: Any = None, **more: Any) -> Request:

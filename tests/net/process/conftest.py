@@ -1,6 +1,5 @@
 """No test leaves a descriptor or a zombie behind."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,11 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def nothing_left(running_reactor: Any) -> Iterator[None]:
+def nothing_left(
+    running_reactor: Any,
+    no_child_left: None,  # noqa: ARG001 - for its effect
+) -> Iterator[None]:
     assert running_reactor
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
     yield
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
