@@ -61,7 +61,7 @@ class DeviceDirectory:
         self._revoked(Revoked(principal=principal, device_id=installation_id))
         for family in () if ended is None else ended.families:
             self._revoked(Revoked(grant_id=family.id))
-        self._devices.revoked(device)
+        self._devices.mark_changed(device)
         return ended
 
     async def allow(self, principal: Principal, installation_id: str) -> bool:
@@ -71,10 +71,11 @@ class DeviceDirectory:
             lambda connection: allow_device(connection, principal, installation_id, now_s)
         )
         device = self._devices.get(principal, installation_id)
-        if device is not None and device.is_revoked:
-            device.revoked_s = None
-            self._devices.revoked(device)
-        return allowed
+        if device is None or not device.is_revoked:
+            return allowed
+        device.revoked_s = None
+        self._devices.mark_changed(device)
+        return True
 
     async def forget(self, principal: Principal, installation_id: str) -> bool:
         """Know a device no more; False if there is none. Raises StillConnectedError."""

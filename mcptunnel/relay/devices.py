@@ -199,7 +199,7 @@ class Devices:
         del self._of(device.principal)[device.installation_id]
         self._changed(device.principal)
 
-    def revoked(self, device: Device) -> None:
+    def mark_changed(self, device: Device) -> None:
         """Note that a device was marked, or let in again."""
         self._changed(device.principal)
 

@@ -5,7 +5,7 @@ of a grant or a key than its user has devices: they go when a device is forgotte
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, literal, select
 
@@ -17,6 +17,9 @@ from mcptunnel.store.keys import key_of
 from mcptunnel.store.oauth.tables import device_grant, token_family
 from mcptunnel.store.tables import api_key, device, device_key
 from mcptunnel.store.upsert import insert_into
+
+AT_ONCE: Final = 500
+"""Grants that are asked for in one statement, whose parameters databases bound."""
 
 
 class DeviceUses:
@@ -58,14 +61,16 @@ class DeviceUses:
     def of_grants(self, family_ids: Collection[str]) -> dict[str, list[DeviceRecord]]:
         """Return the devices that used grants, of each the first known first."""
         found: dict[str, list[DeviceRecord]] = {family_id: [] for family_id in family_ids}
-        query = (
-            select(device, device_grant.c.family_id)
-            .join(device_grant, _same_device())
-            .where(device_grant.c.family_id.in_(found))
-            .order_by(device.c.first_seen_s, device.c.installation_id)
-        )
-        for row in self._connection.execute(query):
-            found[row.family_id].append(device_of(row))
+        asked = list(found)
+        for start in range(0, len(asked), AT_ONCE):
+            query = (
+                select(device, device_grant.c.family_id)
+                .join(device_grant, _same_device())
+                .where(device_grant.c.family_id.in_(asked[start : start + AT_ONCE]))
+                .order_by(device.c.first_seen_s, device.c.installation_id)
+            )
+            for row in self._connection.execute(query):
+                found[row.family_id].append(device_of(row))
         return found
 
 

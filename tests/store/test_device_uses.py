@@ -88,6 +88,14 @@ def test_it_is_forgotten_with_the_device_and_with_the_grant(database: Database) 
     assert _names(database) == {"f1": [], "f2": []}
 
 
+def test_more_grants_than_fit_into_a_statement_are_asked_for(database: Database) -> None:
+    database.write(_fill)
+    _note(database, "i1", "f1")
+    many = [*map(str, range(40_000)), "f1"]
+    found = database.read(lambda c: DeviceUses(c).of_grants(many))
+    assert [(name, len(devices)) for name, devices in found.items() if devices] == [("f1", 1)]
+
+
 def test_many_note_the_same_at_once(database: Database) -> None:
     database.write(_fill)
     race(database, lambda c: DeviceUses(c).note(ALICE, "i1", "f1"))
