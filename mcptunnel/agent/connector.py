@@ -1,7 +1,8 @@
 """Keeps the agent connected: dial, introduce ourselves, run until the link is lost, wait, again.
 
-The tunnel outlives links: the next one takes it up, as long as both sides still hold it. For ever, except when the relay refuses the credential or another process of this installation took
-our place: then a person must do something, and `run` says what.
+The tunnel outlives links: the next one takes it up, as long as both sides still hold it. For ever, except when the relay
+refuses the credential or the device, or another process of this installation took our place: then a person must do
+something, and `run` says what.
 """
 
 from collections.abc import Awaitable, Callable
@@ -41,7 +42,9 @@ _FINAL = {
     "protocol. Install the same release of mcptunnel on both.",
 }
 
-_TOLD = (ErrorCode.REVOKED, ErrorCode.REPLACED)
+_FINAL_OF_CREDENTIAL = (*ABOUT_CREDENTIAL, ErrorCode.DEVICE_REVOKED)
+
+_TOLD = (ErrorCode.REVOKED, ErrorCode.REPLACED, ErrorCode.DEVICE_REVOKED)
 """Of these the relay has nothing to add."""
 
 _ORDERLY = (ErrorCode.NO_ERROR, ErrorCode.SHUTDOWN)
@@ -267,4 +270,4 @@ class Connector:
 
 
 def _is_final(notice: PeerGoingAway | Goaway) -> bool:
-    return notice.code in _FINAL or notice.code in ABOUT_CREDENTIAL
+    return notice.code in _FINAL or notice.code in _FINAL_OF_CREDENTIAL

@@ -11,6 +11,8 @@ from mcptunnel.wire.constants import ErrorCode
 
 ABOUT_CREDENTIAL: Final = (ErrorCode.UNAUTHORIZED, ErrorCode.REVOKED)
 
+DEVICE_REVOKED: Final = "This device was revoked at the relay."
+
 
 class Refused(McpTunnelError):
     """The relay will not have this agent, and trying again cannot help."""
@@ -43,7 +45,7 @@ class Credential(Protocol):
         """Say that the relay answered an attempt with a refusal, and what to do."""
 
     def ended_words(self, code: ErrorCode) -> str:
-        """Say that the relay ended a link with one of `ABOUT_CREDENTIAL`, and what to do."""
+        """Say that the relay ended a link with one of `ABOUT_CREDENTIAL`, or DEVICE_REVOKED, and what to do."""
 
 
 class ApiKey:
@@ -72,11 +74,10 @@ class ApiKey:
         )
 
     def ended_words(self, code: ErrorCode) -> str:
-        what = (
-            "The key of this agent was revoked."
-            if code is ErrorCode.REVOKED
-            else "The relay does not accept this key any more."
-        )
+        what = {
+            ErrorCode.REVOKED: "The key of this agent was revoked.",
+            ErrorCode.DEVICE_REVOKED: f"{DEVICE_REVOKED} An older key does not let it in.",
+        }.get(code, "The relay does not accept this key any more.")
         make = make_key_command("agent.key")
         return f"{what} Make a new one with `{make}`, and give it in {self._place}."
 

@@ -1,6 +1,5 @@
 """`mcptunnel grants`: which clients and agents act for whom at a relay."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,13 +8,13 @@ from typing import Any
 import click
 
 from mcptunnel.cli.grant_book import GrantBook, open_grants
-from mcptunnel.cli.options import CommandError, config_option, require_stdout
-from mcptunnel.cli.table import print_table, time_text
+from mcptunnel.cli.options import CommandError, config_option
+from mcptunnel.cli.table import print_list, time_text
 from mcptunnel.config.load import load_relay
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.model import Principal
 
-_COLUMNS = ("ID", "USER", "CLIENT", "FOR", "SINCE", "LAST USED", "UNTIL")
+_COLUMNS = ("ID", "USER", "CLIENT", "DEVICES", "FOR", "SINCE", "LAST USED", "UNTIL")
 
 _EXAMPLES = """\b
 Examples:
@@ -42,13 +41,8 @@ def list_grants(config: Path | None, as_json: bool) -> None:
     _, book = _opened(config)
     with book:
         found = book.list()
-    if as_json:
-        require_stdout()
-        click.echo(json.dumps(found, indent=2))
-        return
-    print_table(_COLUMNS, _rows(found))
-    if not found:
-        click.echo("Nothing is allowed to any client or agent.", err=True)
+    nothing = "Nothing is allowed to any client or agent."
+    print_list(found, _COLUMNS, _rows(found), as_json=as_json, nothing=nothing)
 
 
 @grants.command()
@@ -97,6 +91,7 @@ def _rows(found: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
             one["id"],
             Principal(one["issuer"], one["user"]).shown,
             one["client_id"],
+            ", ".join(device["name"] for device in one["devices"]) or "-",
             one["resource"],
             time_text(one["created_s"]),
             time_text(one["last_used_s"]),

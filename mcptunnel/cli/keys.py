@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,13 @@ from mcptunnel.auth.keys import (
 )
 from mcptunnel.cli.key_table import print_keys
 from mcptunnel.cli.keyring import KeyRing, open_keyring
-from mcptunnel.cli.options import CommandError, abandon_stdout, config_option, require_stdout
+from mcptunnel.cli.options import (
+    CommandError,
+    abandon_stdout,
+    config_option,
+    config_words,
+    require_stdout,
+)
 from mcptunnel.config.load import load_relay
 
 _EXAMPLES = """\b
@@ -105,7 +110,7 @@ def list_keys(config: Path | None, as_json: bool) -> None:
     else:
         print_keys(records)
         if not records:
-            example = f"mcptunnel keys create{_config_words(config)} --user NAME --scope agent"
+            example = f"mcptunnel keys create{config_words(config)} --user NAME --scope agent"
             click.echo(f"There are no keys yet. Make one: {example}", err=True)
 
 
@@ -127,12 +132,7 @@ def _not_in_use(wanted: str, records: Sequence[KeyRecord], config: Path | None) 
     named = [record.id for record in records if record.name == wanted and not record.revoked_s]
     if named:
         return f"Give the ID: {wanted} is the name of key {' and of '.join(named)}."
-    return f"There is no key {wanted}. See: mcptunnel keys list{_config_words(config)}"
-
-
-def _config_words(config: Path | None) -> str:
-    """Return the option that was given, for a command that can be pasted."""
-    return "" if config is None else f" --config {shlex.quote(str(config))}"
+    return f"There is no key {wanted}. See: mcptunnel keys list{config_words(config)}"
 
 
 @contextmanager

@@ -14,6 +14,7 @@ COMMANDS = {
     "audit": "mcptunnel.cli.audit:audit",
     "check-config": "mcptunnel.cli.check_config:check_config",
     "demo": "mcptunnel.cli.demo:demo",
+    "devices": "mcptunnel.cli.devices:devices",
     "grants": "mcptunnel.cli.grants:grants",
     "keys": "mcptunnel.cli.keys:keys",
     "login": "mcptunnel.cli.login:login",

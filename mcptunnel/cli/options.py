@@ -1,6 +1,7 @@
 """Options that several commands share, and how the command line tells errors."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,21 @@ def config_option(program: str) -> Callable[[_F], _F]:
         type=click.Path(path_type=Path),
         help=f"The {program}'s configuration; else $MCPTUNNEL_CONFIG, else ./mcptunnel.toml.",
     )
+
+
+def issuer_option(command: _F) -> _F:
+    """Add the `--issuer` option of a command that names a user."""
+    option = click.option(
+        "--issuer",
+        metavar="URL",
+        help="Who vouches for the user; else the provider of the configuration, else the relay itself.",
+    )
+    return option(command)
+
+
+def config_words(config: Path | None) -> str:
+    """Return the `--config` that was given, for a command that can be pasted."""
+    return "" if config is None else f" --config {shlex.quote(str(config))}"
 
 
 def require_stdout() -> None:

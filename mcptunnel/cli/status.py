@@ -4,16 +4,16 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
-from mcptunnel.cli.control import ControlClient, ControlError
+from mcptunnel.cli.books import control_of
+from mcptunnel.cli.control import ControlError
 from mcptunnel.cli.options import CommandError, config_option, require_stdout
 from mcptunnel.cli.table import print_table, time_text
 from mcptunnel.config.load import load_relay
 
-SOCKET_NAME: Final = "control.sock"
 _COLUMNS = ("DEVICE", "USER", "STATE", "ROUND TRIP", "LAST SEEN", "SERVERS")
 
 
@@ -35,7 +35,7 @@ def status(config: Path | None, *, as_json: bool) -> None:
     """
     relay = load_relay(config, os.environ, Path.cwd())
     require_stdout()
-    client = ControlClient(relay.state_dir / SOCKET_NAME)
+    client = control_of(relay)
     if not client.is_live():
         raise CommandError(f"No relay runs with the state directory {relay.state_dir}.")
     try:

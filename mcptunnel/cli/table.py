@@ -1,12 +1,32 @@
 """Tables for people, or plain columns for programs."""
 
+import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
 from mcptunnel.cli.options import require_stdout
+
+
+def print_list(
+    found: Sequence[dict[str, Any]],
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    as_json: bool,
+    nothing: str,
+) -> None:
+    """Print what was found, as a JSON array or as a table; of nothing it is said so, on stderr."""
+    if as_json:
+        require_stdout()
+        click.echo(json.dumps(found, indent=2))
+        return
+    print_table(columns, rows)
+    if not found:
+        click.echo(nothing, err=True)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -2,16 +2,14 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Final, Protocol, Self
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, cast
 
-from mcptunnel.cli.control import ControlClient, ControlError
+from mcptunnel.cli.books import RunningBook, StoredBook, control_of
 from mcptunnel.config.auth import LOCAL
 from mcptunnel.config.relay import RelayConfig
 from mcptunnel.model import Principal
-
-_SOCKET_NAME: Final = "control.sock"
 
 
 class UserBook(AbstractContextManager["UserBook"], Protocol):
@@ -29,76 +27,55 @@ def open_users(config: RelayConfig) -> UserBook:
 
     Raises `StoreError` or `ControlError`.
     """
-    client = ControlClient(config.state_dir / _SOCKET_NAME)
+    client = control_of(config)
     return RunningUsers(client) if client.is_live() else StoredUsers(config)
 
 
-class RunningUsers:
-    """The users of a running relay, over its control socket."""
-
-    def __init__(self, client: ControlClient) -> None:
-        self._client = client
+class RunningUsers(RunningBook):
+    """The users of a running relay."""
 
     def list(self) -> Sequence[dict[str, Any]]:
-        with _understood():
-            users: list[dict[str, Any]] = self._client.request("GET", "/api/v1/users")["users"]
-            return users
+        (users,) = self.ask("GET", "/api/v1/users", None, "users")
+        return cast("list[dict[str, Any]]", users)
 
     def make_link(self, which: str, name: str | None) -> tuple[str, float]:
         order = {} if name is None else {"user": name}
-        with _understood():
-            made = self._client.request("POST", f"/api/v1/users/{which}", order)
-            return made["url"], made["expires_s"]
+        url, expires_s = self.ask("POST", f"/api/v1/users/{which}", order, "url", "expires_s")
+        return url, expires_s
 
     def change(self, how: str, principal: Principal) -> bool:
         order = {"issuer": principal.issuer, "user": principal.subject}
-        with _understood():
-            is_changed: bool = self._client.request("POST", f"/api/v1/users/{how}", order)[
-                "changed"
-            ]
-            return is_changed
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_raised: object) -> None:
-        pass
+        (is_changed,) = self.ask("POST", f"/api/v1/users/{how}", order, "changed")
+        return bool(is_changed)
 
 
-class StoredUsers:
+class StoredUsers(StoredBook):
     """The users in the store of a relay that does not run."""
 
-    def __init__(self, config: RelayConfig) -> None:
-        # The database's libraries cost a third of a second, which a running relay saves us.
-        from mcptunnel.store.database import Database, location_of  # noqa: PLC0415
-
-        self._config = config
-        self._database = Database(location_of(config.state_dir, config.store.url))
-
     def list(self) -> Sequence[dict[str, Any]]:
-        from mcptunnel.relay.login.directory import user_to_json  # noqa: PLC0415 - as above
+        from mcptunnel.relay.login.directory import user_to_json  # noqa: PLC0415 - late
         from mcptunnel.store.people.users import Users  # noqa: PLC0415
 
-        found = self._database.read(lambda connection: Users(connection).list())
+        found = self.database.read(lambda connection: Users(connection).list())
         return [user_to_json(user) for user in found]
 
     def make_link(self, which: str, name: str | None) -> tuple[str, float]:
-        from mcptunnel.relay.login.directory import LINKS, offering_of  # noqa: PLC0415 - as above
+        from mcptunnel.relay.login.directory import LINKS, offering_of  # noqa: PLC0415 - late, as the database
         from mcptunnel.relay.login.links import link_url  # noqa: PLC0415
 
         kind = LINKS[which]
         offering = offering_of(
             kind,
             name,
-            is_local=self._config.auth.mode == LOCAL,
+            is_local=self.config.auth.mode == LOCAL,
             random=os.urandom,
             now_s=time.time(),
         )
-        expires_s = self._database.write(offering.offer)
-        return link_url(self._config.public_url, kind, offering.token), expires_s
+        expires_s = self.database.write(offering.offer)
+        return link_url(self.config.public_url, kind, offering.token), expires_s
 
     def change(self, how: str, principal: Principal) -> bool:
-        from mcptunnel.relay.login import changes  # noqa: PLC0415 - as above
+        from mcptunnel.relay.login import changes  # noqa: PLC0415 - late, as the database
 
         change: Callable[..., bool] = {
             "disable": changes.disable,
@@ -106,18 +83,4 @@ class StoredUsers:
             "remove": changes.remove,
         }[how]
         now_s = time.time()
-        return self._database.write(lambda connection: change(connection, principal, now_s=now_s))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_raised: object) -> None:
-        self._database.close()
-
-
-@contextmanager
-def _understood() -> Iterator[None]:
-    try:
-        yield
-    except (KeyError, TypeError) as error:
-        raise ControlError("the running relay is of another version") from error
+        return self.database.write(lambda connection: change(connection, principal, now_s=now_s))

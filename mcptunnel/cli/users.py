@@ -1,16 +1,20 @@
 """`mcptunnel users`: who may sign in at a relay."""
 
-import json
 import os
-import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from mcptunnel.cli.options import CommandError, config_option, require_stdout
-from mcptunnel.cli.table import print_table, time_text
+from mcptunnel.cli.options import (
+    CommandError,
+    config_option,
+    config_words,
+    issuer_option,
+    require_stdout,
+)
+from mcptunnel.cli.table import print_list, time_text
 from mcptunnel.cli.user_book import UserBook, open_users
 from mcptunnel.config.load import load_relay
 from mcptunnel.config.relay import RelayConfig
@@ -25,8 +29,6 @@ Examples:
   mcptunnel users disable --config relay.toml bob
 """
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-
 
 @click.group(epilog=_EXAMPLES)
 def users() -> None:
@@ -37,15 +39,6 @@ def users() -> None:
     """
 
 
-def _issuer_option(command: _F) -> _F:
-    option = click.option(
-        "--issuer",
-        metavar="URL",
-        help="Who vouches for the user; else the provider of the configuration, else the relay itself.",
-    )
-    return option(command)
-
-
 @users.command("list")
 @config_option("relay")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
@@ -54,13 +47,7 @@ def list_users(config: Path | None, as_json: bool) -> None:
     _, book = _opened(config)
     with book:
         found = book.list()
-    if as_json:
-        require_stdout()
-        click.echo(json.dumps(found, indent=2))
-        return
-    print_table(_COLUMNS, _rows(found))
-    if not found:
-        click.echo("Nobody has signed in yet.", err=True)
+    print_list(found, _COLUMNS, _rows(found), as_json=as_json, nothing="Nobody has signed in yet.")
 
 
 @users.command()
@@ -88,7 +75,7 @@ def reset_password(config: Path | None, name: str) -> None:
 
 @users.command()
 @config_option("relay")
-@_issuer_option
+@issuer_option
 @click.argument("name", metavar="USER")
 def disable(config: Path | None, issuer: str | None, name: str) -> None:
     """Keep a user out. What they have open ends at once; keys do not work any more."""
@@ -98,7 +85,7 @@ def disable(config: Path | None, issuer: str | None, name: str) -> None:
 
 @users.command()
 @config_option("relay")
-@_issuer_option
+@issuer_option
 @click.argument("name", metavar="USER")
 def enable(config: Path | None, issuer: str | None, name: str) -> None:
     """Let a user in again who was kept out."""
@@ -108,7 +95,7 @@ def enable(config: Path | None, issuer: str | None, name: str) -> None:
 
 @users.command()
 @config_option("relay")
-@_issuer_option
+@issuer_option
 @click.argument("name", metavar="USER")
 def remove(config: Path | None, issuer: str | None, name: str) -> None:
     """Forget a user with password and keys. At a provider they may still come again, as a new user."""
@@ -151,8 +138,7 @@ def _unchanged(
     shown = [one["user"] for one in found if one["name"] == name]
     if shown:
         return f"Give the user: {name} is the name of {' and of '.join(shown)}."
-    option = "" if config is None else f" --config {shlex.quote(str(config))}"
-    return f"There is no user {name}. See: mcptunnel users list{option}"
+    return f"There is no user {name}. See: mcptunnel users list{config_words(config)}"
 
 
 def _rows(found: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:

@@ -131,6 +131,11 @@ class NameTable:
             del self._targets[name]
         return forgotten
 
+    def forget_device(self, device_key: str) -> None:
+        """Forget the names of all places of a device: others may have them."""
+        for name in [name for name, at in self._targets.items() if at.device_key == device_key]:
+            del self._targets[name]
+
     def resolve(self, name: str) -> Target | None:
         """Return the place of a name that was ever exposed."""
         return self._targets.get(name)

@@ -126,6 +126,12 @@ class UriTable:
             self._contested.discard(uri)
         return forgotten
 
+    def forget_device(self, device_key: str) -> None:
+        """Forget the URIs of all places of a device; prefixes stay."""
+        for uri in [uri for uri, place in self._owners.items() if place[0] == device_key]:
+            del self._owners[uri]
+            self._contested.discard(uri)
+
     def _wrapped(self, place: _Place, uri: str) -> str:
         plain, ui = self._wrapping.get(place) or self._new_prefix(place)
         return ui + uri[len(UI_SCHEME) :] if uri.startswith(UI_SCHEME) else plain + uri

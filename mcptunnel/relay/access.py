@@ -18,7 +18,8 @@ class Access:
     of this principal alone. `grant_id` is what lasts while tokens are renewed, the grant or the key
     itself; `credential_id` is the one token or key that was shown. `client_id` is the OAuth client's,
     "" for keys; `device_id` an agent's installation, once it is known. `expires_s` is a time of day,
-    and so is `grant_expires_s`, after which no renewed token comes.
+    and so are `grant_expires_s`, after which no renewed token comes, and `granted_s`, when the grant or
+    the key was made; what is not known is older than anything.
     `audience` is the one resource that a token opens (`auth.resources`), None for keys.
     `session` names the legacy session that asks, where it is one (`client_half.session.name_of`).
     """
@@ -34,6 +35,7 @@ class Access:
     grant_expires_s: float | None = None
     audience: str | None = None
     session: str = ""
+    granted_s: float = 0.0
 
     @property
     def asker(self) -> str:
@@ -107,6 +109,6 @@ def _read_holder(name: str) -> tuple[str, str]:
     return grant_id, client_id
 
 
-def access_of_key(principal: Principal, key_id: str, scope: str) -> Access:
+def access_of_key(principal: Principal, key_id: str, scope: str, created_s: float = 0.0) -> Access:
     """Return what an API key gives: it is its own grant."""
-    return Access(principal, holder(key_id), key_id, key_id, (scope,))
+    return Access(principal, holder(key_id), key_id, key_id, (scope,), granted_s=created_s)

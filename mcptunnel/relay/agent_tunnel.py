@@ -22,6 +22,9 @@ RELAY_TARGET: Final = "@relay"
 SERVERS_PATH: Final = "/servers"
 
 REVOKED: Final = "access was revoked"
+DEVICE_REVOKED: Final = (
+    "this device was revoked; sign in again, or use a newer key, to connect it again"
+)
 
 MAX_ANNOUNCING: Final = 4
 """Announcements of one agent that may be arriving at once; an honest one waits for each answer."""
@@ -44,7 +47,11 @@ class AgentTunnel:
 
     def access_ended(self, *, is_revoked: bool) -> None:
         """Close it; what expires is looked at when the agent comes back with the next link."""
-        if is_revoked and self.tunnel is not None:
+        if not is_revoked or self.tunnel is None:
+            return
+        if self.device is not None and self.device.is_revoked:
+            self.tunnel.close(ErrorCode.DEVICE_REVOKED, DEVICE_REVOKED)
+        else:
             self.tunnel.close(ErrorCode.REVOKED, REVOKED)
 
     def exchange_opened(self, exchange: Exchange) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -14,7 +14,7 @@ from mcptunnel.net.link import LinkLost
 from mcptunnel.net.link_end import LinkEnd
 from mcptunnel.net.tunnel import Tunnel
 from mcptunnel.relay.access import Access
-from mcptunnel.relay.agent_tunnel import REVOKED, AgentTunnel
+from mcptunnel.relay.agent_tunnel import DEVICE_REVOKED, REVOKED, AgentTunnel
 from mcptunnel.relay.announcement import BadAnnouncement, read
 from mcptunnel.relay.devices import MAX_DEVICES, Device, Devices
 from mcptunnel.relay.draining import STOPPING, Draining
@@ -36,8 +36,14 @@ _INSTALLATION_ID = re.compile(r"[0-9A-Za-z_-]{16,64}")
 _UNUSABLE = re.compile(r"[^0-9A-Za-z_.-]+")
 
 
-Remember = Callable[[Device, float], Deferred[Any]]
-"""Writes down, for the next start, that a device was there at a time."""
+class Remembers(Protocol):
+    """Writes devices down, for the next start (`remembering.Remembering`)."""
+
+    def device_came(self, device: Device, access: Access, now_s: float) -> Deferred[Any]:
+        """Note that a device was let in with an access."""
+
+    def device_seen(self, device: Device, now_s: float) -> Deferred[Any]:
+        """Note that a device was there."""
 
 
 class Agents:
@@ -50,7 +56,7 @@ class Agents:
         reactor: Any,
         settings: Settings,
         devices: Devices,
-        remember: Remember,
+        remembering: Remembers,
         draining: Draining,
         in_use: InUse,
         *,
@@ -61,7 +67,7 @@ class Agents:
         self._draining = draining
         self._settings = settings
         self._devices = devices
-        self._write = remember
+        self._remembering = remembering
         self._in_use = in_use
         self._greeting: dict[LinkEnd, AgentLink] = {}
         self._tunnels: dict[Tunnel, AgentTunnel] = {}
@@ -180,6 +186,7 @@ class Agents:
             tunnel=tunnel,
             epoch_s=self._epoch_s(),
             agent_version=printable(hello.software_version, 40),
+            grant_id=access.grant_id,
         )
         device.joined_s = now_s
         self._log.info(
@@ -190,7 +197,7 @@ class Agents:
             peer=tunnel.peer,
             notice=f": {notice}" if notice else "",
         )
-        self._remember(device)
+        self._write(self._remembering.device_came(device, access, self._epoch_s()))
 
     def _own(self, owner: AgentTunnel, access: Access, hello: Hello) -> None:
         """Have a tunnel end with an access of its installation."""
@@ -201,6 +208,9 @@ class Agents:
         """Return code, text and retry-after for an agent that cannot be taken in."""
         if _INSTALLATION_ID.fullmatch(hello.installation_id) is None:
             return ErrorCode.PROTOCOL_ERROR, "unusable installation id", 0.0
+        known = self._devices.get(access.principal, hello.installation_id)
+        if known is not None and not known.admits(access.granted_s):
+            return ErrorCode.DEVICE_REVOKED, DEVICE_REVOKED, 0.0
         if not self._devices.has_room(access.principal, hello.installation_id):
             return ErrorCode.LIMIT_EXCEEDED, TOO_MANY_DEVICES, FULL_RETRY_S
         return None
@@ -227,7 +237,7 @@ class Agents:
                 name=device.name,
                 reason=printable(reason.text) or "closed",
             )
-            self._remember(device)
+            self._write(self._remembering.device_seen(device, self._epoch_s()))
 
     def going_away(self, device: Device | None) -> None:
         """Note that an agent takes nothing new any more."""
@@ -252,9 +262,8 @@ class Agents:
         self._devices.announce(device, servers)
         return 204
 
-    def _remember(self, device: Device) -> None:
-        """Write a device into the store; a failure is logged, the device works all the same."""
-        writing = self._write(device, self._epoch_s())
+    def _write(self, writing: Deferred[Any]) -> None:
+        """Own what is being written into the store; a failure is logged, the device works all the same."""
         self._writes.add(writing)
 
         def written(result: object) -> None:

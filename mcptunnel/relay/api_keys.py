@@ -48,7 +48,7 @@ class ApiKeys:
         record = stored.record
         if record.revoked_s is not None:
             return None
-        return access_of_key(record.principal, record.id, record.scope)
+        return access_of_key(record.principal, record.id, record.scope, record.created_s)
 
     def used(self, access: Access) -> None:
         now_s, key_id = self._now_s(), KeyId(access.grant_id)

@@ -9,7 +9,7 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,9 @@ from mcptunnel.relay.control_api import (
     StatusResource,
     write_reply,
 )
-from mcptunnel.relay.control_devices import DevicesResource
+from mcptunnel.relay.control_devices import DevicesResource, KnownDevices
 from mcptunnel.relay.control_grants import Grants, GrantsResource
 from mcptunnel.relay.control_users import People, UsersResource
-from mcptunnel.relay.devices import Device
 
 SOCKET_NAME = "control.sock"
 """The socket's name in a `state_dir`."""
@@ -53,7 +52,7 @@ class Commanded:
 
     keys: KeyDirectory
     status: Callable[[], RelayStatus]
-    devices: Callable[[], Sequence[Device]] = tuple
+    devices: KnownDevices | None = None
     people: People | None = None
     grants: Grants | None = None
 
@@ -138,7 +137,8 @@ def control_site(commanded: Commanded, clock: IReactorTime, answers: Answers) ->
     api.putChild(b"v1", version)
     version.putChild(b"keys", KeysResource(commanded.keys, answers))
     version.putChild(b"status", StatusResource(commanded.status, answers))
-    version.putChild(b"devices", DevicesResource(commanded.devices, answers))
+    if commanded.devices is not None:
+        version.putChild(b"devices", DevicesResource(commanded.devices, answers))
     if commanded.people is not None:
         version.putChild(b"users", UsersResource(commanded.people, answers))
     if commanded.grants is not None:

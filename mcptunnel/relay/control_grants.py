@@ -10,14 +10,13 @@ from twisted.web.server import Request
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.relay.control_api import Answers, JsonResource, NotFound, Reply, bad_request
 from mcptunnel.relay.control_users import read_texts
-from mcptunnel.relay.oauth.taking_back import grant_to_json
-from mcptunnel.store.oauth.families import Family
+from mcptunnel.relay.oauth.taking_back import UsedGrant, grant_to_json
 
 
 class Grants(Protocol):
     """The grants, as the control socket needs them (`relay.oauth.taking_back.GrantDirectory`)."""
 
-    async def list(self) -> Sequence[Family]: ...
+    async def list(self) -> Sequence[UsedGrant]: ...
 
     async def take_back_grant(self, grant_id: str) -> int: ...
 

@@ -16,7 +16,7 @@ from mcptunnel.relay.remote_server import RemoteServer
 from mcptunnel.wire.constants import ErrorCode
 
 MAX_DEVICES: Final = 50
-"""Devices of one user; of more, those that were offline the longest are forgotten."""
+"""Devices of one user; of more, those that were offline the longest are forgotten, revoked ones at the last."""
 
 ANNOUNCEMENTS_BURST: Final = 20
 ANNOUNCEMENTS_PER_S: Final = 2.0
@@ -28,7 +28,8 @@ class Device:
     """One installation of the agent. Its name is a label; `installation_id` is what it is.
 
     Times are seconds since the epoch, but for `joined_s`: when its tunnel was joined, by the clock that
-    cannot be set. Only differences to that one's `seconds` mean anything.
+    cannot be set. Only differences to that one's `seconds` mean anything. `grant_id` is what it came in
+    with the last time (`access.Access`); what was granted up to `revoked_s` does not let it in.
     """
 
     principal: Principal
@@ -36,15 +37,26 @@ class Device:
     name: str
     first_seen_s: float
     last_seen_s: float
+    revoked_s: float | None = None
     tunnel: Tunnel | None = None
     connected_s: float | None = None
     joined_s: float = 0.0
     agent_version: str = ""
+    grant_id: str = ""
     announced: bool = False
     servers: dict[str, RemoteServer] = field(default_factory=dict)
     announcements: TokenBucket = field(
         default_factory=lambda: TokenBucket(ANNOUNCEMENTS_BURST, ANNOUNCEMENTS_PER_S)
     )
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether it was revoked, and has not been let in again since."""
+        return self.revoked_s is not None
+
+    def admits(self, granted_s: float) -> bool:
+        """Whether it may come in with what was granted at a time."""
+        return self.revoked_s is None or self.revoked_s < granted_s
 
     @property
     def is_connected(self) -> bool:
@@ -160,8 +172,9 @@ class Devices:
         tunnel: Tunnel,
         epoch_s: float,
         agent_version: str = "",
+        grant_id: str = "",
     ) -> Device:
-        """Note that an installation is connected; an older tunnel of it is ended."""
+        """Note that an installation was let in and is connected; an older tunnel of it is ended."""
         devices = self._of(principal)
         device = devices.get(installation_id)
         if device is None:
@@ -175,10 +188,20 @@ class Devices:
         device.name, device.tunnel = name, tunnel
         device.connected_s = device.last_seen_s = epoch_s
         device.agent_version, device.announced = agent_version, False
+        device.grant_id, device.revoked_s = grant_id, None
         if replaced is not None:
             replaced.close(ErrorCode.REPLACED, "another process of this installation connected")
         self._changed(principal)
         return device
+
+    def forget(self, device: Device) -> None:
+        """Know a device that is offline no more."""
+        del self._of(device.principal)[device.installation_id]
+        self._changed(device.principal)
+
+    def mark_changed(self, device: Device) -> None:
+        """Note that a device was marked, or let in again."""
+        self._changed(device.principal)
 
     def suspended(self, device: Device, tunnel: Tunnel, epoch_s: float) -> bool:
         """Note that a tunnel has no link now; return whether it is that of the device."""
@@ -227,9 +250,9 @@ class Devices:
         self._changed(device.principal)
 
     def _make_room(self, devices: dict[str, Device], most: int) -> None:
-        """Forget what was offline the longest, if there are more devices than `most`."""
+        """Forget what was offline the longest, if there are more devices than `most`; marks at the last."""
         offline = [device for device in devices.values() if device.tunnel is None]
-        offline.sort(key=lambda device: device.last_seen_s)
+        offline.sort(key=lambda device: (device.is_revoked, device.last_seen_s))
         for device in offline[: max(0, len(devices) - most)]:
             del devices[device.installation_id]
             self._forgotten(device)

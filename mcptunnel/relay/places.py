@@ -48,6 +48,8 @@ def find(devices: Devices, principal: Principal, address: Address) -> Device:
     device = _device(devices, principal, address)
     if device.is_stopping:
         raise NotNow(f"The device {device.name!r} is going away: its agent is stopping.")
+    if device.is_revoked:
+        raise NotNow(f"The device {device.name!r} was revoked.")
     if not device.is_connected:
         raise NotNow(f"The device {device.name!r} is not connected.")
     if not device.announced:

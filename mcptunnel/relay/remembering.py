@@ -1,6 +1,7 @@
 """What the relay writes down as it goes: nobody waits for it, but a stop does."""
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -9,6 +10,8 @@ from twisted.python.failure import Failure
 from mcptunnel.errors import McpTunnelError
 from mcptunnel.mcp.names import Row
 from mcptunnel.model import Principal
+from mcptunnel.relay.access import Access
+from mcptunnel.relay.device_changes import device_came
 from mcptunnel.relay.devices import Device
 from mcptunnel.store.devices import DeviceRecord
 from mcptunnel.store.devices import Devices as DeviceTable
@@ -26,7 +29,11 @@ class Remembering:
     def __init__(self, store: Store, epoch_s: Callable[[], float]) -> None:
         self._store = store
         self._epoch_s = epoch_s
-        self._writing: set[Deferred[None]] = set()
+        self._writing: set[Deferred[Any]] = set()
+
+    def device_came(self, device: Device, access: Access, now_s: float) -> Deferred[None]:
+        """Note that a device was let in, and with what; the caller hears of a failure."""
+        return self._store.write(lambda connection: device_came(connection, device, access, now_s))
 
     def device_seen(self, device: Device, now_s: float) -> Deferred[DeviceRecord]:
         """Note that a device was here; the caller hears of a failure."""
@@ -76,7 +83,7 @@ class Remembering:
         for writing in list(self._writing):
             await writing
 
-    def _own(self, writing: Deferred[None]) -> None:
+    def _own(self, writing: Deferred[Any]) -> None:
         self._writing.add(writing)
         writing.addErrback(self._cannot_write)
         writing.addBoth(lambda _result: self._writing.discard(writing))

@@ -30,6 +30,7 @@ from mcptunnel.relay.bearers import BEARER, Bearers
 from mcptunnel.relay.control import SOCKET_NAME, Commanded, ControlSocket
 from mcptunnel.relay.control_api import RelayStatus
 from mcptunnel.relay.credentials import BearerCheck, Credentials
+from mcptunnel.relay.device_directory import DeviceDirectory
 from mcptunnel.relay.devices import Device, Devices
 from mcptunnel.relay.draining import Draining
 from mcptunnel.relay.hub.hub import Hub
@@ -188,7 +189,7 @@ class RelayService(MultiService):
             self._reactor,
             self._settings,
             self.devices,
-            self._remembering.device_seen,
+            self._remembering,
             self._draining,
             self.in_use,
             epoch_s=self._epoch_s,
@@ -218,6 +219,7 @@ class RelayService(MultiService):
                 record.name,
                 record.first_seen_s,
                 record.last_seen_s,
+                record.revoked_s,
             )
             for record in past.devices
         )
@@ -307,12 +309,21 @@ class RelayService(MultiService):
             Commanded(
                 keys,
                 self._status,
-                self.devices.everyone,
+                self._device_directory(),
                 self._users,
                 GrantDirectory(self._store, epoch_s=self._epoch_s, revoked=self.revoked),
             ),
             self._reactor,
             self._reactor,
+        )
+
+    def _device_directory(self) -> DeviceDirectory:
+        return DeviceDirectory(
+            self._store,
+            self.devices,
+            epoch_s=self._epoch_s,
+            revoked=self.revoked,
+            forgotten=self.hub.forget_names,
         )
 
     def _upgrade(self, request: RelayRequest, access: Access, _body: bytes) -> None:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import Column, Float, LargeBinary, String, Text
+from sqlalchemy import Column, Float, ForeignKeyConstraint, LargeBinary, String, Text
 from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeDecorator
 
 DIGEST_BYTES = 32
@@ -30,6 +31,17 @@ def issuer(*, primary_key: bool = False, nullable: bool = False) -> Column[Any]:
 def subject(*, primary_key: bool = False, nullable: bool = False) -> Column[Any]:
     """The second half of a principal."""
     return Column("subject", String(255), primary_key=primary_key, nullable=nullable)
+
+
+def device_columns() -> tuple[SchemaItem, ...]:
+    """The key of a device as a part of another one; the row goes when the device is forgotten."""
+    names = ["issuer", "subject", "installation_id"]
+    return (
+        issuer(primary_key=True),
+        subject(primary_key=True),
+        Column("installation_id", String(64), primary_key=True),
+        ForeignKeyConstraint(names, [f"device.{name}" for name in names], ondelete="CASCADE"),
+    )
 
 
 def client_id() -> Column[Any]:

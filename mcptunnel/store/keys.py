@@ -1,7 +1,7 @@
 """The API keys in the store."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, insert, select, update
 
@@ -61,7 +61,7 @@ class Keys:
     def find_by_id(self, key_id: KeyId) -> StoredKey | None:
         """Return a key, revoked ones included, or None."""
         row = self._connection.execute(select(api_key).where(api_key.c.id == key_id)).one_or_none()
-        return None if row is None else StoredKey(_record(row), row.secret_hash)
+        return None if row is None else StoredKey(key_of(row), row.secret_hash)
 
     def list(self, principal: Principal | None = None) -> Sequence[KeyRecord]:
         """Return the keys of a user, or all, oldest first."""
@@ -70,7 +70,7 @@ class Keys:
             query = query.where(
                 api_key.c.issuer == principal.issuer, api_key.c.subject == principal.subject
             )
-        return [_record(row) for row in self._connection.execute(query)]
+        return [key_of(row) for row in self._connection.execute(query)]
 
     def revoke(self, key_id: KeyId, now_s: float) -> bool:
         """End a key for good; False when there is none, or it was revoked before."""
@@ -93,7 +93,8 @@ class Keys:
         )
 
 
-def _record(row: Row[tuple[object, ...]]) -> KeyRecord:
+def key_of(row: Row[Any]) -> KeyRecord:
+    """Return the key in a row of `api_key`."""
     return KeyRecord(
         id=KeyId(row.id),
         scope=Scope(row.scope),

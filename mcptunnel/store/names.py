@@ -7,6 +7,7 @@ from typing import TypeAlias
 from sqlalchemy import Connection, delete, select
 
 from mcptunnel.model import Principal
+from mcptunnel.store.clauses import is_of
 from mcptunnel.store.tables import bound_name
 from mcptunnel.store.upsert import insert_into
 
@@ -55,6 +56,14 @@ class Names:
                     bound_name.c.name_hash == _hash(name),
                 )
             )
+
+    def forget_device(self, principal: Principal, installation_id: str) -> None:
+        """Remove the names of all places of an installation, of every kind."""
+        self._connection.execute(
+            delete(bound_name).where(
+                is_of(bound_name, principal), bound_name.c.installation_id == installation_id
+            )
+        )
 
     def change(
         self,

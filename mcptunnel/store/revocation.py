@@ -10,7 +10,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from mcptunnel.auth.agent_client import AGENT_CLIENT_ID
+from mcptunnel.auth.keys import KeyRecord
 from mcptunnel.model import Principal
+from mcptunnel.store.device_uses import DeviceUses
+from mcptunnel.store.devices import DeviceRecord, Devices
 from mcptunnel.store.oauth.clients import Clients
 from mcptunnel.store.oauth.codes import AuthCodes
 from mcptunnel.store.oauth.consents import Consents
@@ -25,6 +29,20 @@ class Ended:
 
     families: Sequence[Family] = ()
     sessions: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndedDevice:
+    """A device that was just revoked.
+
+    With it the token families ended that it used, also for `others` that used them. `keys` are those
+    that it used; they go on.
+    """
+
+    device: DeviceRecord
+    families: Sequence[Family] = ()
+    others: Sequence[DeviceRecord] = ()
+    keys: Sequence[KeyRecord] = ()
 
 
 def end_user(connection: Connection, principal: Principal, *, now_s: float, reason: str) -> Ended:
@@ -58,4 +76,28 @@ def end_client(
         Families(connection).revoke_all(
             principal=principal, client_id=client_id, now_s=now_s, reason=reason
         )
+    )
+
+
+def end_device(
+    connection: Connection, principal: Principal, installation_id: str, *, now_s: float, reason: str
+) -> EndedDevice | None:
+    """Mark a device as revoked and end the grants that it used; None if there is no such device.
+
+    What the user allowed to agents and nobody fetched yet ends as well: it would be a grant of later.
+    """
+    device = Devices(connection).revoke(principal, installation_id, now_s)
+    if device is None:
+        return None
+    AuthCodes(connection).forget(principal=principal, client_id=AGENT_CLIENT_ID)
+    DeviceCodes(connection).forget(principal=principal, client_id=AGENT_CLIENT_ID)
+    families = Families(connection).revoke_device(
+        principal, installation_id, now_s=now_s, reason=reason
+    )
+    uses = DeviceUses(connection)
+    shared = uses.of_grants([family.id for family in families])
+    others = {one.installation_id: one for used_by in shared.values() for one in used_by}
+    others.pop(installation_id, None)
+    return EndedDevice(
+        device, families, list(others.values()), uses.keys(principal, installation_id)
     )

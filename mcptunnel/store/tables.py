@@ -5,11 +5,21 @@ Times are seconds since the epoch. A principal is always the pair (issuer, subje
 
 from typing import Final
 
-from sqlalchemy import Column, Float, Index, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
-from mcptunnel.store.columns import Digest
+from mcptunnel.store.columns import Digest, device_columns
 
-REVISION: Final = "0006"
+REVISION: Final = "0007"
 """The newest migration, so that an up-to-date store opens without loading Alembic."""
 
 metadata = MetaData()
@@ -38,6 +48,14 @@ device = Table(
     Column("name", String(255), nullable=False),
     Column("first_seen_s", Float(53), nullable=False),
     Column("last_seen_s", Float(53), nullable=False),
+    Column("revoked_s", Float(53)),
+)
+
+device_key = Table(
+    "device_key",
+    metadata,
+    *device_columns(),
+    Column("key_id", String(12), ForeignKey("api_key.id", ondelete="CASCADE"), primary_key=True),
 )
 
 bound_name = Table(

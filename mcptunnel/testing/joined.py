@@ -309,7 +309,7 @@ class Joined:
             self.clock,
             self._settings,
             self.devices,
-            self._remember,
+            self,
             self.draining,
             self.in_use,
             epoch_s=self.epoch_s,
@@ -335,14 +335,21 @@ class Joined:
             kept.pop(name, None)
         kept.update({row[0]: row for row in bound})
 
-    def _remember(self, device: Device, now_s: float) -> Any:
+    def device_came(self, device: Device, access: Access, now_s: float) -> Any:
+        """Note it (`relay.agents.Remembers`)."""
+        return self.device_seen(device, now_s)
+
+    def device_seen(self, device: Device, now_s: float) -> Any:
+        """Note it (`relay.agents.Remembers`)."""
         self.remembered.append((device, now_s))
         return succeed(None)
 
-    def access(self, user: str, scope: Scope, key_id: str = "") -> Access:
+    def access(
+        self, user: str, scope: Scope, key_id: str = "", created_s: float = START_S
+    ) -> Access:
         """Return what a valid key of a user gives."""
         key_id = key_id or f"{user}-{scope.value}"
-        return access_of_key(Principal(LOCAL_ISSUER, user), key_id, scope)
+        return access_of_key(Principal(LOCAL_ISSUER, user), key_id, scope, created_s)
 
     def client(self, user: str = "alice", key_id: str = "") -> MemoryClient:
         """Return a client of a user's."""
@@ -355,6 +362,7 @@ class Joined:
         name: str = "laptop",
         installation_id: str = "",
         key_id: str = "",
+        created_s: float = START_S,
         delay_s: float = 0.0,
     ) -> MemoryAgent:
         """Make an agent with these servers and connect it; without an id it is a new installation."""
@@ -367,17 +375,23 @@ class Joined:
         )
         for server in servers:
             server.changed = agent.announcer.announce
-        self.connect(agent, user=user, key_id=key_id, delay_s=delay_s)
+        self.connect(agent, user=user, key_id=key_id, created_s=created_s, delay_s=delay_s)
         return agent
 
     def connect(
-        self, agent: MemoryAgent, *, user: str = "alice", key_id: str = "", delay_s: float = 0.0
+        self,
+        agent: MemoryAgent,
+        *,
+        user: str = "alice",
+        key_id: str = "",
+        created_s: float = START_S,
+        delay_s: float = 0.0,
     ) -> None:
         """Connect an agent, for the first time or again; messages take `delay_s` each way.
 
-        If both sides still hold the tunnel it is resumed.
+        If both sides still hold the tunnel it is resumed. `created_s` is when its key was made.
         """
-        relay = self.agents.receiver(self.access(user, Scope.AGENT, key_id))
+        relay = self.agents.receiver(self.access(user, Scope.AGENT, key_id, created_s))
         agent.pair = MemoryPair(relay, agent.receiver(), reactor=self.clock, delay_s=delay_s)
         agent.pair.open()
         self.settle()

@@ -103,6 +103,7 @@ class ErrorCode(IntEnum):
     SHUTDOWN = 12
     TIMEOUT = 13
     FLOOD = 14
+    DEVICE_REVOKED = 15
 
     @property
     def sentence(self) -> str:
@@ -126,4 +127,5 @@ _SENTENCES = {
     ErrorCode.SHUTDOWN: "The sender is stopping.",
     ErrorCode.TIMEOUT: "Something took too long.",
     ErrorCode.FLOOD: "The peer sent too much that leads to nothing.",
+    ErrorCode.DEVICE_REVOKED: "The device was revoked.",
 }

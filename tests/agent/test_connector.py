@@ -332,6 +332,7 @@ def test_another_web_server_is_told_in_one_line(bench: Bench, log: Log) -> None:
     [
         (ErrorCode.UNAUTHORIZED, "does not accept this key any more"),
         (ErrorCode.REVOKED, "was revoked"),
+        (ErrorCode.DEVICE_REVOKED, "This device was revoked at the relay"),
         (ErrorCode.REPLACED, "state_dir of its own"),
         (ErrorCode.UNSUPPORTED_VERSION, "Install the same release"),
     ],

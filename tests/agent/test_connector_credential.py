@@ -47,6 +47,20 @@ def test_a_link_that_is_ended_for_its_credential_is_made_again_at_once(code: Err
     assert "Make a new one with" in bench.refusal()
 
 
+def test_a_device_that_was_revoked_is_not_helped_by_another_token() -> None:
+    """Nor by the next attempt: it ends at once, in the greeting as well."""
+    for refuse in (True, False):
+        bench = Bench(Renewed(1))
+        if refuse:
+            bench.relay.refuse = lambda end: end.refuse(ErrorCode.DEVICE_REVOKED, "so it is")
+        bench.run()
+        if not refuse:
+            bench.relay.tunnels[-1].close(ErrorCode.DEVICE_REVOKED, "so it is")
+            bench.relay.settle()
+        assert bench.refusal().startswith("This device was revoked at the relay.")
+        assert bench.dialled_s == [0.0]
+
+
 def test_a_credential_that_cannot_be_had_now_is_waited_for(bench: Bench, log: Log) -> None:
     """With the patience of any other attempt, and as long as the relay asked for."""
     bench.dial = failing(NotRenewedError("the relay answered 503", 20.0))

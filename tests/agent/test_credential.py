@@ -32,6 +32,7 @@ def test_starting_and_stopping_do_nothing() -> None:
         KEY.refused_words(UpgradeRefused(401)),
         KEY.ended_words(ErrorCode.REVOKED),
         KEY.ended_words(ErrorCode.UNAUTHORIZED),
+        KEY.ended_words(ErrorCode.DEVICE_REVOKED),
     ],
 )
 def test_a_refusal_says_where_the_key_is_and_how_to_make_one(words: str) -> None:

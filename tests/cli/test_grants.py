@@ -48,7 +48,7 @@ def ids() -> list[str]:
 
 def test_grants_are_listed_and_taken_back() -> None:
     assert ids() == ["grant0", "grant1", "grant2"]
-    assert "anna\tapp\thttps://relay.example/mcp" in grants("list").stdout
+    assert "anna\tapp\t-\thttps://relay.example/mcp" in grants("list").stdout
     assert grants("revoke", "grant1").stderr == "1 grant is taken back.\n"
     assert ids() == ["grant0", "grant2"]
     assert grants("revoke", "grant1").exit_code == 1

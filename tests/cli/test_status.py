@@ -47,7 +47,7 @@ def asked(
             assert method == "GET"
             return {"/api/v1/devices": answer, "/api/v1/status": STATUS}[path]
 
-    monkeypatch.setattr("mcptunnel.cli.status.ControlClient", Client)
+    monkeypatch.setattr("mcptunnel.cli.books.ControlClient", Client)
     monkeypatch.chdir(tmp_path)
     Path("relay.toml").write_text("")
     return CliRunner().invoke(main, ["status", "--config", "relay.toml", *arguments])

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from mcptunnel.cli.table import print_table, time_text
+from mcptunnel.cli.table import print_list, print_table, time_text
 
 ROWS = [("1", "[red]two"), ("3", "4")]
 
@@ -27,3 +27,14 @@ def test_on_a_terminal_it_is_a_table(
 
 def test_times_are_for_people() -> None:
     assert [time_text(None), time_text(86_400.0)] == ["-", "1970-01-02 00:00Z"]
+
+
+def test_a_list_is_a_table_or_json_and_nothing_is_said_aside(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_list([{"a": 1}], ("A",), [("1",)], as_json=False, nothing="None.")
+    print_list([{"a": 1}], ("A",), [("1",)], as_json=True, nothing="None.")
+    assert capsys.readouterr() == ('A\n1\n[\n  {\n    "a": 1\n  }\n]\n', "")
+    print_list([], ("A",), [], as_json=False, nothing="None.")
+    print_list([], ("A",), [], as_json=True, nothing="None.")
+    assert capsys.readouterr() == ("A\n[]\n", "None.\n")

@@ -245,3 +245,13 @@ def test_a_forgotten_name_can_be_given_again() -> None:
     bare(table, "read", device="d1")
     table.forget(1, listed=(), is_there=lambda _: False)
     assert bare(table, "read", device="d2") == "files__read"
+
+
+def test_the_names_of_a_forgotten_device_are_free() -> None:
+    """Those of others stay; what was bound and not stored yet is not stored any more."""
+    table = NameTable()
+    kept = bare(table, "write", device="d2")
+    bare(table, "read", device="d1")
+    table.forget_device("d1")
+    assert [row[0] for row in table.take_bound()] == [kept]
+    assert bare(table, "read", device="d2") == "files__read"

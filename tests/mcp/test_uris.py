@@ -147,6 +147,16 @@ def test_forgetting_takes_places_that_are_gone_first_and_nothing_that_is_listed(
     assert table.expose("d9", "b", "x:2") == "x:2"
 
 
+def test_the_uris_of_a_forgotten_device_are_free() -> None:
+    table = UriTable()
+    table.expose("d1", "a", "x:1")
+    table.expose("d2", "a", "x:2")
+    table.forget_device("d1")
+    assert table.resolve("x:1") is None
+    assert table.expose("d2", "a", "x:1") == "x:1"
+    assert table.resolve("x:2") is not None
+
+
 class Uris(RuleBasedStateMachine):
     """Whatever is listed, mentioned and restored, a URI means what it meant first."""
 

@@ -58,6 +58,27 @@ def test_a_relay_on_postgresql(estate: Estate, postgresql_url: str) -> None:
         assert password not in shown.stdout + shown.stderr
 
 
+def test_a_device_is_revoked_on_postgresql(estate: Estate, postgresql_url: str) -> None:
+    """With its key, which the database knows that it used; also after a restart."""
+    with another_database(postgresql_url, "devices") as url:
+        relay = estate.relay('[store]\nurl_file = "./store.url"\n')
+        store_url(relay.folder, url)
+        agent = estate.agent(relay.start(), key(relay, "agent")).start()
+        revoked = finished((*COMMAND, "devices", "revoke", *CONFIG, "laptop"), relay.folder)
+        assert "does not let it in any more" in revoked.stderr
+        for is_restarted in (False, True):
+            if is_restarted:
+                relay.program.stop()
+                relay.start()
+                agent.spawn()
+            agent.program.wait_for("mcptunnel-agent: This device was revoked")
+            assert agent.program.exit_code(10) == 1
+        allowed = finished((*COMMAND, "devices", "allow", *CONFIG, "laptop"), relay.folder)
+        assert allowed.returncode == 0
+        agent.start().program.stop()
+        relay.program.stop()
+
+
 def test_a_database_that_is_not_there_ends_the_start_in_one_line(estate: Estate) -> None:
     """It names the server, and nothing of the user and the password."""
     port = estate.free_port()

@@ -41,7 +41,7 @@ class MemoryKeys:
             scope=scope,
             principal=Principal(LOCAL_ISSUER, user),
             name=f"key {number}",
-            created_s=0.0,
+            created_s=1.0,
         )
         self._stored[key_id] = StoredKey(record, hash_secret(parsed.secret))
         self.issued.append(IssuedKey(record=record, text=text))

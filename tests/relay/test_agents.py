@@ -391,7 +391,7 @@ def test_stopping_waits_for_what_is_being_written(monkeypatch: pytest.MonkeyPatc
         writes.append(Deferred())
         return writes[-1]
 
-    monkeypatch.setattr(joined.agents, "_write", write)
+    monkeypatch.setattr(joined, "device_seen", write)
     joined.agent()
     stopped: list[object] = []
     Deferred.fromCoroutine(joined.agents.stop()).addCallback(stopped.append)
@@ -406,7 +406,7 @@ def test_a_device_that_cannot_be_remembered_works_all_the_same(
     monkeypatch: pytest.MonkeyPatch, logged_failures: LoggedFailures
 ) -> None:
     joined = Joined()
-    monkeypatch.setattr(joined.agents, "_write", lambda _device, _now_s: fail(OSError("full")))
+    monkeypatch.setattr(joined, "device_seen", lambda _device, _now_s: fail(OSError("full")))
     agent = joined.agent(MemoryServer("files", {"read": lambda _: "text"}))
     assert joined.client().call("files__read").text == "text"
     assert agent.lost is None

@@ -4,7 +4,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from mcptunnel.auth.keys import Scope
-from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access, Revoked, access_of_key
 from mcptunnel.relay.api_keys import TOUCH_EVERY_S, ApiKeys
 from mcptunnel.store.errors import StoreError
@@ -28,7 +27,9 @@ def test_a_known_key_gives_access() -> None:
     bench = Bench()
     key = bench.book.issue("alice", Scope.AGENT)
     assert key.text.startswith(bench.keys.prefix)
-    expected = access_of_key(Principal("local", "alice"), key.record.id, Scope.AGENT)
+    record = key.record
+    assert record.created_s > 0
+    expected = access_of_key(record.principal, record.id, Scope.AGENT, record.created_s)
     assert bench.find(key.text) == expected
 
 

@@ -66,7 +66,7 @@ def test_a_known_key_gives_access() -> None:
     bench = Bench()
     key = bench.keys.issue("alice", Scope.AGENT)
     (access,) = bench.check(key.text)
-    assert access == access_of_key(Principal("local", "alice"), key.record.id, Scope.AGENT)
+    assert access == access_of_key(Principal("local", "alice"), key.record.id, Scope.AGENT, 1.0)
 
 
 def test_a_mistyped_token_never_reaches_the_store() -> None:

@@ -253,3 +253,28 @@ def test_revisions_count_only_within_a_connection() -> None:
     bench.devices.announce(device, {"a": info("a", 5)})
     assert not device.servers["a"].known[Kind.TOOL].fresh
     assert device.servers["a"].tools is tools
+
+
+def test_a_mark_is_the_last_thing_that_makes_room() -> None:
+    bench = Bench()
+    stored = [Device(ALICE, f"i{n}", f"d{n}", float(n), float(n)) for n in range(MAX_DEVICES + 1)]
+    stored[0].revoked_s = 1.0
+    bench.devices.restore(stored)
+    assert bench.forgotten == [stored[1]]
+
+
+def test_a_device_that_is_forgotten_is_a_new_one_when_it_comes_again() -> None:
+    bench = Bench()
+    old = Device(ALICE, "i1", "laptop", 1.0, 2.0, revoked_s=3.0)
+    bench.devices.restore([old])
+    bench.devices.forget(old)
+    assert bench.devices.of(ALICE) == []
+    new = bench.connect("i1", "laptop")
+    assert (new is old, new.is_connected, new.is_revoked) == (False, True, False)
+
+
+def test_what_was_granted_after_the_mark_is_admitted() -> None:
+    device = Device(ALICE, "i1", "laptop", 1.0, 2.0)
+    assert device.admits(0.0)
+    device.revoked_s = 5.0
+    assert [device.admits(granted_s) for granted_s in (0.0, 5.0, 5.1)] == [False, False, True]

@@ -169,3 +169,11 @@ def test_the_names_of_one_user_are_bounded() -> None:
         agent = joined.agent(*servers, installation_id="installation-0001")
         joined.lose(agent)
     assert len(joined.names[ALICE, BEARER]) == MAX_BORNE_NAMES
+
+
+def test_a_device_that_was_revoked_says_so() -> None:
+    joined = Joined()
+    joined.lose(joined.agent(MemoryServer("web"), name="laptop"))
+    joined.devices.of(ALICE)[0].revoked_s = 1.0
+    with pytest.raises(NotNow, match="'laptop' was revoked"):
+        found(joined, "web")

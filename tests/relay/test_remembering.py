@@ -14,6 +14,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import provider
 
 from mcptunnel.model import Principal
+from mcptunnel.relay.access import access_of_key
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.remembering import Remembering
 from mcptunnel.store.devices import Devices
@@ -37,6 +38,7 @@ def store(tmp_path: Path, running_reactor: Any) -> Iterator[Store]:
 async def test_devices_and_names_are_kept_and_forgotten(store: Store) -> None:
     remembering = Remembering(store, lambda: 7.0)
     device = Device(ALICE, "i1", "laptop", 1.0, 2.0)
+    await remembering.device_came(device, access_of_key(ALICE, "k1", "agent"), 2.5)
     await remembering.device_seen(device, 3.0)
     remembering.names_changed(ALICE, "tool", [("a", "i1", "s", "t"), ("b", "i1", "s", "u")], [])
     await remembering.finish()

@@ -1,6 +1,7 @@
 """The devices in the store."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -38,8 +39,8 @@ def test_a_device_can_be_forgotten(database: Database) -> None:
     _do(database, lambda devices: devices.seen(_ALICE, "i1", "a", 1.0))
     kept = _do(database, lambda devices: devices.seen(_ALICE, "i2", "b", 2.0))
     theirs = _do(database, lambda devices: devices.seen(_BOB, "i1", "c", 3.0))
-    _do(database, lambda devices: devices.forget(_ALICE, "i1"))
-    _do(database, lambda devices: devices.forget(_ALICE, "i1"))
+    gone = [_do(database, lambda devices: devices.forget(_ALICE, "i1")) for _ in range(2)]
+    assert [one and one.name for one in gone] == ["a", None]
     assert _do(database, lambda devices: devices.list()) == [kept, theirs]
 
 
@@ -49,3 +50,38 @@ def test_the_list_is_in_order_of_first_coming(database: Database) -> None:
         _do(database, partial(seen, name="x", now_s=float(number)))
     listed = _do(database, lambda devices: devices.list(_ALICE))
     assert [record.installation_id for record in listed] == ["c", "a", "b"]
+
+
+def test_a_device_is_marked_and_the_mark_is_taken_back(database: Database) -> None:
+    """To be seen changes nothing about it; another user's device of that id has nothing to do with it."""
+    theirs = _do(database, lambda devices: devices.seen(_BOB, "i1", "b", 1.0))
+    assert _do(database, lambda devices: devices.revoke(_ALICE, "i1", 2.0)) is None
+    known = _do(database, lambda devices: devices.seen(_ALICE, "i1", "a", 1.0))
+    marked = replace(known, revoked_s=2.0)
+    assert _do(database, lambda devices: devices.revoke(_ALICE, "i1", 2.0)) == marked
+    assert _do(database, lambda devices: devices.seen(_ALICE, "i1", "a", 1.0)) == marked
+    assert _do(database, lambda devices: devices.find(_ALICE, "i1")) == marked
+    assert _do(database, lambda devices: devices.find(_BOB, "i1")) == theirs
+    allowed = [_do(database, lambda devices: devices.allow(_ALICE, "i1")) for _ in range(2)]
+    assert allowed == [known, None]
+    assert _do(database, lambda devices: devices.find(_ALICE, "i1")) == known
+    assert _do(database, lambda devices: devices.find(_ALICE, "i2")) is None
+
+
+def test_only_what_was_granted_later_takes_the_mark_back(database: Database) -> None:
+    """A mark that was set anew counts from then on."""
+    _do(database, lambda devices: devices.seen(_ALICE, "i1", "a", 1.0))
+
+    def allowed(granted_s: float) -> bool:
+        return (
+            _do(database, lambda devices: devices.allow(_ALICE, "i1", granted_s=granted_s))
+            is not None
+        )
+
+    assert not allowed(9.0)
+    for revoked_s in (5.0, 7.0):
+        _do(
+            database,
+            partial(Devices.revoke, principal=_ALICE, installation_id="i1", now_s=revoked_s),
+        )
+    assert [allowed(granted_s) for granted_s in (6.0, 7.0, 7.5, 8.0)] == [False, False, True, False]

@@ -15,9 +15,12 @@ from sqlalchemy import Connection, inspect, text
 from mcptunnel.model import Principal
 from mcptunnel.store import migrate as module
 from mcptunnel.store.database import Database
+from mcptunnel.store.device_uses import DeviceUses
+from mcptunnel.store.devices import Devices
 from mcptunnel.store.errors import StoreError
 from mcptunnel.store.migrate import MIGRATIONS, current_revision, migrate
 from mcptunnel.store.names import Names
+from mcptunnel.store.oauth.families import Families
 from mcptunnel.store.schema import metadata
 from mcptunnel.store.tables import REVISION
 
@@ -143,3 +146,25 @@ def test_names_of_older_versions_stay_bound(
     # It is known by its name, too.
     database.write(lambda connection: Names(connection).forget(alice, kind, [str(name[0])]))
     assert not database.read(lambda connection: Names(connection).list())
+
+
+def test_devices_and_grants_of_older_versions_stay(database: Database) -> None:
+    """None is revoked, and none has used a grant that is known."""
+
+    def change(connection: Connection) -> None:
+        _back_to(connection, "0006")
+        device = "'local', 'alice', 'i1', 'laptop', 1.0, 2.0"
+        connection.execute(text(f"INSERT INTO device VALUES ({device})"))
+        columns = (
+            "id, issuer, subject, client_id, resource, scopes, created_s, last_used_s, expires_s"
+        )
+        values = "'f1', 'local', 'alice', 'mcptunnel-agent', 'https://r', 'agent', 1.0, 2.0, 99.0"
+        connection.execute(text(f"INSERT INTO token_family ({columns}) VALUES ({values})"))
+        migrate(connection)
+
+    database.write(change)
+    (device,) = database.read(lambda connection: Devices(connection).list())
+    assert (device.name, device.last_seen_s, device.revoked_s) == ("laptop", 2.0, None)
+    (family,) = database.read(lambda connection: Families(connection).list(3.0))
+    assert (family.id, family.created_s) == ("f1", 1.0)
+    assert database.read(lambda c: DeviceUses(c).of_grants(["f1"])) == {"f1": []}

@@ -72,3 +72,19 @@ def test_a_name_with_nul_is_left_out(database: Database) -> None:
     _do(database, lambda names: names.bind(_ALICE, _TOOL, rows, 1.0))
     _do(database, lambda names: names.forget(_ALICE, _TOOL, ["n\0"]))
     assert _do(database, Names.list) == {(_ALICE, _TOOL): rows[2:]}
+
+
+def test_all_names_of_a_device_are_forgotten_and_free(database: Database) -> None:
+    """Of every kind; those of other devices, and of the same installation of others, stay."""
+    rows = [("a", "i1", "s", "t"), ("b", "i2", "s", "t")]
+    for principal in (_ALICE, _BOB):
+        for kind in (_TOOL, "uri"):
+            _do(database, partial(Names.bind, principal=principal, kind=kind, rows=rows, now_s=1.0))
+    _do(database, lambda names: names.forget_device(_ALICE, "i1"))
+    _do(database, lambda names: names.bind(_ALICE, _TOOL, [("a", "i2", "s", "t")], 2.0))
+    assert _do(database, lambda names: names.list()) == {
+        (_ALICE, _TOOL): [("b", "i2", "s", "t"), ("a", "i2", "s", "t")],
+        (_ALICE, "uri"): [("b", "i2", "s", "t")],
+        (_BOB, _TOOL): rows,
+        (_BOB, "uri"): rows,
+    }

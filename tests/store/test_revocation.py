@@ -1,17 +1,23 @@
 """Ending all that somebody has."""
 
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Connection
 
+from mcptunnel.auth.agent_client import AGENT_CLIENT_ID
+from mcptunnel.auth.keys import RANDOM_BYTES, Scope
 from mcptunnel.store.database import Database
+from mcptunnel.store.device_uses import DeviceUses
+from mcptunnel.store.devices import Devices
+from mcptunnel.store.keys import Keys
 from mcptunnel.store.oauth.clients import Clients
 from mcptunnel.store.oauth.codes import AuthCodes, CodeTaken
 from mcptunnel.store.oauth.consents import Consent, Consents
 from mcptunnel.store.oauth.device_codes import DeviceCodes
 from mcptunnel.store.oauth.families import Families
 from mcptunnel.store.people.browsers import BrowserSessions
-from mcptunnel.store.revocation import Ended, end_client, end_user
+from mcptunnel.store.revocation import Ended, end_client, end_device, end_user
 from tests.store.samples import (
     ALICE,
     BOB,
@@ -112,3 +118,69 @@ def test_a_code_that_is_exchanged_meanwhile_gives_nothing_that_lives(database: D
 
     race(database, change)
     assert database.read(lambda c: Families(c).list(6.0, ALICE)) == []
+
+
+def _fill_devices(connection: Connection) -> None:
+    """Alice's two machines share a sign-in; the second has one of its own, too. Bob's claims the same id."""
+    for name, principal in (("shared", ALICE), ("own", ALICE), ("bobs", BOB)):
+        Families(connection).add(family(name, principal, AGENT_CLIENT_ID))
+    key = Keys(connection).issue(ALICE, Scope.AGENT, "service", random=bytes(RANDOM_BYTES), now_s=1)
+    for principal, device, used in (
+        (ALICE, "i1", ["shared", key.record.id]),
+        (ALICE, "i2", ["shared", "own"]),
+        (BOB, "i1", ["bobs"]),
+    ):
+        Devices(connection).seen(principal, device, f"machine {device}", 1.0)
+        for grant_id in used:
+            DeviceUses(connection).note(principal, device, grant_id)
+
+
+def test_a_device_loses_the_grants_that_it_used(database: Database) -> None:
+    """Others that used them are told, and the keys, which stay; nothing else ends."""
+    database.write(_fill_devices)
+    end = partial(end_device, principal=ALICE, now_s=5.0, reason="lost")
+    ended = database.write(lambda c: end(c, installation_id="i1"))
+    assert ended is not None
+    assert (ended.device.name, ended.device.revoked_s) == ("machine i1", 5.0)
+    assert [one.id for one in ended.families] == ["shared"]
+    assert [one.installation_id for one in ended.others] == ["i2"]
+    assert [one.name for one in ended.keys] == ["service"]
+    assert {one.id for one in database.read(lambda c: Families(c).list(6.0))} == {"own", "bobs"}
+    marks = database.read(lambda c: [one.revoked_s for one in Devices(c).list()])
+    assert sorted(marks, key=str) == [5.0, None, None]
+    again = database.write(lambda c: end_device(c, ALICE, "i1", now_s=6.0, reason="lost"))
+    assert again is not None
+    assert (again.device.revoked_s, again.families, again.others) == (6.0, [], [])
+    assert database.write(lambda c: end(c, installation_id="i9")) is None
+
+
+def test_what_a_user_allowed_to_agents_and_nobody_fetched_ends_with_a_device(
+    database: Database,
+) -> None:
+    """It would be a grant that is newer than the mark. What clients and other users have stays."""
+
+    def fill(connection: Connection) -> None:
+        Devices(connection).seen(ALICE, "i1", "laptop", 1.0)
+        for name, principal, client_id in (
+            ("agent", ALICE, AGENT_CLIENT_ID),
+            ("client", ALICE, CLIENT),
+            ("bobs", BOB, AGENT_CLIENT_ID),
+        ):
+            code = replace(device_code(name, f"user {name}"), client_id=client_id)
+            DeviceCodes(connection).add(code, at_most=9)
+            DeviceCodes(connection).approve(digest(f"user {name}"), principal, 2.0)
+            AuthCodes(connection).add(auth_code(name, name, principal, client_id))
+
+    database.write(fill)
+    database.write(lambda c: end_device(c, ALICE, "i1", now_s=5.0, reason="lost"))
+
+    def left(connection: Connection) -> list[tuple[bool, bool]]:
+        return [
+            (
+                isinstance(AuthCodes(connection).take(digest(name), 6.0), CodeTaken),
+                DeviceCodes(connection).take(digest(name), 6.0) is not None,
+            )
+            for name in ("agent", "client", "bobs")
+        ]
+
+    assert database.write(left) == [(False, False), (True, True), (True, True)]

@@ -8,7 +8,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from mcptunnel.agent.credential import NotRenewedError, Refused, told
+from mcptunnel.agent.credential import DEVICE_REVOKED, NotRenewedError, Refused, told
 from mcptunnel.agent.sign_in.grant import Grant
 from mcptunnel.agent.sign_in.kept import login_command
 from mcptunnel.agent.sign_in.renewal import Renewal
@@ -96,11 +96,10 @@ class SignedIn:
         return f"The relay refused this agent's sign-in {told(refusal)}. {self._again()}"
 
     def ended_words(self, code: ErrorCode) -> str:
-        what = (
-            "The sign-in of this agent was revoked."
-            if code is ErrorCode.REVOKED
-            else "The relay does not accept this sign-in any more."
-        )
+        what = {
+            ErrorCode.REVOKED: "The sign-in of this agent was revoked.",
+            ErrorCode.DEVICE_REVOKED: DEVICE_REVOKED,
+        }.get(code, "The relay does not accept this sign-in any more.")
         return f"{what} {self._again()}"
 
     def _again(self) -> str:

@@ -54,9 +54,9 @@ class Expected:
         return min((wait_s for wait_s in waits_s if wait_s is not None), default=None)
 
     def may_come(self, device: Device) -> bool:
-        """Whether a device is away, nothing is known of it, and it is expected."""
+        """Whether a device is away, nothing is known of it, and it is expected: not if it was revoked."""
         now_s: float = self._parts.reactor.seconds()
-        return is_strange(device) and now_s < self._until_s(device)
+        return is_strange(device) and not device.is_revoked and now_s < self._until_s(device)
 
     def _until_s(self, device: Device) -> float:
         return max(self._start_s, device.joined_s) + self._grace_s

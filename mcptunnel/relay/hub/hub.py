@@ -135,6 +135,10 @@ class Hub:
             self._reactor.callLater(0, self._take_changes)
         self._changes[principal] = None
 
+    def forget_names(self, device: Device) -> None:
+        """Hear that a device was forgotten, and that its names may be others' now."""
+        self.tables.forget_device(device.principal, device.installation_id)
+
     def server_changed(self, device: Device, server: RemoteServer, kind: Kind) -> None:
         """Hear that a list of a server is another one now: what it says of its own accord."""
         server.known[kind].fresh = False

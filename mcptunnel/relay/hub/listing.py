@@ -127,9 +127,10 @@ class Listing:
     def servers(
         self, principal: Principal, epoch_s: float
     ) -> Iterator[tuple[Device, RemoteServer]]:
-        """Return the servers of which something is listed: not of devices that are away for long."""
+        """Return the servers of which something is listed: not of devices that are away for long, or revoked."""
         for device in self._devices.of(principal):
-            if device.is_connected or epoch_s < device.last_seen_s + self._offline_grace_s:
+            is_there = device.is_connected or epoch_s < device.last_seen_s + self._offline_grace_s
+            if is_there and not device.is_revoked:
                 for _name, server in sorted(device.servers.items()):
                     yield device, server
 

@@ -111,6 +111,7 @@ def _device(device: Device, epoch_s: float, max_servers: int) -> dict[str, Any]:
         "connected": device.is_connected,
         "resuming": device.is_resuming,
         "stopping": device.is_stopping,
+        "revoked": device.is_revoked,
         "lastSeen": _time(device.last_seen_s if is_away else epoch_s),
         "agentVersion": device.agent_version,
         "servers": [_server(server) for _name, server in servers],
@@ -146,7 +147,9 @@ def _text(devices: list[dict[str, Any]]) -> str:
         state = "connected"
         if "roundTripMs" in device:
             state += f", round trip {device['roundTripMs']:g} ms"
-        if device["stopping"]:
+        if device["revoked"]:
+            state = f"revoked, last seen {device['lastSeen']}"
+        elif device["stopping"]:
             state = "stopping, and takes no new calls"
         elif device["resuming"]:
             state = f"expected back, last seen {device['lastSeen']}; calls wait for it"

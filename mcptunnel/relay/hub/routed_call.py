@@ -301,5 +301,7 @@ def _away(device: Device | None, target: Target) -> str:
         return f"The device {device.name!r} is going away: its agent is stopping."
     if device.tunnel is not None:
         return REFUSAL
+    if device.is_revoked:
+        return f"The device {device.name!r} was revoked."
     seen = datetime.fromtimestamp(device.last_seen_s, UTC).isoformat(timespec="seconds")
     return f"The device {device.name!r} is offline; it was last seen at {seen}."

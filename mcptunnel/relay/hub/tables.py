@@ -40,6 +40,8 @@ class _Table(Protocol):
         self, count: int, *, listed: Container[str], is_there: Callable[[Target], bool]
     ) -> list[str]: ...
 
+    def forget_device(self, device_key: str) -> None: ...
+
 
 def _no_names() -> NameTable:
     return NameTable(reserved=frozenset())
@@ -109,6 +111,11 @@ class Tables:
             listed = {name for names in together for name in names(principal)}
             found = table.forget(excess + MAX_NAMES // 10, listed=listed, is_there=is_there)
             tables.forgotten.setdefault(table_kind, []).extend(found)
+
+    def forget_device(self, principal: Principal, installation_id: str) -> None:
+        """Forget the names of a device that a store knows no more, either."""
+        for table_kind in TableKind:
+            self.of(principal).table(table_kind).forget_device(installation_id)
 
     def tell(self, principal: Principal) -> None:
         """Let the store know what was bound and forgotten."""

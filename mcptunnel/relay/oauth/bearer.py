@@ -50,10 +50,10 @@ class AccessTokenCheck:
             credential_id=credential_id(token_hash),
             scopes=found.token.scopes,
             client_id=found.client_id,
-            device_id=found.installation_id or "",
             expires_s=found.token.expires_s,
             grant_expires_s=found.family_expires_s,
             audience=found.token.audience,
+            granted_s=found.granted_s,
         )
 
     def used(self, access: Access) -> None:

@@ -1,11 +1,14 @@
 """Grants that whoever runs the relay takes back, each within one transaction: by the relay, and by commands without one."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Revoked
 from mcptunnel.relay.oauth.auditing import Event, audit
+from mcptunnel.store.device_uses import DeviceUses
+from mcptunnel.store.devices import DeviceRecord
 from mcptunnel.store.engine import Store, Transaction
 from mcptunnel.store.oauth.families import Families, Family
 from mcptunnel.store.revocation import end_client
@@ -13,11 +16,26 @@ from mcptunnel.store.revocation import end_client
 TAKEN_BACK: Final = "taken back by the operator"
 
 
+@dataclass(frozen=True, slots=True)
+class UsedGrant:
+    """A grant, and the devices that used it."""
+
+    family: Family
+    devices: Sequence[DeviceRecord]
+
+
+def list_grants(connection: Transaction, now_s: float) -> Sequence[UsedGrant]:
+    """Return all grants that live, oldest first."""
+    families = Families(connection).list(now_s)
+    used_by = DeviceUses(connection).of_grants([family.id for family in families])
+    return [UsedGrant(family, used_by[family.id]) for family in families]
+
+
 def take_back_grant(connection: Transaction, grant_id: str, now_s: float) -> int:
     """End one grant with its tokens; return how many there were, 1 or 0."""
     ended = Families(connection).revoke(grant_id, now_s=now_s, reason=TAKEN_BACK)
     if ended is not None:
-        _tell(connection, ended, now_s)
+        tell_ended(connection, ended, TAKEN_BACK, now_s)
     return int(ended is not None)
 
 
@@ -30,7 +48,7 @@ def take_back_client(
     """
     ended = end_client(connection, client_id, principal=principal, now_s=now_s, reason=TAKEN_BACK)
     for family in ended.families:
-        _tell(connection, family, now_s)
+        tell_ended(connection, family, TAKEN_BACK, now_s)
     return len(ended.families)
 
 
@@ -44,10 +62,10 @@ class GrantDirectory:
         self._epoch_s = epoch_s
         self._revoked = revoked
 
-    async def list(self) -> Sequence[Family]:
+    async def list(self) -> Sequence[UsedGrant]:
         """Return all that live, oldest first."""
         now_s = self._epoch_s()
-        return await self._store.read(lambda connection: Families(connection).list(now_s))
+        return await self._store.read(lambda connection: list_grants(connection, now_s))
 
     async def take_back_grant(self, grant_id: str) -> int:
         """End a grant, and at once all that is open on its strength; return how many there were."""
@@ -69,8 +87,9 @@ class GrantDirectory:
         return count
 
 
-def grant_to_json(family: Family) -> dict[str, Any]:
+def grant_to_json(used: UsedGrant) -> dict[str, Any]:
     """Return a grant as the JSON object of `/api/v1/grants`."""
+    family = used.family
     return {
         "id": family.id,
         "issuer": family.principal.issuer,
@@ -81,15 +100,17 @@ def grant_to_json(family: Family) -> dict[str, Any]:
         "created_s": family.created_s,
         "last_used_s": family.last_used_s,
         "expires_s": family.expires_s,
+        "devices": [{"id": one.installation_id, "name": one.name} for one in used.devices],
     }
 
 
-def _tell(connection: Transaction, family: Family, now_s: float) -> None:
+def tell_ended(connection: Transaction, family: Family, reason: str, now_s: float) -> None:
+    """Write into the audit log that a grant was ended, and why."""
     audit(
         connection,
         Event.GRANT_REVOKED,
         at_s=now_s,
         client=family.client_id,
         principal=family.principal,
-        detail={"grant": family.id, "reason": TAKEN_BACK},
+        detail={"grant": family.id, "reason": reason},
     )

@@ -25,12 +25,12 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """A token with whose it is, and when its family ends whatever is refreshed."""
+    """A token with whose it is, when that was granted, and when its family ends whatever is refreshed."""
 
     token: AccessToken
     principal: Principal
     client_id: str
-    installation_id: str | None
+    granted_s: float
     family_expires_s: float
 
 
@@ -61,7 +61,7 @@ class AccessTokens:
                 token_family.c.issuer,
                 token_family.c.subject,
                 token_family.c.client_id,
-                token_family.c.installation_id,
+                token_family.c.created_s.label("granted_s"),
                 token_family.c.expires_s.label("family_expires_s"),
             )
             .join(token_family, token_family.c.id == access_token.c.family_id)
@@ -99,6 +99,6 @@ def _access(row: Row[Any]) -> Access:
         ),
         principal=principal_of(row),
         client_id=row.client_id,
-        installation_id=row.installation_id,
+        granted_s=row.granted_s,
         family_expires_s=row.family_expires_s,
     )

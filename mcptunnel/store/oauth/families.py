@@ -26,12 +26,13 @@ from mcptunnel.store.clauses import (
     principal_of,
     split_scopes,
 )
+from mcptunnel.store.device_uses import used_by
 from mcptunnel.store.oauth.tables import access_token, refresh_token, token_family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """A grant: what a user lets a client do, with the agent's installation if it is one's.
+    """A grant: what a user lets a client do.
 
     `expires_s` is its end whatever is refreshed. `reason` says why it was revoked.
     """
@@ -41,7 +42,6 @@ class Family:
     client_id: str
     resource: str
     scopes: frozenset[str]
-    installation_id: str | None = None
     created_s: float
     last_used_s: float
     expires_s: float
@@ -67,7 +67,6 @@ class Families:
                 client_id=family.client_id,
                 resource=family.resource,
                 scopes=join_scopes(family.scopes),
-                installation_id=family.installation_id,
                 created_s=family.created_s,
                 last_used_s=family.last_used_s,
                 expires_s=family.expires_s,
@@ -103,19 +102,6 @@ class Families:
             .values(last_used_s=now_s)
         )
 
-    def bind(self, family_id: str, installation_id: str) -> bool:
-        """Tie a family to one installation of an agent, for good; False if it has another."""
-        changed = self._connection.execute(
-            update(token_family)
-            .where(
-                token_family.c.id == family_id,
-                token_family.c.installation_id.is_(None)
-                | (token_family.c.installation_id == installation_id),
-            )
-            .values(installation_id=installation_id)
-        )
-        return changed.rowcount == 1
-
     def revoke(self, family_id: str, *, now_s: float, reason: str) -> Family | None:
         """End a family; None if there is none, or it was revoked before."""
         revoked = self._revoke(token_family.c.id == family_id, now_s, reason)
@@ -138,8 +124,8 @@ class Families:
     def revoke_device(
         self, principal: Principal, installation_id: str, *, now_s: float, reason: str
     ) -> Sequence[Family]:
-        """End the families of an agent's installation; return those that had not ended."""
-        of_device = token_family.c.installation_id == installation_id
+        """End the families that an agent's installation used; return those that had not ended."""
+        of_device = used_by(principal, installation_id)
         return self._revoke(is_of(token_family, principal) & of_device, now_s, reason)
 
     def purge(self, now_s: float, *, revoked_before_s: float, limit: int) -> int:
@@ -181,7 +167,6 @@ def family_of(row: Row[Any]) -> Family:
         client_id=row.client_id,
         resource=row.resource,
         scopes=split_scopes(row.scopes),
-        installation_id=row.installation_id,
         created_s=row.created_s,
         last_used_s=row.last_used_s,
         expires_s=row.expires_s,

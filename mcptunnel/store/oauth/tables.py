@@ -2,7 +2,16 @@
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text
 
-from mcptunnel.store.columns import Digest, client_id, issuer, subject, time, time_or_never, words
+from mcptunnel.store.columns import (
+    Digest,
+    client_id,
+    device_columns,
+    issuer,
+    subject,
+    time,
+    time_or_never,
+    words,
+)
 from mcptunnel.store.tables import metadata
 
 client = Table(
@@ -94,7 +103,6 @@ token_family = Table(
     client_id(),
     words("resource"),
     words("scopes"),
-    Column("installation_id", String(64)),
     time("created_s"),
     time("last_used_s"),
     time("expires_s"),
@@ -111,6 +119,19 @@ def _family_id() -> Column[str]:
         "family_id", String(64), ForeignKey("token_family.id", ondelete="CASCADE"), nullable=False
     )
 
+
+device_grant = Table(
+    "device_grant",
+    metadata,
+    *device_columns(),
+    Column(
+        "family_id",
+        String(64),
+        ForeignKey("token_family.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Index("device_grant_family", "family_id"),
+)
 
 access_token = Table(
     "access_token",

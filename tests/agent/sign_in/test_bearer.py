@@ -264,6 +264,8 @@ class TestRefused:
         revoked = signed_in.ended_words(ErrorCode.REVOKED)
         assert revoked == f"The sign-in of this agent was revoked. {AGAIN}"
         assert signed_in.ended_words(ErrorCode.UNAUTHORIZED).endswith(AGAIN)
+        of_device = signed_in.ended_words(ErrorCode.DEVICE_REVOKED)
+        assert of_device == f"This device was revoked at the relay. {AGAIN}"
 
 
 class TestStop:

@@ -56,3 +56,12 @@ def test_nobody_expects_a_strangers_device() -> None:
     remembered(joined, "one")
     assert expected.wait_s(Principal("local", "bob")) is None
     assert expected.knows_all(Principal("local", "bob"))
+
+
+def test_nobody_expects_a_device_that_was_revoked() -> None:
+    joined = Joined()
+    expected = Expected(joined.hub.parts, GRACE_S)
+    remembered(joined, "one")
+    (device,) = joined.devices.of(ALICE)
+    device.revoked_s = 1.0
+    assert expected.wait_s(ALICE) is None

@@ -70,3 +70,18 @@ def test_old_names_make_room_but_none_that_is_listed(monkeypatch: pytest.MonkeyP
     bench.tables.tell(ALICE)
     assert bench.told == [(ALICE, "uri", [], ["x:2", "x:3"])]
     assert uris.resolve("x:0") is not None
+
+
+def test_the_names_of_a_device_are_forgotten_in_all_tables() -> None:
+    """The store forgets them by itself."""
+    bench = Bench()
+    for table_kind in ("tool", "prompt", "uri"):
+        rows = [("x:1", "d", "s", "x:1"), ("x:2", "other", "s", "x:2")]
+        bench.tables.restore(ALICE, table_kind, rows)
+    bench.tables.forget_device(ALICE, "d")
+    bench.tables.tell(ALICE)
+    tables = bench.tables.of(ALICE)
+    for name, is_there in (("x:1", False), ("x:2", True)):
+        found = [table.resolve(name) for table in (tables.tools, tables.prompts, tables.uris)]
+        assert [at is not None for at in found] == [is_there] * 3
+    assert bench.told == []

@@ -31,6 +31,7 @@ def test_a_token_gives_what_was_granted(parts: Parts, check: AccessTokenCheck) -
     assert access.scopes == {"mcp"}
     assert access.audience == ISSUER
     assert access.expires_s == parts.now_s + 3600
+    assert access.granted_s == parts.now_s
     assert Revoked(grant_id="family").takes_holder(str(ALICE), access.client)
     assert tokens.access.text not in repr(access)
 

@@ -2,9 +2,13 @@
 
 from functools import partial
 
+from sqlalchemy import Connection
+
 from mcptunnel.model import LOCAL_ISSUER, Principal
 from mcptunnel.relay.access import Revoked
-from mcptunnel.relay.oauth.taking_back import GrantDirectory, take_back_client
+from mcptunnel.relay.oauth.taking_back import GrantDirectory, grant_to_json, take_back_client
+from mcptunnel.store.device_uses import DeviceUses
+from mcptunnel.store.devices import Devices
 from mcptunnel.store.oauth.clients import Client, ClientKind, Clients
 from mcptunnel.store.oauth.families import Families
 from tests.relay.coroutines import now
@@ -27,7 +31,7 @@ def test_one_grant_ends_once_and_it_is_noted(parts: Parts) -> None:
     grants = directory(parts)
     assert [now(grants.take_back_grant(one)) for one in ("one", "one", "none")] == [1, 0, 0]
     assert parts.revoked == [Revoked(grant_id="one")]
-    assert [one.id for one in now(grants.list())] == ["two"]
+    assert [one.family.id for one in now(grants.list())] == ["two"]
     (event,) = parts.events()
     assert (event.event, event.principal, event.client_id) == ("grant.revoked", ALICE, APP.id)
     assert event.detail["reason"] == "taken back by the operator"
@@ -60,3 +64,19 @@ def test_a_removed_client_is_refused_at_once_and_has_to_register(store: StoreAtO
     gone = refreshed(site, client_id, given["refresh_token"])
     assert (gone.status, gone.json["error"]) == (401, "invalid_client")
     assert site.mcp(other["access_token"]).status == 401, "the same metadata are the same client"
+
+
+def test_grants_are_listed_with_the_devices_that_used_them(parts: Parts) -> None:
+    """By name; two may share a sign-in."""
+    parts.grant("one")
+    parts.grant("two")
+
+    def use(connection: Connection) -> None:
+        for installation_id in ("laptop", "tower"):
+            Devices(connection).seen(ALICE, installation_id, installation_id.title(), START_S)
+            DeviceUses(connection).note(ALICE, installation_id, "one")
+
+    parts.database.write(use)
+    told = {one["id"]: one["devices"] for one in map(grant_to_json, now(directory(parts).list()))}
+    laptop, tower = {"id": "laptop", "name": "Laptop"}, {"id": "tower", "name": "Tower"}
+    assert told == {"one": [laptop, tower], "two": []}

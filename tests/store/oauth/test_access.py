@@ -22,12 +22,11 @@ def _found(database: Database, secret: str, now_s: float) -> Access | None:
 
 def test_a_token_is_found_with_whose_it_is(database: Database) -> None:
     database.write(_issue)
-    database.write(lambda c: Families(c).bind("f1", "i1"))
     assert _found(database, "at", 79.0) == Access(
         token=access_token(expires_s=80.0),
         principal=ALICE,
         client_id=CLIENT,
-        installation_id="i1",
+        granted_s=1.0,
         family_expires_s=90.0,
     )
     assert _found(database, "unknown", 2.0) is None

@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import Connection
 
 from mcptunnel.store.database import Database
+from mcptunnel.store.device_uses import DeviceUses
+from mcptunnel.store.devices import Devices
 from mcptunnel.store.oauth.access import AccessTokens
 from mcptunnel.store.oauth.families import Families
 from mcptunnel.store.oauth.refresh import RefreshTokens, Successor
@@ -19,7 +21,11 @@ def _fill(connection: Connection) -> None:
     families.add(family("f1"))
     families.add(family("f2", client_id="other"))
     families.add(family("f3", BOB))
-    families.add(replace(family("f4", BOB, "other"), installation_id="i1"))
+    families.add(family("f4", BOB, "other"))
+    for principal, installation_id, used in ((BOB, "i1", ["f4"]), (BOB, "i2", ["f3", "f4"])):
+        Devices(connection).seen(principal, installation_id, "laptop", 1.0)
+        for family_id in used:
+            DeviceUses(connection).note(principal, installation_id, family_id)
 
 
 def test_families_are_found_and_listed(database: Database) -> None:
@@ -61,6 +67,7 @@ def test_a_family_is_revoked_once_for_one_reason(database: Database) -> None:
         (partial(Families.revoke_all, client_id=CLIENT), ["f1", "f3"]),
         (partial(Families.revoke_all, client_id=CLIENT, principal=BOB), ["f3"]),
         (partial(Families.revoke_device, principal=BOB, installation_id="i1"), ["f4"]),
+        (partial(Families.revoke_device, principal=BOB, installation_id="i2"), ["f3", "f4"]),
         (partial(Families.revoke_device, principal=ALICE, installation_id="i1"), []),
     ],
 )
@@ -85,18 +92,6 @@ def test_of_all_who_revoke_at_once_one_is_told(database: Database) -> None:
     database.write(_fill)
     got = race(database, lambda c: Families(c).revoke_all(principal=BOB, now_s=5.0, reason="x"))
     assert sorted(len(one) for one in got) == [0] * (len(got) - 1) + [2]
-
-
-def test_a_family_belongs_to_one_installation(database: Database) -> None:
-    """An agent's credential that was copied to another machine is told apart."""
-    database.write(_fill)
-
-    def bind(connection: Connection) -> list[bool]:
-        families = Families(connection)
-        pairs = [("f1", "a"), ("f1", "a"), ("f1", "b"), ("none", "a")]
-        return [families.bind(*pair) for pair in pairs]
-
-    assert database.write(bind) == [True, True, False, False]
 
 
 def test_last_used_only_goes_forward(database: Database) -> None:
