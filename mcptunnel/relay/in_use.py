@@ -11,7 +11,7 @@ from mcptunnel.relay.access import Access, Revoked
 MOST_OF_USER: Final = 2_000
 
 SWEEP_S: Final = 30.0
-"""How often it is looked for accesses that have expired."""
+"""How often it is looked for accesses that have expired, and that nobody can renew as he had them."""
 
 
 class Work(Protocol):
@@ -20,7 +20,7 @@ class Work(Protocol):
     def access_ended(self, *, is_revoked: bool) -> None:
         """End at once (`is_revoked`); if the access only expired, no sooner than a call has its answer.
 
-        What would last for ever ends in both cases: its client comes back with another token.
+        What would last for ever ends in both cases.
         """
 
 
@@ -100,7 +100,7 @@ class InUse:
                 can_expire = True
                 if access.grant_expires_s is not None and access.grant_expires_s <= now_s:
                     self._end(work, is_revoked=True)  # nobody comes back with another token
-                elif access.expires_s <= now_s:
+                elif max(access.expires_s, access.renewable_s) <= now_s:
                     self._end(work, is_revoked=False)
         if can_expire:
             self._sweep_later()

@@ -101,6 +101,19 @@ def test_what_expires_is_told_soon_after() -> None:
     assert not lasting.ends
 
 
+def test_what_can_be_renewed_is_told_when_it_cannot_any_more() -> None:
+    clock = Clock()
+    in_use, work = in_use_on(clock), Work()
+    renewable = replace(access("a", EPOCH_S + 1), renewable_s=EPOCH_S + SWEEP_S * 2.5)
+    in_use.begin(renewable, work)
+    for _ in range(2):
+        clock.advance(SWEEP_S)
+    assert not work.ends
+    clock.advance(SWEEP_S)
+    assert work.ends == [False]
+    in_use.stop()
+
+
 def test_stopped_it_looks_for_nothing() -> None:
     clock = Clock()
     in_use = in_use_on(clock)

@@ -51,6 +51,7 @@ class AccessTokenCheck:
             scopes=found.token.scopes,
             client_id=found.client_id,
             expires_s=found.token.expires_s,
+            renewable_s=found.renewable_s,
             grant_expires_s=found.family_expires_s,
             audience=found.token.audience,
             granted_s=found.granted_s,

@@ -87,15 +87,18 @@ def open_listen(site: OAuthSite, token: str) -> Connection:
     return connection
 
 
+def has_ended(stream: Connection) -> bool:
+    return stream.is_lost or stream.answer.is_complete
+
+
 def test_streams_end_with_their_grant(site: OAuthSite) -> None:
     """And nobody else's do."""
     client_id, given = granted(site)
     _, others = granted(site, "bob")
     stream, other = (open_listen(site, one["access_token"]) for one in (given, others))
     site.post_form("/revoke", {"client_id": client_id, "token": given["refresh_token"]})
-    assert stream.is_lost or stream.answer.is_complete
-    assert not other.answer.is_complete
-    assert not other.is_lost
+    assert has_ended(stream)
+    assert not has_ended(other)
 
 
 def test_streams_end_with_their_client(site: OAuthSite) -> None:
@@ -107,27 +110,37 @@ def test_streams_end_with_their_client(site: OAuthSite) -> None:
     stream, other = (open_listen(site, one["access_token"]) for one in (given, others))
     grants = GrantDirectory(site.store, epoch_s=site.joined.epoch_s, revoked=site.revoked)
     assert now(grants.take_back_client(client_id, None)) == 1
-    assert stream.is_lost or stream.answer.is_complete
-    assert not other.answer.is_complete
-    assert not other.is_lost
+    assert has_ended(stream)
+    assert not has_ended(other)
 
 
-def test_streams_end_soon_after_their_token_has_expired(site: OAuthSite) -> None:
-    """So that no client stays for longer than it may; it comes back with another token."""
-    _, given = granted(site)
+def test_streams_outlive_their_token_where_it_can_be_renewed(site: OAuthSite) -> None:
+    """Some clients listen no more for hours after a few ends; revoked, it ends at once."""
+    client_id, given = granted(site)
+    stream = open_listen(site, given["access_token"])
+    site.wait_s(2 * 3600)
+    assert not has_ended(stream)
+    site.post_form("/revoke", {"client_id": client_id, "token": given["refresh_token"]})
+    assert has_ended(stream)
+
+
+def test_streams_end_with_a_token_that_nobody_can_renew(site: OAuthSite) -> None:
+    """So that no client stays for longer than it may."""
+    client_id = site.client_id(grant_types=["authorization_code"])
+    given = tokens(site, client_id, PersonAtBrowser(site).grant(client_id)).json
+    assert "refresh_token" not in given
     stream = open_listen(site, given["access_token"])
     site.wait_s(3599)
     assert not stream.answer.is_complete
     site.wait_s(1 + SWEEP_S)
-    assert stream.is_lost or stream.answer.is_complete
+    assert has_ended(stream)
 
 
 def test_a_refreshed_grant_keeps_its_stream(site: OAuthSite) -> None:
     client_id, given = granted(site)
     stream = open_listen(site, given["access_token"])
     assert refreshed(site, client_id, given["refresh_token"]).status == 200
-    assert not stream.answer.is_complete
-    assert not stream.is_lost
+    assert not has_ended(stream)
 
 
 def test_a_stolen_token_takes_the_streams_of_its_grant_along(site: OAuthSite) -> None:
@@ -136,7 +149,7 @@ def test_a_stolen_token_takes_the_streams_of_its_grant_along(site: OAuthSite) ->
     stream = open_listen(site, again["access_token"])
     site.wait_s(61)
     assert refreshed(site, client_id, given["refresh_token"]).status == 400
-    assert stream.is_lost or stream.answer.is_complete
+    assert has_ended(stream)
 
 
 @pytest.mark.parametrize(("mode", "hint"), [(KEYS, "API keys alone"), (NONE, "without a token")])
