@@ -9,8 +9,7 @@ from mcptunnel.relay.devices import Device
 from mcptunnel.relay.hub import listening
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
-from tests.relay.hub.servers import with_resources
-from tests.relay.hub.test_listening import (
+from tests.relay.hub.listens import (
     GRACE,
     LISTEN,
     UPDATED,
@@ -20,6 +19,7 @@ from tests.relay.hub.test_listening import (
     updates,
     wanted,
 )
+from tests.relay.hub.servers import with_resources
 
 
 def doubtful(*uris: str, refused: tuple[str, ...] = ()) -> MemoryServer:

@@ -4,55 +4,22 @@ from typing import Any
 
 import pytest
 
-from mcptunnel.config.relay import HubConfig
-from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS
-from mcptunnel.mcp.names import Target
 from mcptunnel.model import Principal
 from mcptunnel.relay.devices import Device
-from mcptunnel.relay.hub import listening
-from mcptunnel.relay.hub.expected import Expected
-from mcptunnel.relay.hub.owners import Owners
+from mcptunnel.relay.hub import honouring, listeners, listening
 from mcptunnel.testing.joined import Answer, Joined
-from mcptunnel.testing.local_server import MemoryServer
+from tests.relay.hub.listens import (
+    LISTEN,
+    UPDATED,
+    honoured,
+    known,
+    listen,
+    restarted,
+    updates,
+    wanted,
+)
 from tests.relay.hub.servers import with_prompts, with_resources
-
-LISTEN = "subscriptions/listen"
-UPDATED = "notifications/resources/updated"
-
-
-def listen(joined: Joined, *uris: str, user: str = "alice", **lists: bool) -> Answer:
-    wishes = {**lists, **({"resourceSubscriptions": list(uris)} if uris else {})}
-    answer = joined.client(user).request(LISTEN, {"notifications": wishes}, request_id="l")
-    joined.wait_s(listening.PAUSE_S)
-    return answer
-
-
-def honoured(answer: Answer) -> Any:
-    first = answer.notifications[0]
-    assert first.method == "notifications/subscriptions/acknowledged"
-    return jsonrpc.decode(first.params["notifications"])
-
-
-def updates(answer: Answer) -> list[str]:
-    """Return the URIs that the client heard of since the last look."""
-    uris = [jsonrpc.text(m.params["uri"]) for m in answer.notifications if m.method == UPDATED]
-    answer.notifications.clear()
-    return [uri for uri in uris if uri]
-
-
-def known(joined: Joined, user: str = "alice") -> list[str]:
-    """Let the hub learn of all resources; return their URIs."""
-    client = joined.client(user)
-    client.request("resources/templates/list")
-    return [one["uri"] for one in client.request("resources/list").value["resources"]]
-
-
-def wanted(server: MemoryServer) -> list[str]:
-    """Return the URIs that the hub listens to at a server now."""
-    (open_listen,) = [one for one in server.listens if not one.is_over]
-    uris: list[str] = open_listen.wishes.get("resourceSubscriptions", [])
-    return uris
 
 
 def test_it_is_acknowledged_at_once_with_what_is_honoured() -> None:
@@ -84,19 +51,6 @@ def test_what_may_become_known_is_honoured() -> None:
     server.tell(UPDATED, uri="file:///a")
     joined.settle()
     assert updates(answer) == ["file:///a"]
-
-
-GRACE = HubConfig(offline_grace_s=60)
-
-
-def restarted(*uris: str) -> tuple[Joined, Answer]:
-    """Return a relay that knows one device from before it started, and a listen."""
-    joined = Joined(hub=GRACE)
-    there = Device(Principal("local", "alice"), "installation-1000", "laptop", 0.0, 0.0)
-    joined.devices.restore([there])
-    row = ("file:///old", "installation-1000", "shelf", "file:///old")
-    joined.hub.tables.restore(Principal("local", "alice"), "uri", [row])
-    return joined, listen(joined, *uris, toolsListChanged=True)
 
 
 @pytest.mark.parametrize(
@@ -162,48 +116,11 @@ def test_what_is_taken_away_is_told_as_changed_once() -> None:
     assert updates(answer) == ["file:///c"]
 
 
-def test_what_was_looked_up_too_early_is_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All becomes known while it is found out whose a URI is, and nothing else changes after."""
-    joined = Joined()
-    server = with_resources("files", templates=("x:{a}",))
-    joined.agent(server)
-    known(joined)
-    asked: list[int] = []
-
-    def is_settled(_self: Expected, _principal: Principal) -> bool:
-        asked.append(1)
-        return len(asked) > 3
-
-    monkeypatch.setattr(Expected, "is_settled", is_settled)
-    answer = listen(joined, "x:5")
-    assert honoured(answer) == {"resourceSubscriptions": ["x:5"]}
-    joined.wait_s(3)
-    assert wanted(server) == ["x:5"]
-
-
 @pytest.mark.parametrize("notifications", [None, 1, {"resourceSubscriptions": 1}])
 def test_what_is_malformed_is_refused(notifications: Any) -> None:
     answer = Joined().client().request(LISTEN, {"notifications": notifications})
     assert answer.failure is not None
     assert answer.failure.code == INVALID_PARAMS
-
-
-def test_one_uri_of_two_servers_is_heard_of_each_by_its_own_name() -> None:
-    joined = Joined()
-    servers = [with_resources(name, "file:///a") for name in ("one", "two")]
-    for server in servers:
-        joined.agent(server, name=server.status.name)
-    uris = known(joined)
-    assert len(set(uris)) == 2
-    both, first = listen(joined, *uris), listen(joined, uris[0])
-    assert [wanted(server) for server in servers] == [["file:///a"]] * 2
-    servers[1].tell(UPDATED, uri="file:///a")
-    joined.settle()
-    assert updates(both) == [uris[1]]
-    assert updates(first) == []
-    servers[0].tell(UPDATED, uri="file:///a")
-    joined.settle()
-    assert updates(both) == updates(first) == [uris[0]]
 
 
 def test_one_listen_for_each_server_whoever_listens() -> None:
@@ -247,38 +164,6 @@ def test_nothing_is_lost_while_the_set_changes() -> None:
     server.tell(UPDATED, uri="x:b")
     joined.settle()
     assert "x:b" in updates(two)
-
-
-def test_a_part_of_a_resource_is_told_to_who_listens_to_the_whole() -> None:
-    joined, server = Joined(), with_resources("shelf", "x:/a", "x:/ab")
-    joined.agent(server)
-    known(joined)
-    whole, other = listen(joined, "x:/a"), listen(joined, "x:/ab")
-    server.tell(UPDATED, uri="x:/a/part")
-    server.tell(UPDATED, uri="y:else")
-    server.tell(UPDATED)
-    joined.settle()
-    assert updates(whole) == ["x:/a/part"]
-    assert updates(other) == []
-
-
-def test_a_part_that_another_listens_to_is_told_by_the_name_of_the_whole() -> None:
-    """Each hears of what it asked for, once, and of the nearest whole; what else is said is not its."""
-    joined, server = Joined(), with_resources("shelf", "x:/a", "x:/a/b", "x:/a/b/c")
-    joined.agent(server)
-    known(joined)
-    wishes = (("x:/a",), ("x:/a/b/c",), ("x:/a", "x:/a/b"))
-    answers = [listen(joined, *uris) for uris in wishes]
-    joined.clock.advance(1)
-    joined.settle()
-    server.tell(UPDATED, uri="x:/a/b/c", title="c")
-    joined.settle()
-    said = [m.params for answer in answers for m in answer.notifications if m.method == UPDATED]
-    assert ["title" in params for params in said] == [False, True, False]
-    assert [updates(answer) for answer in answers] == [["x:/a"], ["x:/a/b/c"], ["x:/a/b"]]
-    server.tell(UPDATED, uri="x:/a/d")
-    joined.settle()
-    assert [updates(answer) for answer in answers] == [["x:/a/d"], [], ["x:/a/d"]]
 
 
 def test_it_outlives_the_device() -> None:
@@ -370,8 +255,10 @@ def test_when_the_relay_stops_listens_end_in_order() -> None:
 
 def test_listens_and_their_uris_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is too much is not honoured; a listen too many is refused; each user has their own."""
-    for name, value in {"LISTENS": 4, "URIS": 3, "USER_URIS": 5, "USER_CHARS": 100}.items():
-        monkeypatch.setattr(listening, f"MAX_{name}", value)
+    monkeypatch.setattr(listening, "MAX_LISTENS", 4)
+    monkeypatch.setattr(honouring, "MAX_URIS", 3)
+    monkeypatch.setattr(listeners, "MAX_USER_URIS", 5)
+    monkeypatch.setattr(listeners, "MAX_USER_CHARS", 100)
     joined = Joined()
     for user in ("alice", "bob"):
         joined.agent(with_resources("shelf", "x:a"), user=user)
@@ -393,57 +280,3 @@ def test_listens_and_their_uris_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     first.cancel()
     assert subscribed("x:" + "l" * 99, "x:1")[1] == 0
     assert joined.hub._listening._users[Principal("local", "alice")].uri_count == 2
-
-
-def test_no_turn_looks_up_more_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A listen of many URIs against many templates that all begin alike: spread, and none is lost."""
-    joined = Joined()
-    templates = tuple(f"x:{{a}}/{number}" for number in range(300))
-    server = with_resources("files", templates=templates)
-    joined.agent(server)
-    known(joined)
-    turns: list[int] = []
-    find = listening.Listening._look_up
-
-    def noted(
-        self: listening.Listening,
-        principal: Principal,
-        uri: str,
-        before: Target | None,
-        owners: Owners | None,
-    ) -> Any:
-        steps, place = find(self, principal, uri, before, owners)
-        turns[-1] += steps
-        return steps, place
-
-    go_on = listening.Listening._go_on
-
-    def turn(self: listening.Listening, *args: Any) -> None:
-        turns.append(0)
-        go_on(self, *args)
-
-    monkeypatch.setattr(listening.Listening, "_look_up", noted)
-    monkeypatch.setattr(listening.Listening, "_go_on", turn)
-    uris = [f"x:{number}/7" for number in range(100)]
-    answer = listen(joined, *uris)
-    assert sorted(honoured(answer)["resourceSubscriptions"]) == sorted(uris)
-    joined.settle()
-    assert sum(turns) > 10 * listening.STEPS_PER_TURN
-    assert max(turns) < 2 * listening.STEPS_PER_TURN
-    assert sorted(wanted(server)) == sorted(uris)
-
-
-def test_what_changes_while_it_is_found_out_is_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each URI takes a turn of its own: a second listen begins in between."""
-    monkeypatch.setattr(listening, "STEPS_PER_TURN", 1)
-    joined = Joined()
-    server = with_resources("files", *(f"x:{number}" for number in range(20)))
-    joined.agent(server)
-    known(joined)
-    first = joined.client().request(
-        LISTEN, {"notifications": {"resourceSubscriptions": ["x:1", "x:2", "x:3"]}}, request_id="l"
-    )
-    assert first.notifications
-    listen(joined, "x:9")
-    joined.wait_s(2 * listening.PAUSE_S)
-    assert sorted(wanted(server)) == ["x:1", "x:2", "x:3", "x:9"]

@@ -5,8 +5,8 @@ import pytest
 from mcptunnel.relay.hub.server_listen import ACKNOWLEDGE_S, FIRST_WAIT_S, LONGEST_WAIT_S
 from mcptunnel.testing.joined import Joined
 from mcptunnel.testing.local_server import MemoryServer
+from tests.relay.hub.listens import LISTEN, UPDATED, known, listen, updates
 from tests.relay.hub.servers import asked, with_resources
-from tests.relay.hub.test_listening import LISTEN, UPDATED, known, listen, updates
 
 
 @pytest.fixture

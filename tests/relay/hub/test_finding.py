@@ -6,13 +6,25 @@ import pytest
 
 from mcptunnel.mcp.announcement import ServerState
 from mcptunnel.mcp.jsonrpc import Notification
+from mcptunnel.mcp.names import Target
 from mcptunnel.model import Principal
 from mcptunnel.relay.devices import Device
-from mcptunnel.relay.hub import listening
+from mcptunnel.relay.hub import finding, honouring, listening
+from mcptunnel.relay.hub.expected import Expected
+from mcptunnel.relay.hub.honouring import Honouring
 from mcptunnel.relay.hub.listen import Listen
+from mcptunnel.relay.hub.owners import Owners
 from mcptunnel.testing.joined import Answer, Joined
+from tests.relay.hub.listens import (
+    LISTEN,
+    UPDATED,
+    honoured,
+    known,
+    listen,
+    updates,
+    wanted,
+)
 from tests.relay.hub.servers import with_resources
-from tests.relay.hub.test_listening import UPDATED, honoured, known, listen, updates, wanted
 
 
 def text_of(joined: Joined, uri: str) -> str:
@@ -131,7 +143,7 @@ def test_hundreds_that_are_gone_are_told_in_many_turns(monkeypatch: pytest.Monke
     joined.wait_s(100)
     assert updates(stays) == uris
     assert updates(leaves) == uris[:1]
-    assert 0 < max(turns) < listening.STEPS_PER_TURN / 10
+    assert 0 < max(turns) < honouring.STEPS_PER_TURN / 10
 
 
 def test_a_device_in_a_drawer_lets_nobody_wait_for_what_another_has() -> None:
@@ -161,3 +173,77 @@ def test_what_nobody_has_listed_yet_may_be_somebodys() -> None:
     assert honoured(answer) == {"resourceSubscriptions": ["x:5", "q:1"]}
     joined.wait_s(1)
     assert (wanted(files), wanted(third)) == (["x:5"], ["q:1"])
+
+
+def test_what_was_looked_up_too_early_is_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All becomes known while it is found out whose a URI is, and nothing else changes after."""
+    joined = Joined()
+    server = with_resources("files", templates=("x:{a}",))
+    joined.agent(server)
+    known(joined)
+    asked: list[int] = []
+
+    def is_settled(_self: Expected, _principal: Principal) -> bool:
+        asked.append(1)
+        return len(asked) > 3
+
+    monkeypatch.setattr(Expected, "is_settled", is_settled)
+    answer = listen(joined, "x:5")
+    assert honoured(answer) == {"resourceSubscriptions": ["x:5"]}
+    joined.wait_s(3)
+    assert wanted(server) == ["x:5"]
+
+
+def test_no_turn_looks_up_more_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listen of many URIs against many templates that all begin alike: spread, and none is lost."""
+    joined = Joined()
+    templates = tuple(f"x:{{a}}/{number}" for number in range(300))
+    server = with_resources("files", templates=templates)
+    joined.agent(server)
+    known(joined)
+    turns: list[int] = []
+    look_up = Honouring.look_up
+
+    def noted(
+        self: Honouring,
+        principal: Principal,
+        uri: str,
+        before: Target | None,
+        owners: Owners | None,
+    ) -> Any:
+        steps, place = look_up(self, principal, uri, before, owners)
+        turns[-1] += steps
+        return steps, place
+
+    go_on = listening.Listening._go_on
+
+    def turn(self: listening.Listening, *args: Any) -> None:
+        turns.append(0)
+        go_on(self, *args)
+
+    monkeypatch.setattr(Honouring, "look_up", noted)
+    monkeypatch.setattr(listening.Listening, "_go_on", turn)
+    uris = [f"x:{number}/7" for number in range(100)]
+    answer = listen(joined, *uris)
+    assert sorted(honoured(answer)["resourceSubscriptions"]) == sorted(uris)
+    joined.settle()
+    assert sum(turns) > 10 * honouring.STEPS_PER_TURN
+    assert max(turns) < 2 * honouring.STEPS_PER_TURN
+    assert sorted(wanted(server)) == sorted(uris)
+
+
+def test_what_changes_while_it_is_found_out_is_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each URI takes a turn of its own: a second listen begins in between."""
+    for module in (honouring, finding):
+        monkeypatch.setattr(module, "STEPS_PER_TURN", 1)
+    joined = Joined()
+    server = with_resources("files", *(f"x:{number}" for number in range(20)))
+    joined.agent(server)
+    known(joined)
+    first = joined.client().request(
+        LISTEN, {"notifications": {"resourceSubscriptions": ["x:1", "x:2", "x:3"]}}, request_id="l"
+    )
+    assert first.notifications
+    listen(joined, "x:9")
+    joined.wait_s(2 * listening.PAUSE_S)
+    assert sorted(wanted(server)) == ["x:1", "x:2", "x:3", "x:9"]
