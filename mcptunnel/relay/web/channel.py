@@ -5,12 +5,15 @@ must keep a least pace. A byte now and then buys no time.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
+
+from mcptunnel.net.send import write_now
 
 DEADLINE_S: Final = 60
 """For a head, the wait before it included; a body is looked at as often."""
@@ -60,6 +63,7 @@ class RelayChannel(HTTPChannel):
     _host: Any = None
     _deadline_s: float | None = None
     _deadline_call: IDelayedCall | None = None
+    _corked: list[bytes] | None = None
 
     @property
     def is_answering(self) -> bool:
@@ -106,8 +110,29 @@ class RelayChannel(HTTPChannel):
             for name, values in headers.getAllRawHeaders()
             for value in values
         ]
-        transport: Any = self.transport
-        transport.write(b"\r\n".join((*lines, b"", b"")))
+        self.write(b"\r\n".join((*lines, b"", b"")))
+
+    def cork(self) -> None:
+        """Keep what is written until `uncork`: so a head and its body leave in one piece."""
+        self._corked = []
+
+    def uncork(self) -> None:
+        """Send what was kept, at once."""
+        corked, self._corked = self._corked, None
+        if corked:
+            write_now(self.transport, corked)
+
+    def write(self, data: bytes) -> None:
+        if self._corked is None:
+            super().write(data)
+        else:
+            self._corked.append(data)
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        if self._corked is None:
+            super().writeSequence(iovec)
+        else:
+            self._corked += iovec
 
     def loseConnection(self) -> None:
         self._is_leaving = True
