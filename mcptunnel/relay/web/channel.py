@@ -43,7 +43,7 @@ _USUAL: Final = {
 """Fields that every call brings, as they are spelled, and their names in twisted.web. None of them says
 anything about the connection or where a body ends."""
 
-_plain = re.compile(rb"[\t -~]*").fullmatch
+_are_plain = re.compile(rb"[\t -~]*+(?:\r\n[\t -~]*+)*+").fullmatch
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _MAX_DIGITS: Final = 18
 """Of a Content-Length."""
@@ -154,26 +154,28 @@ class RelayChannel(HTTPChannel):
             return  # there are none, or not all, or too many
         fields, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
         self._receivedHeaderSize += end
-        for line in fields.split(b"\r\n"):
-            if line[:1] in (b" ", b"\t"):
-                self._respondToBadRequestAndDisconnect()
+        lines = fields.split(b"\r\n")
+        is_plain = _are_plain(fields) and len(lines) <= self.maxHeaders
+        found = self.requests[-1].requestHeaders._rawHeaders  # noqa: SLF001 - without its checks
+        for line in lines:
+            name, _, value = line.partition(b":")
+            known = _USUAL.get(name) if is_plain else None
+            if known is not None and known not in found:
+                self._receivedHeaderCount += 1
+                found[known] = [value.strip(b" \t")]
+            elif not self._take_field(line):
                 return
-            if not self.headerReceived(line):
-                return
+
+    def _take_field(self, line: bytes) -> bool:
+        """Take a line in the way of twisted.web; False if the request was refused."""
+        if line[:1] in (b" ", b"\t"):
+            self._respondToBadRequestAndDisconnect()
+            return False
+        return bool(self.headerReceived(line))
 
     @property
     def _fields_room(self) -> int:
         return int(self.totalHeadersSize) - int(self._receivedHeaderSize)
-
-    def headerReceived(self, line: bytes) -> bool:
-        name, _, value = line.partition(b":")
-        known = _USUAL.get(name)
-        if known is None or not _plain(value) or self._receivedHeaderCount >= self.maxHeaders:
-            return bool(super().headerReceived(line))
-        self._receivedHeaderCount += 1
-        fields = self.requests[-1].requestHeaders._rawHeaders  # noqa: SLF001 - without its checks
-        fields.setdefault(known, []).append(value.strip(b" \t"))
-        return True
 
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
         """Refuse a length that no body has, and a coding that others may read as none or as a wrong one.
