@@ -1,6 +1,5 @@
 """Words that every floor shares: who asks, what is asked, how it ended."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -13,8 +12,7 @@ LOCAL_ISSUER = "local"
 """The issuer of principals that no identity provider vouches for (API keys, built-in login)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(Struct, frozen=True, cache_hash=True):
     """A user, as (issuer, value of the user claim); the pair is the identity, never one of them."""
 
     issuer: str

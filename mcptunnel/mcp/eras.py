@@ -141,23 +141,21 @@ def _unclaimed(routing: Routing, message: Message | Batch, meta: RequestMeta) ->
     """A body that claims nothing: version header, session header and kind of message decide."""
     version = routing.version
     stated = _Stated.NOTHING if version is None else _STATED[era_of(version)]
-    match stated, routing.session, message:
-        case _Stated.UNKNOWN, _, _:
-            return _unsupported(version, message)
-        case (_Stated.MODERN, _, Batch()) | (_, None, Batch()):
-            return _refused(INVALID_REQUEST, "Batches are not supported", message)
-        case ((_Stated.NOTHING | _Stated.LEGACY), str(session), _):
-            return InSession(session, message)
-        case _, _, Notification():
-            return Modern(message, meta)
-        case _Stated.MODERN, _, Request():
-            return _incomplete(message, request_meta.PROTOCOL_VERSION)
-        case _:
-            return _refused(INVALID_REQUEST, _SESSIONLESS[type(message)], message)
+    session = None if stated is _Stated.MODERN else routing.session
+    if stated is _Stated.UNKNOWN:
+        return _unsupported(version, message)
+    if session is not None:
+        return InSession(session, message)
+    if isinstance(message, Batch):
+        return _refused(INVALID_REQUEST, "Batches are not supported", message)
+    if isinstance(message, Notification):
+        return Modern(message, meta)
+    if stated is _Stated.MODERN and isinstance(message, Request):
+        return _incomplete(message, request_meta.PROTOCOL_VERSION)
+    return _refused(INVALID_REQUEST, _SESSIONLESS[type(message)], message)
 
 
 _SESSIONLESS: Final[dict[type, str]] = {
-    Batch: "A batch belongs to a session",
     Response: "A response belongs to a session",
     Request: "No session: send initialize first",
 }

@@ -50,6 +50,7 @@ _error = msgspec.json.Decoder(dict[str, Raw])
 _any = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
 _NULL = b"null"
+_VERSION = "jsonrpc"  # the member that every message begins with
 
 MAX_REPAIRED_BYTES = 256 * 1024
 """Larger messages are not searched for lone surrogates: it would take too long (40 ns per byte)."""
@@ -95,7 +96,7 @@ class JsonRpcError(McpTunnelError):
         return Response(id=answered, error=raw(error))
 
 
-class Request(Struct, frozen=True):
+class Request(Struct, frozen=True, tag_field=_VERSION, tag="2.0", omit_defaults=True):
     """A request: answered by exactly one `Response` with the same id."""
 
     id: RequestId
@@ -103,14 +104,14 @@ class Request(Struct, frozen=True):
     params: Members = msgspec.field(default_factory=dict)
 
 
-class Notification(Struct, frozen=True):
+class Notification(Struct, frozen=True, tag_field=_VERSION, tag="2.0", omit_defaults=True):
     """A message that is never answered."""
 
     method: str
     params: Members = msgspec.field(default_factory=dict)
 
 
-class Response(Struct, frozen=True):
+class Response(Struct, frozen=True, tag_field=_VERSION, tag="2.0", omit_defaults=True):
     """An answer: either `result` or `error` is set. The id is None only if it could not be read."""
 
     id: RequestId | None
@@ -260,20 +261,11 @@ def _read_id(value: Raw | None) -> RequestId | None:
 
 def encode(message: Message) -> bytes:
     """Write a message as one line of UTF-8 JSON, without a line end."""
-    out: dict[str, object] = {"jsonrpc": "2.0"}
-    if isinstance(message, Response):
-        out["id"] = message.id
-        if message.error is not None:
-            out["error"] = message.error
-        else:
-            out["result"] = message.result
-    else:
-        if isinstance(message, Request):
-            out["id"] = message.id
-        out["method"] = message.method
-        if message.params:
-            out["params"] = message.params
-    return one_line(_encoder.encode(out))
+    if isinstance(message, Response) and (message.result is None) == (message.error is None):
+        # Members that are None are left out, but an answer has exactly one of these two.
+        result = Raw(_NULL) if message.error is None else None
+        message = Response(message.id, result, message.error)
+    return one_line(_encoder.encode(message))
 
 
 def one_line(encoded: bytes) -> bytes:

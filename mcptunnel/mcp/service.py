@@ -4,17 +4,15 @@ The hub is one, and so is each local server on the agent. A front (`mcp.client_h
 of both eras and asks the service in the modern dialect alone.
 """
 
-from dataclasses import dataclass
 from typing import Final, Protocol
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from mcptunnel.mcp.jsonrpc import JsonRpcError, Notification, Request
 from mcptunnel.mcp.versions import Era
 
 
-@dataclass(frozen=True, slots=True)
-class Asker:
+class Asker(Struct, frozen=True, cache_hash=True):
     """Who asks: a principal and a client of theirs, as text. Nothing of one asker reaches another.
 
     A legacy client's every session is a client of its own (`client_of_session`).

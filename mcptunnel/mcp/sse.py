@@ -3,8 +3,9 @@
 Events stay bytes: their data is JSON, and JSON readers want bytes.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from mcptunnel.errors import McpTunnelError
 
@@ -13,12 +14,12 @@ COMMENT: Final = b":\n\n"
 
 _BOM = b"\xef\xbb\xbf"
 _MESSAGE = b"event: message\ndata: "
+_END = b"\n\n"
 _BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r", b"\r\r\n")
 _MAX_RETRY_DIGITS = 9  # eleven days; more is no advice
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One event. `type` is `message` if the stream did not say.
 
     `id` is the last id that the stream set, in this event or before, None if it never did; `retry_ms`
@@ -79,9 +80,43 @@ class Parser:
 
     def feed(self, chunk: bytes) -> list[Event]:
         """Read on; return the events that are now complete. Raises EventTooLarge."""
-        event = self._whole_message(chunk)
-        if event is not None:
-            return [event]
+        events: list[Event] = []
+        if self._is_inside:
+            end = chunk.find(_END) + len(_END)
+            if end < len(_END):
+                end = len(chunk)
+            self._read(chunk[:end], events)
+            chunk = chunk[end:]
+        if not self._is_inside:
+            chunk = self._take_usual(chunk, events)
+        if chunk:
+            self._read(chunk, events)
+        return events
+
+    @property
+    def _is_inside(self) -> bool:
+        """Whether an event, or a line, has begun."""
+        return bool(self._line) or self._data is not None or self._retry_ms is not None
+
+    def _take_usual(self, chunk: bytes, events: list[Event]) -> bytes:
+        """Read the usual events at once, `message` with one line of data; return what follows them."""
+        if b"\r" in chunk:
+            return chunk
+        start, own_id = 0, self._id
+        while chunk.startswith(_MESSAGE, start):
+            data = start + len(_MESSAGE)
+            end = chunk.find(b"\n", data)
+            after = end + len(_END)
+            if end < 0 or not chunk.startswith(_END, end) or after - start > self._max_event_bytes:
+                break
+            events.append(Event("message", chunk[data:end], own_id))
+            start = after
+        if start:
+            self._at_start = self._after_cr = False
+            self._type = ""
+        return chunk[start:]
+
+    def _read(self, chunk: bytes, events: list[Event]) -> None:
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -89,29 +124,10 @@ class Parser:
             self._after_cr = chunk.endswith(b"\r")
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         *lines, rest = chunk.split(b"\n")
-        events: list[Event] = []
         for line in lines:
             self._end_line(line, events)
         self._line += rest
         self._check(len(self._line), events)
-        return events
-
-    def _whole_message(self, chunk: bytes) -> Event | None:
-        """Read the usual chunk at once: one event `message` with one line of data."""
-        if (
-            not chunk.startswith(_MESSAGE)
-            or chunk.find(b"\n", len(_MESSAGE)) != len(chunk) - 2
-            or not chunk.endswith(b"\n\n")
-            or b"\r" in chunk
-            or len(chunk) > self._max_event_bytes
-            or self._line
-            or self._data is not None
-            or self._retry_ms is not None
-        ):
-            return None
-        self._at_start = self._after_cr = False
-        self._type = ""
-        return Event("message", chunk[len(_MESSAGE) : -2], self._id)
 
     def _check(self, line_bytes: int, events: list[Event]) -> None:
         if self._field_bytes + line_bytes > self._max_event_bytes:
@@ -191,4 +207,6 @@ def encode(data: bytes, event: str = "message") -> bytes:
     if b"\n" in data or b"\r" in data:
         lines = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         data = lines.replace(b"\n", b"\ndata: ")
+    if event == "message":
+        return b"%b%b\n\n" % (_MESSAGE, data)
     return b"event: %b\ndata: %b\n\n" % (event.encode(), data)

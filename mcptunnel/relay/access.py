@@ -1,7 +1,10 @@
 """Who a request comes from, and what ends when that access is taken away."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mcptunnel.mcp.service import client_of_session
 from mcptunnel.model import Principal
@@ -10,8 +13,7 @@ _OF_KEYS = "key:"
 _OF_GRANTS = "oauth:"
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """What a valid credential gives.
 
     `client` names the holder, never a secret: whatever is remembered between requests is for this name

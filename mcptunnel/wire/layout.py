@@ -38,8 +38,13 @@ from mcptunnel.wire.frames import (
 Fields: TypeAlias = tuple[Any, ...]
 
 _LEAST_FIELDS = 2
-_HEADS_CACHED = 256
-_USUAL_HEADERS = ((("content-type", "application/json"),), (("content-type", "text/event-stream"),))
+_HEADS_CACHED = 512  # each legacy session asks under a name of its own
+_JSON = ("content-type", "application/json")
+_USUAL_HEADERS = (
+    (_JSON,),
+    (_JSON, ("mcptunnel-client-era", "legacy")),
+    (("content-type", "text/event-stream"),),
+)
 
 # As plain values: reading `.value` of an enumeration costs as much as packing a small frame.
 _HELLO = FrameType.HELLO.value

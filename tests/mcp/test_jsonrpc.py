@@ -68,6 +68,16 @@ def test_any_json_reader_understands_what_is_encoded(message: Message) -> None:
     assert ("method" in decoded) is not isinstance(message, Response)
 
 
+def test_an_answer_is_encoded_with_exactly_one_of_result_and_error() -> None:
+    """Whatever it was made of: no reader is left to choose, or to find neither."""
+    one, two = Raw(b"1"), Raw(b"2")
+    assert jsonrpc.encode(Response(7)) == b'{"jsonrpc":"2.0","id":7,"result":null}'
+    assert jsonrpc.encode(Response(7, one, two)) == b'{"jsonrpc":"2.0","id":7,"error":2}'
+    assert jsonrpc.encode(Response(None, None, two)) == b'{"jsonrpc":"2.0","id":null,"error":2}'
+    assert jsonrpc.encode(Request(7, "ping")) == b'{"jsonrpc":"2.0","id":7,"method":"ping"}'
+    assert jsonrpc.encode(Notification("n", {})) == b'{"jsonrpc":"2.0","method":"n"}'
+
+
 @given(st.binary() | values.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_a_message_or_a_json_rpc_error(body: bytes) -> None:
     try:

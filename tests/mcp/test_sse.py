@@ -23,6 +23,9 @@ lines = st.one_of(
 streams = st.one_of(
     st.lists(st.tuples(lines, line_ends).map(b"".join)).map(b"".join),
     st.lists(st.binary(max_size=9).map(sse.encode)).map(b"".join),
+    st.lists(st.binary(max_size=9).map(sse.encode) | st.tuples(lines, line_ends).map(b"".join)).map(
+        b"".join
+    ),
     st.binary(max_size=60),
 )
 

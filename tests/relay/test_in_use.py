@@ -1,7 +1,6 @@
 """What is open on the strength of which access."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from twisted.internet.task import Clock
 
 from mcptunnel.model import Principal

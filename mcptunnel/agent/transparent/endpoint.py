@@ -5,8 +5,9 @@ For any other client the agent speaks: it is the server towards the client, and 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from mcptunnel.agent.endpoint import RequestRoom
 from mcptunnel.agent.servers.interfaces import LocalServer, Passage

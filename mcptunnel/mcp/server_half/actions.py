@@ -1,8 +1,9 @@
 """What a `Child` wants done: plain facts, in order, for whoever owns the process."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from mcptunnel.mcp.jsonrpc import Notification, Request, Response
 from mcptunnel.mcp.server_half.handshake import ServerInfo
@@ -22,8 +23,7 @@ class LostCause(StrEnum):
     """The call was parked, and the process or session that worked on it is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """Send the server one message; `line` is without its line end.
 
     `own` is set for a request whose answers belong to a call or a listen. `is_reply` marks answers to
@@ -35,15 +35,13 @@ class Write:
     is_reply: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """Nobody waits any more for what the server says about its request `own`."""
 
     own: int
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(Struct, frozen=True):
     """Give the caller of `key` a message: any number of notifications, then one response.
 
     It bears the caller's own id and progress token.
@@ -53,8 +51,7 @@ class Deliver:
     message: Notification | Response
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """The call of `key` will never be answered; the words are left to who knows the server's name."""
 
     key: int
@@ -62,15 +59,13 @@ class Lost:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """The server can be called. Said once."""
 
     info: ServerInfo
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeKilled:
+class ProbeKilled(Struct, frozen=True):
     """The probe spoilt this process: end it, start a fresh one, and do not probe that one.
 
     `waiting` are the calls that were never written, in order: hand them to the next `Child`.
@@ -79,20 +74,17 @@ class ProbeKilled:
     waiting: tuple[tuple[int, Request], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The server cannot be used; `reason` is a sentence. Said once."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListsChanged:
+class ListsChanged(Struct, frozen=True):
     """One of the server's lists is another one now: of tools, prompts or resources."""
 
 
-@dataclass(frozen=True, slots=True)
-class Junk:
+class Junk(Struct, frozen=True):
     """A line that is no JSON-RPC; `sample` is its beginning. Servers print such things."""
 
     sample: str

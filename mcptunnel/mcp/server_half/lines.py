@@ -1,6 +1,6 @@
 """Lines that a child writes, read as messages; what is none is told apart."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from mcptunnel.mcp import jsonrpc
@@ -10,19 +10,18 @@ from mcptunnel.mcp.server_half.unreadable import failed_answer
 _SAMPLE_BYTES: Final = 200
 
 
-def messages(line: bytes, junk: Callable[[str], None]) -> Iterator[Message]:
-    """Give the messages of a line: one, or those of a batch (2025-03-26 servers may write them).
+def messages(line: bytes, junk: Callable[[str], None]) -> Iterable[Message]:
+    """Return the messages of a line: one, or those of a batch (2025-03-26 servers may write them).
 
     `junk` hears the beginning of what is no JSON-RPC, before the error that ends the call which that
     tried to answer, if it shows which. Blank lines are nothing.
     """
     found = _read(line)
     if isinstance(found, Batch):
-        yield from _of_batch(found, line, junk)
-    elif isinstance(found, JsonRpcError):
-        yield from _unreadable(line, found, junk)
-    else:
-        yield found
+        return _of_batch(found, line, junk)
+    if isinstance(found, JsonRpcError):
+        return _unreadable(line, found, junk)
+    return (found,)
 
 
 def _of_batch(batch: Batch, line: bytes, junk: Callable[[str], None]) -> Iterator[Message]:

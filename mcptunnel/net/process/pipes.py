@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import IO, Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReadDescriptor, IWriteDescriptor
@@ -13,6 +14,7 @@ READ_BYTES = 65_536
 """A pipe holds this much on Linux: one read empties it."""
 HIGH_WATER_BYTES = 65_536
 _MAX_FINAL_READS = 16
+_MAX_CHUNKS = 1024  # IOV_MAX on Linux and macOS
 
 
 class PipeReactor(Protocol):
@@ -103,10 +105,11 @@ class PipeReader:
 
 @implementer(IWriteDescriptor)
 class PipeWriter:
-    """The write end of a pipe. Writes at once when it can, else buffers and tells the owner.
+    """The write end of a pipe. What is written in one turn goes out together at the start of the next.
 
-    `paused` is called when more than 64 KiB wait, `resumed` when all of it was taken, `broken` when
-    nobody reads any more; then and after `close` writing is a no-op.
+    So a child that is asked many things at once is woken once. `paused` is called when more than 64 KiB
+    wait, `resumed` when all of it was taken, `broken` when nobody reads any more; then and after `close`
+    writing is a no-op.
     """
 
     def __init__(
@@ -126,6 +129,8 @@ class PipeWriter:
         self._tell_broken = broken
         self._pending: deque[bytes | memoryview] = deque()
         self._pending_bytes = 0
+        self._flush_call: IDelayedCall | None = None
+        self._is_full = False
         self._paused = False
         self._closing = False
         self.closed = False
@@ -136,57 +141,85 @@ class PipeWriter:
         return self._pending_bytes
 
     def write(self, data: bytes) -> None:
-        """Write, now or when the reader lets us."""
-        if self._closing or self.closed:
+        """Write, in the next turn or when the reader lets us."""
+        if self._closing or self.closed or not data:
             return
-        rest: bytes | memoryview = data
-        if not self._pending:
-            taken = self._take(data)
-            if taken == len(data) or self.closed:
-                return
-            rest = memoryview(data)[taken:]
-            self._reactor.addWriter(self)
-        self._pending.append(rest)
-        self._pending_bytes += len(rest)
-        if self._pending_bytes > HIGH_WATER_BYTES and not self._paused:
-            self._paused = True
-            self._tell_paused()
+        self._pending.append(data)
+        self._pending_bytes += len(data)
+        if self._is_full:
+            self._look_at_level()
+        elif self._pending_bytes > HIGH_WATER_BYTES:
+            self._flush()
+        elif self._flush_call is None:
+            self._flush_call = self._reactor.callLater(0, self._flush_turn)
 
     def close_when_flushed(self) -> None:
         """Close as soon as everything was taken."""
         self._closing = True
-        if not self._pending:
-            self.close()
+        if not self._is_full:
+            self._flush()
 
     def close(self) -> None:
         """Close now; what waits is dropped."""
         if not self.closed:
             self.closed = True
+            self._stop_flush()
             self._reactor.removeWriter(self)
             self._pending.clear()
             self._pending_bytes = 0
             self._file.close()
 
-    def _take(self, data: bytes | memoryview) -> int:
-        try:
-            return os.write(self._fd, data)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            self.connectionLost(None)
-            return 0
+    def _flush_turn(self) -> None:
+        self._flush_call = None
+        self._flush()
 
-    def doWrite(self) -> None:
-        while self._pending:
-            chunk = self._pending[0]
-            taken = self._take(chunk)
-            if self.closed:
+    def _flush(self) -> None:
+        """Write what waits; what does not fit waits for the reader."""
+        self._stop_flush()
+        self._write_pending()
+        if self.closed:
+            return
+        if self._pending:
+            self._is_full = True
+            self._reactor.addWriter(self)
+            self._look_at_level()
+        elif self._closing:
+            self.close()
+
+    def _stop_flush(self) -> None:
+        if self._flush_call is not None:
+            self._flush_call.cancel()
+            self._flush_call = None
+
+    def _look_at_level(self) -> None:
+        if self._pending_bytes > HIGH_WATER_BYTES and not self._paused:
+            self._paused = True
+            self._tell_paused()
+
+    def _write_pending(self) -> None:
+        """Write until nothing is left or nothing more is taken."""
+        pending = self._pending
+        while pending:
+            try:
+                taken = os.writev(self._fd, tuple(islice(pending, _MAX_CHUNKS)))
+            except BlockingIOError:
+                return
+            except OSError:
+                self.connectionLost(None)
                 return
             self._pending_bytes -= taken
-            if taken < len(chunk):
-                self._pending[0] = memoryview(chunk)[taken:]
-                return
-            self._pending.popleft()
+            while taken:
+                first = pending.popleft()
+                if taken < len(first):
+                    pending.appendleft(memoryview(first)[taken:])
+                    return
+                taken -= len(first)
+
+    def doWrite(self) -> None:
+        self._write_pending()
+        if self._pending or self.closed:
+            return
+        self._is_full = False
         self._reactor.removeWriter(self)
         if self._closing:
             self.close()

@@ -5,12 +5,15 @@ must keep a least pace. A byte now and then buys no time.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
+
+from mcptunnel.net.send import write_now
 
 DEADLINE_S: Final = 60
 """For a head, the wait before it included; a body is looked at as often."""
@@ -40,7 +43,7 @@ _USUAL: Final = {
 """Fields that every call brings, as they are spelled, and their names in twisted.web. None of them says
 anything about the connection or where a body ends."""
 
-_plain = re.compile(rb"[\t -~]*").fullmatch
+_are_plain = re.compile(rb"[\t -~]*+(?:\r\n[\t -~]*+)*+").fullmatch
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _MAX_DIGITS: Final = 18
 """Of a Content-Length."""
@@ -60,6 +63,7 @@ class RelayChannel(HTTPChannel):
     _host: Any = None
     _deadline_s: float | None = None
     _deadline_call: IDelayedCall | None = None
+    _corked: list[bytes] | None = None
 
     @property
     def is_answering(self) -> bool:
@@ -106,8 +110,29 @@ class RelayChannel(HTTPChannel):
             for name, values in headers.getAllRawHeaders()
             for value in values
         ]
-        transport: Any = self.transport
-        transport.write(b"\r\n".join((*lines, b"", b"")))
+        self.write(b"\r\n".join((*lines, b"", b"")))
+
+    def cork(self) -> None:
+        """Keep what is written until `uncork`: so a head and its body leave in one piece."""
+        self._corked = []
+
+    def uncork(self) -> None:
+        """Send what was kept, at once."""
+        corked, self._corked = self._corked, None
+        if corked:
+            write_now(self.transport, corked)
+
+    def write(self, data: bytes) -> None:
+        if self._corked is None:
+            super().write(data)
+        else:
+            self._corked.append(data)
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        if self._corked is None:
+            super().writeSequence(iovec)
+        else:
+            self._corked += iovec
 
     def loseConnection(self) -> None:
         self._is_leaving = True
@@ -129,26 +154,28 @@ class RelayChannel(HTTPChannel):
             return  # there are none, or not all, or too many
         fields, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
         self._receivedHeaderSize += end
-        for line in fields.split(b"\r\n"):
-            if line[:1] in (b" ", b"\t"):
-                self._respondToBadRequestAndDisconnect()
+        lines = fields.split(b"\r\n")
+        is_plain = _are_plain(fields) and len(lines) <= self.maxHeaders
+        found = self.requests[-1].requestHeaders._rawHeaders  # noqa: SLF001 - without its checks
+        for line in lines:
+            name, _, value = line.partition(b":")
+            known = _USUAL.get(name) if is_plain else None
+            if known is not None and known not in found:
+                self._receivedHeaderCount += 1
+                found[known] = [value.strip(b" \t")]
+            elif not self._take_field(line):
                 return
-            if not self.headerReceived(line):
-                return
+
+    def _take_field(self, line: bytes) -> bool:
+        """Take a line in the way of twisted.web; False if the request was refused."""
+        if line[:1] in (b" ", b"\t"):
+            self._respondToBadRequestAndDisconnect()
+            return False
+        return bool(self.headerReceived(line))
 
     @property
     def _fields_room(self) -> int:
         return int(self.totalHeadersSize) - int(self._receivedHeaderSize)
-
-    def headerReceived(self, line: bytes) -> bool:
-        name, _, value = line.partition(b":")
-        known = _USUAL.get(name)
-        if known is None or not _plain(value) or self._receivedHeaderCount >= self.maxHeaders:
-            return bool(super().headerReceived(line))
-        self._receivedHeaderCount += 1
-        fields = self.requests[-1].requestHeaders._rawHeaders  # noqa: SLF001 - without its checks
-        fields.setdefault(known, []).append(value.strip(b" \t"))
-        return True
 
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
         """Refuse a length that no body has, and a coding that others may read as none or as a wrong one.

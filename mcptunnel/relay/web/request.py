@@ -234,7 +234,12 @@ class RelayRequest(Request):
     def write(self, data: bytes) -> None:
         if not self.startedWriting and self.queued and self._may_stay_unread():
             self._make_last()
-        super().write(b"".join((*self._take_soon(), data)) if self._soon else data)
+        if self._soon:
+            data = b"".join((*self._take_soon(), data))
+        if self.startedWriting:
+            super().write(data)
+        else:
+            self._write_at_once(data)
 
     def finish(self) -> None:
         if self._soon:
@@ -287,7 +292,22 @@ class RelayRequest(Request):
 
     def _write_late(self) -> None:
         self._writing_soon = None
-        self.write(b"")
+        if self.startedWriting:
+            self._write_at_once(b"".join(self._take_soon()))
+        else:
+            self.write(b"")
+
+    def _write_at_once(self, data: bytes) -> None:
+        """Write without waiting for the next turn: an answer mostly fits into the socket."""
+        channel: Any = self.channel
+        if channel is None:
+            super().write(data)
+            return
+        channel.cork()
+        try:
+            super().write(data)
+        finally:
+            channel.uncork()
 
     def _take_soon(self) -> list[bytes]:
         soon, self._soon = self._soon, []

@@ -1,10 +1,10 @@
 """A program of both eras: a process for each, and one for all if it knows only one."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Literal, cast
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 

@@ -57,11 +57,23 @@ def pipe() -> Pipe:
     return Pipe()
 
 
-def test_a_write_goes_out_at_once(pipe: Pipe) -> None:
+def test_what_is_written_in_one_turn_goes_out_together_in_the_next(pipe: Pipe) -> None:
+    """One wake-up of the child for however many lines, in their order; nothing is left waiting."""
+    os.set_blocking(pipe.read_fd, False)
     writer = pipe.writer()
-    writer.write(b"abc")
+    for piece in (b"a", b"", b"bc"):
+        writer.write(piece)
+    with pytest.raises(BlockingIOError):
+        os.read(pipe.read_fd, 100)
+    assert writer.unsent_bytes == 3
+    pipe.selector.advance(0)
     assert os.read(pipe.read_fd, 100) == b"abc"
+    assert (writer.unsent_bytes, pipe.selector.getDelayedCalls()) == (0, [])
+    writer.write(b"d")
+    pipe.selector.advance(0)
+    assert os.read(pipe.read_fd, 100) == b"d"
     assert (pipe.selector.writing, pipe.said) == ([], [])
+    os.set_blocking(pipe.read_fd, True)
     writer.close()
     assert os.read(pipe.read_fd, 1) == b""
     os.close(pipe.read_fd)
@@ -105,6 +117,35 @@ def test_closing_waits_for_what_was_written(pipe: Pipe) -> None:
     os.close(pipe.read_fd)
 
 
+def test_more_lines_than_one_call_takes_arrive_whole(pipe: Pipe) -> None:
+    """A turn may write more lines than the system takes at once (IOV_MAX)."""
+    writer = pipe.writer()
+    lines = b"".join(b"%d\n" % number for number in range(3000))
+    for line in lines.splitlines(keepends=True):
+        writer.write(line)
+    pipe.selector.advance(0)
+    assert os.read(pipe.read_fd, 65_536) == lines
+    writer.close()
+    os.close(pipe.read_fd)
+
+
+def test_what_was_written_just_before_the_end_still_goes_out(pipe: Pipe) -> None:
+    """Closing in order does not wait for the next turn; closing at once drops it. No timer is left."""
+    writer = pipe.writer()
+    writer.write(b"last")
+    writer.close_when_flushed()
+    assert writer.closed
+    assert os.read(pipe.read_fd, 100) == b"last"
+    dropping = Pipe()
+    dropped = dropping.writer()
+    dropped.write(b"lost")
+    dropped.close()
+    assert os.read(dropping.read_fd, 100) == b""
+    assert pipe.selector.getDelayedCalls() == dropping.selector.getDelayedCalls() == []
+    os.close(pipe.read_fd)
+    os.close(dropping.read_fd)
+
+
 @pytest.mark.parametrize("waiting", [True, False])
 def test_a_pipe_that_nobody_reads_is_told_once(pipe: Pipe, waiting: bool) -> None:
     writer = pipe.writer()
@@ -116,7 +157,9 @@ def test_a_pipe_that_nobody_reads_is_told_once(pipe: Pipe, waiting: bool) -> Non
     if waiting:
         writer.doWrite()
     writer.write(b"a")
+    pipe.selector.advance(0)
     writer.write(b"b")
+    pipe.selector.advance(0)
     assert pipe.said == ["broken"]
     assert pipe.selector.writing == []
 

@@ -13,11 +13,12 @@ from mcptunnel.model import ExchangeKind, Headers, Outcome, ResponseHead
 from mcptunnel.net.exchange import Exchange, ExchangeReceiver
 from mcptunnel.relay.devices import Device
 from mcptunnel.relay.hub.open_calls import SWEEP_S
-from mcptunnel.relay.hub.server_call import ServerCall
+from mcptunnel.relay.hub.server_call import _HEADERS, _LEGACY_HEADERS, PATH, ServerCall
 from mcptunnel.testing.joined import Joined
 from mcptunnel.wire.codec import encode
-from mcptunnel.wire.constants import ErrorCode
-from mcptunnel.wire.frames import Goaway
+from mcptunnel.wire.constants import ErrorCode, FrameType
+from mcptunnel.wire.frames import Goaway, Open
+from mcptunnel.wire.layout import frame_of
 
 MIB = 1024 * 1024
 JSON: Headers = (("content-type", "application/json; charset=utf-8"),)
@@ -410,3 +411,15 @@ def test_a_result_in_many_small_pieces_takes_no_more_memory_than_its_bytes() -> 
     bench = Bench(max_result_bytes=10**6)
     bench.answer(JSON, *[RESULT[i : i + 1] for i in range(len(RESULT))])
     assert [type(heard) for heard in bench.heard.events] == [Response]
+
+
+@pytest.mark.parametrize("headers", [_HEADERS, _LEGACY_HEADERS])
+def test_the_heads_of_calls_are_those_that_the_wire_checks_once(headers: Headers) -> None:
+    """Both eras' heads come with every call: the wire knows them, and no others of their kind."""
+    fields = (FrameType.OPEN.value, 1, "files", "POST", PATH, headers, "p", "c", "hub")
+    others = (*fields[:5], (*headers, ("authorization", "secret")), *fields[6:])
+    frames = map(frame_of, (fields, fields, others, others))
+    one, same, other, another = [each.head for each in frames if isinstance(each, Open)]
+    assert one is same
+    assert other == another
+    assert other is not another
