@@ -26,7 +26,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**ours, "PYTHONPATH": str(CHECKOUT), **(extra or {})}
 
 
-def eventually(found: Callable[[], _T], timeout_s: float, what: str) -> _T:
+def eventually(found: Callable[[], _T | None], timeout_s: float, what: str) -> _T:
     """Return the first true value of `found`; AssertionError names `what` when the time is over."""
     deadline_s = time.monotonic() + timeout_s
     while True:

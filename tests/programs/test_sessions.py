@@ -5,8 +5,9 @@ import sqlite3
 import pytest
 
 from tests.programs import http_server
-from tests.programs.client import LEGACY, Client
+from tests.programs.client import LEGACY, Client, Outcome
 from tests.programs.growing_server import command
+from tests.programs.process import eventually
 from tests.programs.programs import Agent, Estate, Relay
 
 
@@ -19,6 +20,12 @@ def restart(relay: Relay, agent: Agent, *, kill: bool = False) -> None:
         relay.program.stop()
     relay.start()
     agent.program.wait_for("connected to", start=start)
+
+
+def delivered(client: Client) -> Outcome | None:
+    """Ask a server for its tools; None while the relay does not know that it is there."""
+    told = client.request("tools/list")
+    return None if told.status == 503 else told
 
 
 @pytest.mark.parametrize("version", [LEGACY[0], LEGACY[-1]])
@@ -58,7 +65,7 @@ def test_a_servers_own_session_is_its_clients_also_after_a_restart(estate: Estat
     client = Client(relay.port, owner, LEGACY[-1], path="/servers/web/mcp").connect()
     restart(relay, agent)
     client.use_key(thief)
-    stolen = client.request("tools/list")
+    stolen = eventually(lambda: delivered(client), 5, "the agent to tell its servers")
     assert (stolen.status, stolen.error["code"]) == (404, -32001)
     assert client.delete() == 404
     client.use_key(owner)
