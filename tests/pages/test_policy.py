@@ -16,7 +16,7 @@ CALLBACK = "/callback"
 def consent_to(seen: Visit, way: str, url: str, **more: Any) -> None:
     """Allow a client whose answer goes to `url`."""
     seen.open("/consent-to?" + urlencode({"request": f"{way}:{url}", **more}))
-    seen.page.get_by_role("button", name="Allow").click()
+    seen.page.get_by_role("button", name="Allow", exact=True).click()
 
 
 @pytest.mark.parametrize("way", ["to", "via"])

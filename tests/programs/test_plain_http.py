@@ -68,11 +68,17 @@ def test_health_and_index(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/mcp/more", "/health/more", "/%2e%2e/etc", "/authorize", "//", "/mcp%00"]
+    "path", ["/nothing", "/mcp/more", "/health/more", "/%2e%2e/etc", "//", "/mcp%00"]
 )
 def test_there_is_json_where_nothing_is(stage: Stage, path: str) -> None:
     reply = fetch(stage.relay.port, request("GET", path))
     assert (reply.status, reply.json["error"]) == (404, "not_found")
+
+
+def test_where_nobody_signs_in_that_is_told(stage: Stage) -> None:
+    """This relay takes keys alone."""
+    reply = fetch(stage.relay.port, request("GET", "/authorize"))
+    assert (reply.status, reply.json["error"]) == (404, "no_sign_in")
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil", "["])
