@@ -1,6 +1,7 @@
 """`mcptunnel devices`: which agents a relay knows, and which of them it lets in."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from mcptunnel.config.load import load_relay
 from mcptunnel.model import Principal
 
 _COLUMNS = ("NAME", "ID", "USER", "STATE", "FIRST SEEN", "LAST SEEN")
+
+_MADE_ID = re.compile(r"[0-9a-f]{32}")
+"""What our agents take for an id. Another agent may say whatever is like the name of somebody's device."""
 
 _EXAMPLES = """\b
 Examples:
@@ -125,15 +129,22 @@ def _owner(device: dict[str, Any]) -> Principal:
 
 
 def _chosen(found: Sequence[dict[str, Any]], name: str, config: Path | None) -> dict[str, Any]:
-    """Return the device that is meant: an id goes before a name, which anybody may choose."""
-    meant = [one for one in found if one["id"] == name] or [
-        one for one in found if one["name"] == name
-    ]
+    """Return the device that is meant: an id goes before a name, which anybody may choose.
+
+    An id may be chosen, too, so that it goes before the names of others only if it looks like one.
+    """
+    by_id = [one for one in found if one["id"] == name]
+    named = [one for one in found if one["name"] == name]
+    if by_id and not _MADE_ID.fullmatch(name):
+        known = {_owner(one) for one in by_id}
+        by_id += [one for one in named if _owner(one) not in known]
+    meant = by_id or named
     if not meant:
         raise CommandError(_unknown(name, config))
     if len(meant) > 1:
         shown = " and ".join(f"{one['id']} of {_owner(one).shown}" for one in meant)
-        remedy = "Give the ID" if len({one["id"] for one in meant}) == len(meant) else "Give --user"
+        ids = {one["id"] for one in meant}
+        remedy = "Give the ID" if len(ids) == len(meant) and name not in ids else "Give --user"
         raise CommandError(f"{remedy}: {name} may be {shown}.")
     return meant[0]
 
