@@ -233,16 +233,30 @@ def test_a_forgotten_device_leaves_its_names_to_the_next(bench: Bench) -> None:
     assert bench.events()[0] == "device.forgotten"
 
 
-def test_a_device_that_comes_back_while_it_is_forgotten_stays(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_device_that_comes_back_while_it_is_forgotten_waits(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, fails: bool
 ) -> None:
+    """Else what was just written of it would be lost, and its names be others' behind its back.
+
+    Then it is a new one; or what it was, if it cannot be forgotten.
+    """
     bench.joined.lose(bench.agent)
+    before, write = bench.device, bench.store.write
     writing: Deferred[Any] = Deferred()
     monkeypatch.setattr(bench.store, "write", lambda _change: writing)
     asked = Deferred.fromCoroutine(bench.directory.forget(ALICE, INSTALLATION))
+    assert not now(bench.directory.forget(ALICE, INSTALLATION)), "it is under way"
     bench.joined.connect(bench.agent)
-    failed: list[object] = []
-    asked.addErrback(lambda failure: failed.append(failure.check(StillConnectedError)))
-    writing.callback(True)
-    assert failed == [StillConnectedError]
+    (notice,) = bench.agent.notices
+    assert (notice.code.name, notice.retry_after_s) == ("NO_ERROR", 1.0)
+    assert not before.is_connected
+    monkeypatch.setattr(bench.store, "write", write)
+    if fails:
+        asked.addErrback(lambda failure: failure.trap(StoreError))
+        writing.errback(StoreError("the store is full"))
+    else:
+        writing.callback(True)
+    bench.joined.connect(bench.agent)
     assert bench.device.is_connected
+    assert (bench.device is before) is fails
