@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mcptunnel.mcp import reading
+from mcptunnel.mcp import jsonrpc
 from mcptunnel.mcp.client_half.batch import MAX_MESSAGES
 from mcptunnel.mcp.eras import _REMOVED
 from mcptunnel.mcp.reading import READING, only_reads
@@ -71,6 +71,6 @@ def test_a_batch_that_is_too_long_is_not_looked_at(monkeypatch: pytest.MonkeyPat
     longest = b"[%b]" % b",".join([b"1"] * MAX_MESSAGES)
     assert only_reads(longest)
     looked: list[object] = []
-    monkeypatch.setattr(reading.jsonrpc, "parse_item", looked.append)
+    monkeypatch.setattr(jsonrpc, "parse_item", looked.append)
     assert not only_reads(longest.replace(b"[", b"[1,"))
     assert looked == []
