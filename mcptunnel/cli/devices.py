@@ -168,8 +168,8 @@ def _ended(ended: dict[str, Any], config: Path | None) -> Iterator[str]:
         )
     if not count and not ended["keys"]:
         yield (
-            "What it came in with is over, or not known. To look for keys that its machine may have:"
-            f" mcptunnel keys list{words}"
+            "What it came in with is over, or not known. To look for keys and sign-ins that its machine"
+            f" may have: mcptunnel keys list{words}; mcptunnel grants list{words}"
         )
 
 

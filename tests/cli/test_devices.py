@@ -89,7 +89,8 @@ def test_a_revoked_device_takes_its_sign_in_with_it() -> None:
     again = devices("revoke", "laptop")
     assert again.exit_code == 0
     assert "is over, or not known" in again.stderr
-    assert "mcptunnel keys list --config relay.toml" in again.stderr
+    assert "mcptunnel keys list --config relay.toml; " in again.stderr
+    assert "mcptunnel grants list --config relay.toml\n" in again.stderr
 
 
 def test_the_key_that_it_used_is_named_and_not_revoked() -> None:
