@@ -58,9 +58,9 @@ def list_devices(config: Path | None, user: str | None, issuer: str | None, as_j
 @issuer_option
 @click.argument("name", metavar="DEVICE")
 def revoke(config: Path | None, user: str | None, issuer: str | None, name: str) -> None:
-    """Cut a device off, end the sign-ins that it used, and let it in with nothing older than this.
+    """Cut a device off, and end the sign-ins that it used.
 
-    A person who signs in anew on it, or a new key, lets it in again. Keys are not revoked: one may serve
+    It comes in with nothing that is older than this. A person who signs in anew on it, or a new key, lets it in again. Keys are not revoked: one may serve
     many machines.
     """
     book, owner = _opened(config, user, issuer)
@@ -80,7 +80,10 @@ def revoke(config: Path | None, user: str | None, issuer: str | None, name: str)
 @issuer_option
 @click.argument("name", metavar="DEVICE")
 def allow(config: Path | None, user: str | None, issuer: str | None, name: str) -> None:
-    """Let a device in again that was revoked. The sign-ins that ended with it stay ended."""
+    """Let a device in again that was revoked.
+
+    The sign-ins that ended with it stay ended.
+    """
     book, owner = _opened(config, user, issuer)
     with book:
         device = _chosen(_of(owner, book.list()), name, config)
@@ -95,9 +98,9 @@ def allow(config: Path | None, user: str | None, issuer: str | None, name: str) 
 @issuer_option
 @click.argument("name", metavar="DEVICE")
 def forget(config: Path | None, user: str | None, issuer: str | None, name: str) -> None:
-    """Know a device no more that is not connected; the names of its tools are free for others.
+    """Know a device no more, and free the names of its tools.
 
-    It is a new device when it comes again. That it was revoked is forgotten, too.
+    Only one that is not connected. It is a new device when it comes again. That it was revoked is forgotten, too.
     """
     book, owner = _opened(config, user, issuer)
     with book:
