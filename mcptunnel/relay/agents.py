@@ -34,7 +34,9 @@ OTHER_KEY: Final = "the session belongs to another key"
 
 UNUSABLE_NAME: Final = "cannot be used (only A-Z a-z 0-9 _ - . can)"
 
-_INSTALLATION_ID = re.compile(r"[0-9A-Za-z_-]{16,64}")
+_INSTALLATION_ID = re.compile(
+    r"[0-9A-Za-z_][0-9A-Za-z_-]{15,63}"
+)  # a - would be an option of a command
 _UNUSABLE = re.compile(r"[^0-9A-Za-z_.-]+")
 
 
