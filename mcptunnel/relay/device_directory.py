@@ -57,7 +57,7 @@ class DeviceDirectory:
         except BaseException:
             device.revoked_s = before_s
             raise
-        device.revoked_s = now_s
+        device.revoked_s = now_s if ended is None else ended.device.revoked_s
         self._revoked(Revoked(principal=principal, device_id=installation_id))
         for family in () if ended is None else ended.families:
             self._revoked(Revoked(grant_id=family.id))

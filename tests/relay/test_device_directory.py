@@ -134,6 +134,23 @@ def test_the_keys_that_it_used_are_told(store: StoreAtOnce) -> None:
     assert [one.name for one in ended.keys] == ["service"]
 
 
+def test_a_key_does_not_let_it_in_because_the_clock_was_set_back(store: StoreAtOnce) -> None:
+    bench = Bench(store)
+    made_s = bench.joined.epoch_s() + 3600
+    key = store.database.write(
+        lambda c: Keys(c).issue(
+            ALICE, Scope.AGENT, "service", random=bytes(RANDOM_BYTES), now_s=made_s
+        )
+    ).record
+    bench.joined.lose(bench.agent)
+    agent = bench.joined.agent(installation_id=INSTALLATION, key_id=key.id, created_s=made_s)
+    now(bench.directory.revoke(ALICE, INSTALLATION))
+    bench.joined.lose(agent)
+    again = bench.joined.agent(installation_id=INSTALLATION, key_id=key.id, created_s=made_s)
+    assert again.notices[0].code.name == "DEVICE_REVOKED"
+    assert bench.device.is_revoked
+
+
 def test_what_its_tools_were_is_listed_no_more_and_calls_say_why(bench: Bench) -> None:
     """At once, however long a device that is away stays listed."""
     client = bench.joined.client()
