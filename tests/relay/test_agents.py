@@ -68,10 +68,7 @@ def test_a_name_that_cannot_be_used_is_changed_and_told(said: str, name: str) ->
     assert "cannot be used (only A-Z a-z 0-9 _ - . can)" in notice_to(agent)
 
 
-@pytest.mark.parametrize(
-    "said",
-    ["x" * 15, "x" * 65, "-" + "h" * 15, "laptop of alice's", "\u202e" * 16, "a" * 16 + "\u0661"],
-)
+@pytest.mark.parametrize("said", ["x" * 15, "x" * 65, "-" + "h" * 15, "a laptop of alice"])
 def test_an_installation_id_that_cannot_be_used_is_refused(said: str) -> None:
     """Whoever runs the relay reads it in a list, and writes it into a command."""
     joined = Joined()
