@@ -1,6 +1,7 @@
 """`mcptunnel devices`: which agents a relay knows, and which of them it lets in."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from mcptunnel.config.load import load_relay
 from mcptunnel.model import Principal
 
 _COLUMNS = ("NAME", "ID", "USER", "STATE", "FIRST SEEN", "LAST SEEN")
+
+_MADE_ID = re.compile(r"[0-9a-f]{32}")
+"""What our agents take for an id. Another agent may say whatever is like the name of somebody's device."""
 
 _EXAMPLES = """\b
 Examples:
@@ -54,9 +58,9 @@ def list_devices(config: Path | None, user: str | None, issuer: str | None, as_j
 @issuer_option
 @click.argument("name", metavar="DEVICE")
 def revoke(config: Path | None, user: str | None, issuer: str | None, name: str) -> None:
-    """Cut a device off, end the sign-ins that it used, and let it in with nothing older than this.
+    """Cut a device off, and end the sign-ins that it used.
 
-    A person who signs in anew on it, or a new key, lets it in again. Keys are not revoked: one may serve
+    It comes in with nothing that is older than this. A person who signs in anew on it, or a new key, lets it in again. Keys are not revoked: one may serve
     many machines.
     """
     book, owner = _opened(config, user, issuer)
@@ -76,7 +80,10 @@ def revoke(config: Path | None, user: str | None, issuer: str | None, name: str)
 @issuer_option
 @click.argument("name", metavar="DEVICE")
 def allow(config: Path | None, user: str | None, issuer: str | None, name: str) -> None:
-    """Let a device in again that was revoked. The sign-ins that ended with it stay ended."""
+    """Let a device in again that was revoked.
+
+    The sign-ins that ended with it stay ended.
+    """
     book, owner = _opened(config, user, issuer)
     with book:
         device = _chosen(_of(owner, book.list()), name, config)
@@ -91,9 +98,9 @@ def allow(config: Path | None, user: str | None, issuer: str | None, name: str) 
 @issuer_option
 @click.argument("name", metavar="DEVICE")
 def forget(config: Path | None, user: str | None, issuer: str | None, name: str) -> None:
-    """Know a device no more that is not connected; the names of its tools are free for others.
+    """Know a device no more, and free the names of its tools.
 
-    It is a new device when it comes again. That it was revoked is forgotten, too.
+    Only one that is not connected. It is a new device when it comes again. That it was revoked is forgotten, too.
     """
     book, owner = _opened(config, user, issuer)
     with book:
@@ -125,15 +132,22 @@ def _owner(device: dict[str, Any]) -> Principal:
 
 
 def _chosen(found: Sequence[dict[str, Any]], name: str, config: Path | None) -> dict[str, Any]:
-    """Return the device that is meant: an id goes before a name, which anybody may choose."""
-    meant = [one for one in found if one["id"] == name] or [
-        one for one in found if one["name"] == name
-    ]
+    """Return the device that is meant: an id goes before a name, which anybody may choose.
+
+    An id may be chosen, too, so that it goes before the names of others only if it looks like one.
+    """
+    by_id = [one for one in found if one["id"] == name]
+    named = [one for one in found if one["name"] == name]
+    if by_id and not _MADE_ID.fullmatch(name):
+        known = {_owner(one) for one in by_id}
+        by_id += [one for one in named if _owner(one) not in known]
+    meant = by_id or named
     if not meant:
         raise CommandError(_unknown(name, config))
     if len(meant) > 1:
         shown = " and ".join(f"{one['id']} of {_owner(one).shown}" for one in meant)
-        remedy = "Give the ID" if len({one["id"] for one in meant}) == len(meant) else "Give --user"
+        ids = {one["id"] for one in meant}
+        remedy = "Give the ID" if len(ids) == len(meant) and name not in ids else "Give --user"
         raise CommandError(f"{remedy}: {name} may be {shown}.")
     return meant[0]
 
@@ -157,8 +171,8 @@ def _ended(ended: dict[str, Any], config: Path | None) -> Iterator[str]:
         )
     if not count and not ended["keys"]:
         yield (
-            "What it came in with is over, or not known. To look for keys that its machine may have:"
-            f" mcptunnel keys list{words}"
+            "What it came in with is over, or not known. To look for keys and sign-ins that its machine"
+            f" may have: mcptunnel keys list{words}; mcptunnel grants list{words}"
         )
 
 

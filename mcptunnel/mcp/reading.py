@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Raw
 
 from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.client_half.batch import MAX_MESSAGES
 from mcptunnel.mcp.jsonrpc import Batch, JsonRpcError, Message, Request
 from mcptunnel.mcp.listens import LISTEN
 
@@ -34,7 +35,10 @@ READING: Final = frozenset(
 
 
 def only_reads(body: bytes) -> bool:
-    """Tell whether nothing in a body asks for more than reading. What is no message asks for nothing."""
+    """Tell whether nothing in a body asks for more than reading. What is no message asks for nothing.
+
+    A batch of more messages than are ever taken is not looked at: there may be millions.
+    """
     if not body:
         return True
     try:
@@ -42,7 +46,7 @@ def only_reads(body: bytes) -> bool:
     except JsonRpcError:
         return True
     if isinstance(message, Batch):
-        return all(_item_reads(item) for item in message.items)
+        return len(message.items) <= MAX_MESSAGES and all(map(_item_reads, message.items))
     return _reads(message)
 
 

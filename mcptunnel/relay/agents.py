@@ -28,11 +28,15 @@ FULL_RETRY_S: Final = 60.0
 TOO_MANY_DEVICES: Final = (
     f"{MAX_DEVICES} devices of this user are connected, and no more are allowed; disconnect one"
 )
+BEING_FORGOTTEN: Final = "this device is being forgotten; then it is a new one"
+SOON_S: Final = 1.0
 OTHER_KEY: Final = "the session belongs to another key"
 
 UNUSABLE_NAME: Final = "cannot be used (only A-Z a-z 0-9 _ - . can)"
 
-_INSTALLATION_ID = re.compile(r"[0-9A-Za-z_-]{16,64}")
+_INSTALLATION_ID = re.compile(
+    r"[0-9A-Za-z_][0-9A-Za-z_-]{15,63}"
+)  # a - would be an option of a command
 _UNUSABLE = re.compile(r"[^0-9A-Za-z_.-]+")
 
 
@@ -209,6 +213,8 @@ class Agents:
         if _INSTALLATION_ID.fullmatch(hello.installation_id) is None:
             return ErrorCode.PROTOCOL_ERROR, "unusable installation id", 0.0
         known = self._devices.get(access.principal, hello.installation_id)
+        if known is not None and known.being_forgotten:
+            return ErrorCode.NO_ERROR, BEING_FORGOTTEN, SOON_S
         if known is not None and not known.admits(access.granted_s):
             return ErrorCode.DEVICE_REVOKED, DEVICE_REVOKED, 0.0
         if not self._devices.has_room(access.principal, hello.installation_id):

@@ -57,7 +57,7 @@ class DeviceDirectory:
         except BaseException:
             device.revoked_s = before_s
             raise
-        device.revoked_s = now_s
+        device.revoked_s = now_s if ended is None else ended.device.revoked_s
         self._revoked(Revoked(principal=principal, device_id=installation_id))
         for family in () if ended is None else ended.families:
             self._revoked(Revoked(grant_id=family.id))
@@ -79,24 +79,25 @@ class DeviceDirectory:
 
     async def forget(self, principal: Principal, installation_id: str) -> bool:
         """Know a device no more; False if there is none. Raises StillConnectedError."""
-        self._check_offline(principal, installation_id)
-        now_s = self._epoch_s()
-        done = await self._store.write(
-            lambda connection: forget_device(connection, principal, installation_id, now_s)
-        )
-        device = self._check_offline(principal, installation_id)
-        if device is not None:
-            self._devices.forget(device)
-            self._forgotten(device)
-        return done or device is not None
-
-    def _check_offline(self, principal: Principal, installation_id: str) -> Device | None:
         device = self._devices.get(principal, installation_id)
         if device is not None and device.tunnel is not None:
             raise StillConnectedError(
                 f"The device {device.name} is connected. Stop its agent, or revoke it first."
             )
-        return device
+        if device is None or device.being_forgotten:
+            return False
+        now_s = self._epoch_s()
+        device.being_forgotten = True  # what it wrote if it came back now would be lost
+        try:
+            await self._store.write(
+                lambda connection: forget_device(connection, principal, installation_id, now_s)
+            )
+        finally:
+            device.being_forgotten = False
+        if self._devices.get(principal, installation_id) is device:  # else it had to make room
+            self._devices.forget(device)
+        self._forgotten(device)
+        return True
 
 
 def _revoke(

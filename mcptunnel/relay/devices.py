@@ -29,7 +29,8 @@ class Device:
 
     Times are seconds since the epoch, but for `joined_s`: when its tunnel was joined, by the clock that
     cannot be set. Only differences to that one's `seconds` mean anything. `grant_id` is what it came in
-    with the last time (`access.Access`); what was granted up to `revoked_s` does not let it in.
+    with the last time (`access.Access`); what was granted up to `revoked_s` does not let it in. While it is
+    `being_forgotten` nothing does.
     """
 
     principal: Principal
@@ -38,6 +39,7 @@ class Device:
     first_seen_s: float
     last_seen_s: float
     revoked_s: float | None = None
+    being_forgotten: bool = False
     tunnel: Tunnel | None = None
     connected_s: float | None = None
     joined_s: float = 0.0

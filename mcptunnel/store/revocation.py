@@ -84,9 +84,11 @@ def end_device(
 ) -> EndedDevice | None:
     """Mark a device as revoked and end the grants that it used; None if there is no such device.
 
-    What the user allowed to agents and nobody fetched yet ends as well: it would be a grant of later.
+    What the user allowed to agents and nobody fetched yet ends as well: it would be a grant of later. The mark
+    is as new as the newest key that it used: the clock may have been set back since that was made.
     """
-    device = Devices(connection).revoke(principal, installation_id, now_s)
+    devices = Devices(connection)
+    device = devices.revoke(principal, installation_id, now_s)
     if device is None:
         return None
     AuthCodes(connection).forget(principal=principal, client_id=AGENT_CLIENT_ID)
@@ -98,6 +100,8 @@ def end_device(
     shared = uses.of_grants([family.id for family in families])
     others = {one.installation_id: one for used_by in shared.values() for one in used_by}
     others.pop(installation_id, None)
-    return EndedDevice(
-        device, families, list(others.values()), uses.keys(principal, installation_id)
-    )
+    keys = uses.keys(principal, installation_id)
+    newest_s = max((key.created_s for key in keys), default=now_s)
+    if newest_s > now_s:
+        device = devices.revoke(principal, installation_id, newest_s) or device
+    return EndedDevice(device, families, list(others.values()), keys)

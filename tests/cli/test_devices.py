@@ -89,7 +89,8 @@ def test_a_revoked_device_takes_its_sign_in_with_it() -> None:
     again = devices("revoke", "laptop")
     assert again.exit_code == 0
     assert "is over, or not known" in again.stderr
-    assert "mcptunnel keys list --config relay.toml" in again.stderr
+    assert "mcptunnel keys list --config relay.toml; " in again.stderr
+    assert "mcptunnel grants list --config relay.toml\n" in again.stderr
 
 
 def test_the_key_that_it_used_is_named_and_not_revoked() -> None:
@@ -137,3 +138,19 @@ def test_an_id_is_not_outdone_by_a_name() -> None:
         database.write(lambda c: Devices(c).seen(BOB, "3" * 32, SECOND, 4.0))
     assert devices("revoke", SECOND).exit_code == 0
     assert states("--user", "anna") == [("laptop", "offline"), ("tower", "revoked")]
+
+
+def test_a_name_is_not_outdone_by_an_id_that_was_chosen_so() -> None:
+    """Else another user's agent could take the name of a lost machine for its id, and be revoked instead."""
+    name = "Annas-MacBook-Pro"
+    with Database(Path("state") / FILE_NAME) as database:
+        database.write(lambda c: Devices(c).seen(BOB, name, "x", 4.0))
+        database.write(lambda c: Devices(c).seen(ANNA, "5" * 32, name, 5.0))
+    refused = devices("revoke", name)
+    assert refused.exit_code == 1
+    assert f"Give --user: {name} may be {name} of" in refused.stderr
+    assert "revoked" not in dict(states()).values()
+    assert devices("revoke", "--user", "anna", name).exit_code == 0
+    assert states("--user", "anna")[-1] == (name, "revoked")
+    assert devices("revoke", "--user", "bob", "--issuer", BOB.issuer, name).exit_code == 0
+    assert states("--user", "bob", "--issuer", BOB.issuer)[-1] == ("x", "revoked")

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from mcptunnel.mcp import jsonrpc
+from mcptunnel.mcp.client_half.batch import MAX_MESSAGES
 from mcptunnel.mcp.eras import _REMOVED
 from mcptunnel.mcp.reading import READING, only_reads
 
@@ -62,3 +64,13 @@ def test_it_is_read_as_whoever_answers_reads_it(text: bytes) -> None:
 def test_what_asks_for_nothing_reads(text: bytes) -> None:
     """Answers to our questions, notifications; and what whoever answers refuses anyway."""
     assert only_reads(text)
+
+
+def test_a_batch_that_is_too_long_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused in any case, and to look at two million messages takes seconds."""
+    longest = b"[%b]" % b",".join([b"1"] * MAX_MESSAGES)
+    assert only_reads(longest)
+    looked: list[object] = []
+    monkeypatch.setattr(jsonrpc, "parse_item", looked.append)
+    assert not only_reads(longest.replace(b"[", b"[1,"))
+    assert looked == []

@@ -2,11 +2,13 @@
 
 import http.client
 import json
+import socket
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
+from tests.programs import counting_server
 from tests.programs.browser import Page, PersonsBrowser
 from tests.programs.client import LEGACY, MODERN, TIMEOUT_S, Answer, Client, Json
 from tests.programs.programs import Estate, Relay
@@ -23,6 +25,7 @@ class App:
     relay: Relay
     browser: PersonsBrowser
     id: str
+    agents: Estate
 
     def ask(self, scope: str, prompt: str = "") -> Page:
         """Send alice's browser to the relay; return the consent page, or where it was sent at once."""
@@ -56,7 +59,7 @@ def app(estate: Estate) -> App:
     relay.key_texts.append(PASSWORD)
     browser = set_up(relay)
     estate.agent(relay, relay.key("alice", "agent")).start()
-    return App(relay, browser, registered(relay))
+    return App(relay, browser, registered(relay), estate)
 
 
 def challenge(relay: Relay, path: str = "/mcp", scope: str = "mcp:read mcp") -> str:
@@ -172,3 +175,86 @@ def test_a_batch_with_a_call_in_it_is_a_call(app: App) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", app.relay.port, timeout=TIMEOUT_S)
     connection.request("POST", "/mcp", json.dumps(batch), client.headers("", {}))
     check_refused(Answer(connection), challenge(app.relay))
+
+
+CALL = '"method":"tools/call","params":{"name":"demo__note","arguments":{"id":"x"},"_meta":META}'
+PING = '"method":"ping","params":{"_meta":META}'
+BODIES = (
+    '{"jsonrpc":"2.0","id":1,CALL}',
+    '{"jsonrpc":"2.0",CALL}',
+    '{"jsonrpc":"2.0","id":null,CALL}',
+    '{"id":1,CALL}',
+    '{"jsonrpc":"2.0","id":1,PING,CALL}',
+    '{"jsonrpc":"2.0","id":1,CALL,PING}',
+    '{"jsonrpc":"2.0","id":1,"id":2,CALL}',
+    '{"jsonrpc":"2.0","id":1,CALL,"result":{}}',
+    '{"jsonrpc":"2.0","id":1,CALL,"x":"\\ud83d"}',
+    '{"jsonrpc":"2.0","id":1,PING}{"jsonrpc":"2.0","id":2,CALL}',
+    '{"jsonrpc":"2.0","id":1,PING}\n{"jsonrpc":"2.0","id":2,CALL}',
+    '\ufeff{"jsonrpc":"2.0","id":1,CALL}',
+    '[{"jsonrpc":"2.0","id":1,PING},{"jsonrpc":"2.0","id":2,CALL}]',
+    '[[{"jsonrpc":"2.0","id":1,CALL}]]',
+    '[{"jsonrpc":"2.0",CALL},1]',
+    f"[{'1,' * 100}" + '{"jsonrpc":"2.0","id":1,CALL}]',
+    '{"jsonrpc":"2.0","id":1,' + CALL.replace("tools/call", "tools\\u002fcall") + "}",
+    '{"jsonrpc":"2.0","id":1,' + CALL.replace("tools/call", "prompts/get") + "}",
+    '{"jsonrpc":"2.0","id":1,' + CALL.replace("tools/call", "completion/complete") + "}",
+    '{"jsonrpc":"2.0","id":1,' + CALL.replace("tools/call", "resources/subscribe") + "}",
+    '{"jsonrpc":"2.0","id":1,' + CALL.replace("tools/call", "tasks/get") + "}",
+)
+"""Ways to write a call of a tool, or what might be taken for one."""
+
+_OF_MODERN = json.dumps(
+    {
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+)
+
+
+def tried(app: App, token: str, path: str, body: bytes, method: str, *fields: str) -> int:
+    """Send a request as it stands; return the status."""
+    lines = (
+        f"{method} {path} HTTP/1.1",
+        "Host: localhost",
+        f"Authorization: Bearer {token}",
+        "Accept: application/json, text/event-stream",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        *fields,
+        "Connection: close",
+    )
+    with socket.create_connection(("127.0.0.1", app.relay.port), TIMEOUT_S) as sent:
+        sent.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        return int(sent.recv(65536).split(b" ", 2)[1])
+
+
+def test_whatever_a_reader_sends_no_tool_runs(app: App) -> None:
+    """However the call is written, whatever the headers say, in a session that may call, too."""
+    file = app.relay.folder / "notes"
+    servers = {"demo": counting_server.command(file)}
+    key = app.relay.key("alice", "agent")
+    app.agents.agent(app.relay, key, name="tower", servers=servers).start()
+    token, whole = app.given(WHOLE, "read")["access_token"], app.given(WHOLE, "allow")
+    sessions = [
+        Client(app.relay.port, whole["access_token"], version).connect() for version in LEGACY
+    ]
+    (name,) = [one for one in sessions[0].tools() if one.endswith("note")]
+    said = [
+        ("Mcp-Method: tools/call", f"Mcp-Name: {name}", f"MCP-Protocol-Version: {MODERN}"),
+        ("Mcp-Method: tools/list", f"MCP-Protocol-Version: {MODERN}"),
+        ("Mcp-Method: ping", "Mcp-Method: tools/call", "X-HTTP-Method-Override: POST"),
+        *((f"Mcp-Session-Id: {one.session}",) for one in sessions),
+    ]
+    for written in BODIES:
+        for meta, fields in zip([_OF_MODERN] * 2 + ["{}"] * 4, said, strict=True):
+            text = written.replace("CALL", CALL).replace("PING", PING).replace("META", meta)
+            body = text.replace("demo__note", name).encode()
+            assert tried(app, token, "/mcp", body, "POST", *fields) != 500
+            for method in ("GET", "PUT", "PATCH", "OPTIONS"):
+                assert tried(app, token, "/mcp", body, method, *fields) != 500
+            for path in ("/mcp/", "//mcp", "/messages?session_id=x", "/servers/demo/mcp", "/sse"):
+                assert tried(app, token, path, body, "POST", *fields) >= 400
+    assert not file.read_text()
+    assert not sessions[0].call(name, id="once").is_error
+    assert file.read_text() == "once\n"

@@ -68,6 +68,17 @@ def test_a_name_that_cannot_be_used_is_changed_and_told(said: str, name: str) ->
     assert "cannot be used (only A-Z a-z 0-9 _ - . can)" in notice_to(agent)
 
 
+@pytest.mark.parametrize("said", ["x" * 15, "x" * 65, "-" + "h" * 15, "a laptop of alice"])
+def test_an_installation_id_that_cannot_be_used_is_refused(said: str) -> None:
+    """Whoever runs the relay reads it in a list, and writes it into a command."""
+    joined = Joined()
+    agent = joined.agent(installation_id=said)
+    assert agent.notices[0].text == "unusable installation id"
+    assert joined.devices.everyone() == []
+    joined.agent(installation_id="_" * 16)
+    assert len(joined.devices.everyone()) == 1
+
+
 def test_who_comes_is_logged_and_whose_link_is_replaced(log: Log) -> None:
     joined = Joined()
     for _ in range(2):

@@ -134,6 +134,23 @@ def test_the_keys_that_it_used_are_told(store: StoreAtOnce) -> None:
     assert [one.name for one in ended.keys] == ["service"]
 
 
+def test_a_key_does_not_let_it_in_because_the_clock_was_set_back(store: StoreAtOnce) -> None:
+    bench = Bench(store)
+    made_s = bench.joined.epoch_s() + 3600
+    key = store.database.write(
+        lambda c: Keys(c).issue(
+            ALICE, Scope.AGENT, "service", random=bytes(RANDOM_BYTES), now_s=made_s
+        )
+    ).record
+    bench.joined.lose(bench.agent)
+    agent = bench.joined.agent(installation_id=INSTALLATION, key_id=key.id, created_s=made_s)
+    now(bench.directory.revoke(ALICE, INSTALLATION))
+    bench.joined.lose(agent)
+    again = bench.joined.agent(installation_id=INSTALLATION, key_id=key.id, created_s=made_s)
+    assert again.notices[0].code.name == "DEVICE_REVOKED"
+    assert bench.device.is_revoked
+
+
 def test_what_its_tools_were_is_listed_no_more_and_calls_say_why(bench: Bench) -> None:
     """At once, however long a device that is away stays listed."""
     client = bench.joined.client()
@@ -233,16 +250,30 @@ def test_a_forgotten_device_leaves_its_names_to_the_next(bench: Bench) -> None:
     assert bench.events()[0] == "device.forgotten"
 
 
-def test_a_device_that_comes_back_while_it_is_forgotten_stays(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_device_that_comes_back_while_it_is_forgotten_waits(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, fails: bool
 ) -> None:
+    """Else what was just written of it would be lost, and its names be others' behind its back.
+
+    Then it is a new one; or what it was, if it cannot be forgotten.
+    """
     bench.joined.lose(bench.agent)
+    before, write = bench.device, bench.store.write
     writing: Deferred[Any] = Deferred()
     monkeypatch.setattr(bench.store, "write", lambda _change: writing)
     asked = Deferred.fromCoroutine(bench.directory.forget(ALICE, INSTALLATION))
+    assert not now(bench.directory.forget(ALICE, INSTALLATION)), "it is under way"
     bench.joined.connect(bench.agent)
-    failed: list[object] = []
-    asked.addErrback(lambda failure: failed.append(failure.check(StillConnectedError)))
-    writing.callback(True)
-    assert failed == [StillConnectedError]
+    (notice,) = bench.agent.notices
+    assert (notice.code.name, notice.retry_after_s) == ("NO_ERROR", 1.0)
+    assert not before.is_connected
+    monkeypatch.setattr(bench.store, "write", write)
+    if fails:
+        asked.addErrback(lambda failure: failure.trap(StoreError))
+        writing.errback(StoreError("the store is full"))
+    else:
+        writing.callback(True)
+    bench.joined.connect(bench.agent)
     assert bench.device.is_connected
+    assert (bench.device is before) is fails

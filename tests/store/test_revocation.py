@@ -154,6 +154,18 @@ def test_a_device_loses_the_grants_that_it_used(database: Database) -> None:
     assert database.write(lambda c: end(c, installation_id="i9")) is None
 
 
+def test_a_clock_that_was_set_back_leaves_no_key_newer_than_the_mark(database: Database) -> None:
+    """A machine without a clock of its own may be days behind when it starts."""
+    database.write(_fill_devices)
+    ended = database.write(lambda c: end_device(c, ALICE, "i1", now_s=0.5, reason="lost"))
+    assert ended is not None
+    (key,) = ended.keys
+    assert ended.device.revoked_s == key.created_s > 0.5
+    assert database.read(lambda c: Devices(c).find(ALICE, "i1")) == ended.device
+    again = database.write(lambda c: Devices(c).allow(ALICE, "i1", granted_s=key.created_s))
+    assert again is None
+
+
 def test_what_a_user_allowed_to_agents_and_nobody_fetched_ends_with_a_device(
     database: Database,
 ) -> None:

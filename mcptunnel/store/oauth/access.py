@@ -12,7 +12,9 @@ from mcptunnel.store.oauth.tables import access_token, refresh_token, token_fami
 
 _RENEWABLE_S: Final = (
     select(func.max(refresh_token.c.expires_s))
-    .where(refresh_token.c.family_id == access_token.c.family_id)
+    .where(
+        refresh_token.c.family_id == access_token.c.family_id, refresh_token.c.rotated_s.is_(None)
+    )
     .scalar_subquery()
     .label("renewable_s")
 )

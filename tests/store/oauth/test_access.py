@@ -51,6 +51,21 @@ def test_a_token_is_renewable_for_as_long_as_the_newest_refresh_token(database: 
     assert found.renewable_s == 50.0
 
 
+def test_a_refresh_token_that_was_used_renews_nothing(database: Database) -> None:
+    """Even if it would have lasted longer than what came after it: lifetimes may be set shorter."""
+    database.write(_issue)
+
+    def refresh(connection: Connection) -> None:
+        tokens = RefreshTokens(connection)
+        tokens.add("f1", Successor(token_hash=digest("r1"), expires_s=60.0), 1.0)
+        tokens.rotate(digest("r1"), Successor(token_hash=digest("r2"), expires_s=20.0), 2.0)
+
+    database.write(refresh)
+    found = _found(database, "at", 3.0)
+    assert found is not None
+    assert found.renewable_s == 20.0
+
+
 def test_a_token_ends_by_itself_and_with_its_family(database: Database) -> None:
     """Whichever comes first."""
     database.write(_issue)
