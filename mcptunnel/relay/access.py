@@ -20,9 +20,8 @@ class Access(Struct, frozen=True):
     of this principal alone. `grant_id` is what lasts while tokens are renewed, the grant or the key
     itself; `credential_id` is the one token or key that was shown. `client_id` is the OAuth client's,
     "" for keys; `device_id` an agent's installation, once it is known. `expires_s` is a time of day,
-    and so are `renewable_s`, until when its holder can have it renewed, `grant_expires_s`, when the grant
-    ends in any case, and `granted_s`, when the grant or the key was made; what is not known is older than
-    anything.
+    None if it does not expire, and so is `granted_s`, when the grant or the key was made; what is not known
+    is older than anything.
     `audience` is the one resource that a token opens (`auth.resources`), None for keys.
     `session` names the legacy session that asks, where it is one (`client_half.session.name_of`).
     """
@@ -35,8 +34,6 @@ class Access(Struct, frozen=True):
     client_id: str = ""
     device_id: str = ""
     expires_s: float | None = None
-    renewable_s: float = 0.0
-    grant_expires_s: float | None = None
     audience: str | None = None
     session: str = ""
     granted_s: float = 0.0

@@ -1,9 +1,11 @@
 """What is open now on the strength of which access, so that it ends when that access does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from mcptunnel.model import Principal
 from mcptunnel.relay.access import Access, Revoked
@@ -11,7 +13,7 @@ from mcptunnel.relay.access import Access, Revoked
 MOST_OF_USER: Final = 2_000
 
 SWEEP_S: Final = 30.0
-"""How often it is looked for accesses that have expired, and that nobody can renew as he had them."""
+"""How often it is looked whether the grants of what is open are still there."""
 
 
 class Work(Protocol):
@@ -24,10 +26,19 @@ class Work(Protocol):
         """
 
 
+class Grants(Protocol):
+    """Knows the grants of accesses that expire."""
+
+    async def renewable(self, grant_ids: Collection[str]) -> Mapping[str, float]:
+        """Return until when each of these that is in force can be renewed. Raises McpTunnelError."""
+
+
 class InUse:
     """All that is open. `epoch_s` tells the time of day, by which accesses expire.
 
-    `most_of_user` is for whoever lets something in to ask about.
+    Revocation ends it at once (`end`); what nobody told here, of another process for instance, is seen by
+    a look at `grants`, which may be set until something is open. `most_of_user` is for whoever lets
+    something in to ask about.
     """
 
     _log = Logger()
@@ -35,12 +46,14 @@ class InUse:
     def __init__(
         self, reactor: Any, epoch_s: Callable[[], float], *, most_of_user: int = MOST_OF_USER
     ) -> None:
+        self.grants: Grants | None = None
         self._reactor = reactor
         self._epoch_s = epoch_s
         self._open: dict[Work, Access] = {}
         self._most_of_user = most_of_user
         self._counts: dict[Principal, int] = {}
         self._sweep_call: Any = None
+        self._looking: Deferred[None] | None = None
         self._is_stopped = False
 
     def __len__(self) -> int:
@@ -81,6 +94,8 @@ class InUse:
         if self._sweep_call is not None:
             self._sweep_call.cancel()
             self._sweep_call = None
+        if self._looking is not None:
+            self._looking.cancel()
 
     def _end(self, work: Work, *, is_revoked: bool) -> None:
         try:
@@ -89,18 +104,31 @@ class InUse:
             self._log.failure("cannot end what lost its access")
 
     def _sweep_later(self) -> None:
-        if self._sweep_call is None and not self._is_stopped:
-            self._sweep_call = self._reactor.callLater(SWEEP_S, self._sweep)
+        is_coming = self._sweep_call is not None or self._looking is not None
+        if self.grants is not None and not is_coming and not self._is_stopped:
+            self._sweep_call = self._reactor.callLater(SWEEP_S, self._sweep, self.grants)
 
-    def _sweep(self) -> None:
+    def _sweep(self, grants: Grants) -> None:
         self._sweep_call = None
-        now_s, can_expire = self._epoch_s(), False
+        ids = {access.grant_id for access in self._open.values() if access.expires_s is not None}
+        if ids:
+            self._looking = Deferred.fromCoroutine(self._look(grants, ids))
+            self._looking.addBoth(self._looked)
+
+    async def _look(self, grants: Grants, ids: Collection[str]) -> None:
+        """End what has lost its grant, and what nobody can renew when it has expired."""
+        renewable, now_s = await grants.renewable(ids), self._epoch_s()
         for work, access in tuple(self._open.items()):
-            if access.expires_s is not None:
-                can_expire = True
-                if access.grant_expires_s is not None and access.grant_expires_s <= now_s:
-                    self._end(work, is_revoked=True)  # nobody comes back with another token
-                elif max(access.expires_s, access.renewable_s) <= now_s:
-                    self._end(work, is_revoked=False)
-        if can_expire:
-            self._sweep_later()
+            if access.expires_s is None or access.grant_id not in ids:
+                continue
+            until_s = renewable.get(access.grant_id)
+            if until_s is None:
+                self._end(work, is_revoked=True)
+            elif max(access.expires_s, until_s) <= now_s:
+                self._end(work, is_revoked=False)
+
+    def _looked(self, result: object) -> None:
+        self._looking = None
+        if isinstance(result, Failure) and not result.check(CancelledError):
+            self._log.failure("cannot see whether grants are in force", result)
+        self._sweep_later()

@@ -96,8 +96,7 @@ class RelayService(MultiService):
         self.oauth = self._make_oauth(config)
         self.login = self._make_login(config)
         self._credentials = Credentials(self._checks(keys), reactor.seconds, epoch_s)
-        most = config.limits.max_user_requests
-        self.in_use = InUse(reactor, epoch_s, most_of_user=most)
+        self.in_use = self._make_in_use(config)
         self._remembering = Remembering(self._store, epoch_s)
         self._bearers = Bearers(self._remembering.names_changed)
         self.devices = Devices(self._changed, self._remembering.device_forgotten, self._bearers)
@@ -134,6 +133,13 @@ class RelayService(MultiService):
         )
         oauth.setServiceParent(self)
         return oauth
+
+    def _make_in_use(self, config: RelayConfig) -> InUse:
+        most = config.limits.max_user_requests
+        in_use = InUse(self._reactor, self._epoch_s, most_of_user=most)
+        if self.oauth is not None:
+            in_use.grants = self.oauth.server.bearer
+        return in_use
 
     def _make_keys(self, config: RelayConfig) -> StoredKeys:
         return StoredKeys(

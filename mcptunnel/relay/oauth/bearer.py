@@ -1,6 +1,6 @@
-"""Access tokens as bearer tokens (`relay.credentials.BearerCheck`)."""
+"""Access tokens as bearer tokens (`relay.credentials.BearerCheck`), and their grants (`relay.in_use.Grants`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from math import inf
 from typing import Final
 
@@ -51,10 +51,14 @@ class AccessTokenCheck:
             scopes=found.token.scopes,
             client_id=found.client_id,
             expires_s=found.token.expires_s,
-            renewable_s=found.renewable_s,
-            grant_expires_s=found.family_expires_s,
             audience=found.token.audience,
             granted_s=found.granted_s,
+        )
+
+    async def renewable(self, grant_ids: Collection[str]) -> Mapping[str, float]:
+        now_s = self._epoch_s()
+        return await self._store.read(
+            lambda connection: Families(connection).renewable(grant_ids, now_s)
         )
 
     def used(self, access: Access) -> None:

@@ -1,23 +1,14 @@
 """Access tokens, found by hash together with the family that answers for them."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from mcptunnel.model import Principal
 from mcptunnel.store.clauses import delete_some, join_scopes, principal_of, split_scopes
 from mcptunnel.store.oauth.families import lives
-from mcptunnel.store.oauth.tables import access_token, refresh_token, token_family
-
-_RENEWABLE_S: Final = (
-    select(func.max(refresh_token.c.expires_s))
-    .where(
-        refresh_token.c.family_id == access_token.c.family_id, refresh_token.c.rotated_s.is_(None)
-    )
-    .scalar_subquery()
-    .label("renewable_s")
-)
+from mcptunnel.store.oauth.tables import access_token, token_family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +25,12 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """A token with whose it is, when that was granted, and when its family ends whatever is refreshed.
-
-    `renewable_s` is until when it can be refreshed as things are now, 0 if it cannot be.
-    """
+    """A token with whose it is, and when that was granted."""
 
     token: AccessToken
     principal: Principal
     client_id: str
     granted_s: float
-    family_expires_s: float
-    renewable_s: float
 
 
 class AccessTokens:
@@ -75,8 +61,6 @@ class AccessTokens:
                 token_family.c.subject,
                 token_family.c.client_id,
                 token_family.c.created_s.label("granted_s"),
-                token_family.c.expires_s.label("family_expires_s"),
-                _RENEWABLE_S,
             )
             .join(token_family, token_family.c.id == access_token.c.family_id)
             .where(
@@ -114,6 +98,4 @@ def _access(row: Row[Any]) -> Access:
         principal=principal_of(row),
         client_id=row.client_id,
         granted_s=row.granted_s,
-        family_expires_s=row.family_expires_s,
-        renewable_s=row.renewable_s or 0.0,
     )

@@ -1,8 +1,8 @@
 """Token families: all that came from one consent lives and ends together."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -10,6 +10,7 @@ from sqlalchemy import (
     Row,
     and_,
     exists,
+    func,
     insert,
     or_,
     select,
@@ -26,8 +27,15 @@ from mcptunnel.store.clauses import (
     principal_of,
     split_scopes,
 )
-from mcptunnel.store.device_uses import used_by
+from mcptunnel.store.device_uses import AT_ONCE, used_by
 from mcptunnel.store.oauth.tables import access_token, refresh_token, token_family
+
+_RENEWABLE_S: Final = (
+    select(func.max(refresh_token.c.expires_s))
+    .where(refresh_token.c.family_id == token_family.c.id, refresh_token.c.rotated_s.is_(None))
+    .scalar_subquery()
+    .label("until_s")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +101,17 @@ class Families:
         if principal is not None:
             query = query.where(is_of(token_family, principal))
         return [family_of(row) for row in self._connection.execute(query)]
+
+    def renewable(self, family_ids: Collection[str], now_s: float) -> dict[str, float]:
+        """Return until when each of these that lives can be refreshed as things are; 0 if it cannot be."""
+        found: dict[str, float] = {}
+        asked = list(family_ids)
+        for start in range(0, len(asked), AT_ONCE):
+            query = select(token_family.c.id, _RENEWABLE_S).where(
+                token_family.c.id.in_(asked[start : start + AT_ONCE]), lives(now_s)
+            )
+            found |= {row.id: row.until_s or 0.0 for row in self._connection.execute(query)}
+        return found
 
     def touch(self, family_id: str, now_s: float) -> None:
         """Remember that a family is in use; an older time never replaces a newer one."""

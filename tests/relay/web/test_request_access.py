@@ -1,5 +1,6 @@
 """Requests that lose their access: revoked, they end at once; expired, only what would last."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ ANY = Revoked(client_id="app")
 
 
 class Tokens:
-    """Tokens `app_1`… of one app, which expire (`credentials.BearerCheck`)."""
+    """Tokens `app_1`… of one app, which expire and cannot be renewed (`credentials.BearerCheck`, `in_use.Grants`)."""
 
     prefix = "app_"
 
@@ -33,6 +34,9 @@ class Tokens:
         held = (self._principal, holder(token, "app"), token, token)
         return Access(*held, ("mcp",), "app", expires_s=self._expires_s)
 
+    async def renewable(self, grant_ids: Collection[str]) -> Mapping[str, float]:
+        return dict.fromkeys(grant_ids, 0.0)
+
     def used(self, access: Access) -> None:
         """Nobody wants to know."""
 
@@ -42,7 +46,8 @@ class Tokens:
 
 def with_tokens(site: MemorySite, life_s: float) -> HttpClient:
     """Return a client with a token that expires."""
-    site.credentials._checks += (Tokens(site, life_s),)
+    site.joined.in_use.grants = tokens = Tokens(site, life_s)
+    site.credentials._checks += (tokens,)
     return HttpClient(site, "app_1")
 
 

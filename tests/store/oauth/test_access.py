@@ -7,7 +7,6 @@ from mcptunnel.store.database import Database
 from mcptunnel.store.errors import StoreError
 from mcptunnel.store.oauth.access import Access, AccessTokens
 from mcptunnel.store.oauth.families import Families
-from mcptunnel.store.oauth.refresh import RefreshTokens, Successor
 from tests.store.samples import ALICE, CLIENT, access_token, digest, family
 
 
@@ -28,42 +27,8 @@ def test_a_token_is_found_with_whose_it_is(database: Database) -> None:
         principal=ALICE,
         client_id=CLIENT,
         granted_s=1.0,
-        family_expires_s=90.0,
-        renewable_s=0.0,
     )
     assert _found(database, "unknown", 2.0) is None
-
-
-def test_a_token_is_renewable_for_as_long_as_the_newest_refresh_token(database: Database) -> None:
-    """Of its own family."""
-    database.write(_issue)
-
-    def more(connection: Connection) -> None:
-        Families(connection).add(family("f2", expires_s=90.0))
-        tokens = RefreshTokens(connection)
-        tokens.add("f1", Successor(token_hash=digest("r1"), expires_s=40.0), 1.0)
-        tokens.add("f1", Successor(token_hash=digest("r2"), expires_s=50.0), 1.0)
-        tokens.add("f2", Successor(token_hash=digest("r3"), expires_s=60.0), 1.0)
-
-    database.write(more)
-    found = _found(database, "at", 2.0)
-    assert found is not None
-    assert found.renewable_s == 50.0
-
-
-def test_a_refresh_token_that_was_used_renews_nothing(database: Database) -> None:
-    """Even if it would have lasted longer than what came after it: lifetimes may be set shorter."""
-    database.write(_issue)
-
-    def refresh(connection: Connection) -> None:
-        tokens = RefreshTokens(connection)
-        tokens.add("f1", Successor(token_hash=digest("r1"), expires_s=60.0), 1.0)
-        tokens.rotate(digest("r1"), Successor(token_hash=digest("r2"), expires_s=20.0), 2.0)
-
-    database.write(refresh)
-    found = _found(database, "at", 3.0)
-    assert found is not None
-    assert found.renewable_s == 20.0
 
 
 def test_a_token_ends_by_itself_and_with_its_family(database: Database) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from mcptunnel.store.database import Database
 from mcptunnel.store.device_uses import DeviceUses
 from mcptunnel.store.devices import Devices
+from mcptunnel.store.oauth import families
 from mcptunnel.store.oauth.access import AccessTokens
 from mcptunnel.store.oauth.families import Families
 from mcptunnel.store.oauth.refresh import RefreshTokens, Successor
@@ -44,6 +45,31 @@ def test_families_are_found_and_listed(database: Database) -> None:
         ]
 
     assert database.read(look) == [family("f1"), None, ["f1", "f3", "f4"], ["f3", "f4"], []]
+
+
+def test_a_family_is_renewable_for_as_long_as_its_newest_refresh_token(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was used renews nothing, though it would have lasted longer; what has ended is not told of."""
+    monkeypatch.setattr(families, "AT_ONCE", 2)
+    database.write(_fill)
+
+    def give(connection: Connection) -> None:
+        tokens = RefreshTokens(connection)
+        for family_id, secret, expires_s in (
+            ("f1", "a", 60.0),
+            ("f3", "b", 40.0),
+            ("f4", "c", 9.0),
+        ):
+            tokens.add(family_id, Successor(token_hash=digest(secret), expires_s=expires_s), 1.0)
+        tokens.rotate(digest("a"), Successor(token_hash=digest("d"), expires_s=20.0), 2.0)
+        Families(connection).revoke("f4", now_s=2.0, reason="")
+
+    database.write(give)
+    asked = ("f1", "f2", "f3", "f4", "nothing")
+    found = database.read(lambda c: Families(c).renewable(asked, 3.0))
+    assert found == {"f1": 20.0, "f2": 0.0, "f3": 40.0}
+    assert database.read(lambda c: Families(c).renewable(asked, 1000.0)) == {}
 
 
 def test_a_family_is_revoked_once_for_one_reason(database: Database) -> None:

@@ -84,6 +84,7 @@ class OAuthSite(MemorySite):
         self._count = 0
         self.all_revoked: list[Revoked] = []
         super().__post_init__()
+        self.joined.in_use.grants = self.server.bearer
         self.browsers = CookieBrowsers(
             self.store,
             ISSUER,
