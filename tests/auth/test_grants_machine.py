@@ -21,7 +21,6 @@ from hypothesis.stateful import (
 )
 
 from mcptunnel.auth import codes, refreshing
-from mcptunnel.auth.access import is_live
 from mcptunnel.auth.grants import (
     AccessToken,
     Family,
@@ -165,9 +164,10 @@ class Grants(RuleBasedStateMachine):
         assert all(times <= 1 + _LIFETIMES.grace_uses for times in self.given.values())
 
     @invariant()
-    def nothing_lives_on_in_a_family_that_ended(self) -> None:
-        if self.family is not None and not self.family.is_live(self.now_s):
-            assert not any(is_live(token, self.family, self.now_s) for token in self.access)
+    def no_token_outlives_its_family(self) -> None:
+        for token in self.access:
+            assert token.family == self._live().id
+            assert token.expires_s <= self._live().expires_s
 
     def _live(self) -> Family:
         assert self.family is not None

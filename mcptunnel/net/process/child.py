@@ -167,19 +167,6 @@ class ChildProcess:
             if self._stdin.unsent_bytes > self._max_unsent_bytes:
                 self._end_now("it does not read its input")
 
-    def pause_reading(self) -> None:
-        """Take no more lines from the child, except those already read (at most 64 KiB).
-
-        The last lines of a child that exited come in spite of a pause.
-        """
-        if self._phase in _ALIVE:
-            self._stdout.pause()
-
-    def resume_reading(self) -> None:
-        """Take lines again."""
-        if self._phase in _ALIVE:
-            self._stdout.resume()
-
     async def stop(self, grace_s: float = GRACE_S) -> None:
         """End the child and its group, and return when they are gone.
 
@@ -271,7 +258,6 @@ class ChildProcess:
         self._phase = _Phase.EXITED
         self._signal_group(signal.SIGTERM)
         self._stdin.close()
-        self._stdout.resume()
         self._set_timer(self._finish)
         self._pipe_ended()
 

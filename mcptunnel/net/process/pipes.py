@@ -45,21 +45,8 @@ class PipeReader:
         self._fd = file.fileno()
         self._data_received = data_received
         self._ended = ended
-        self._paused = False
         self.closed = False
         reactor.addReader(self)
-
-    def pause(self) -> None:
-        """Read no more until `resume`."""
-        if not self._paused and not self.closed:
-            self._paused = True
-            self._reactor.removeReader(self)
-
-    def resume(self) -> None:
-        """Read again."""
-        if self._paused and not self.closed:
-            self._paused = False
-            self._reactor.addReader(self)
 
     def close(self) -> None:
         """Close our end; `ended` is not called."""

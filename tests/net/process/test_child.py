@@ -147,26 +147,6 @@ async def test_a_signal_is_named() -> None:
 
 
 @in_reactor
-async def test_the_last_lines_come_in_spite_of_a_pause() -> None:
-    process, got = shell("echo a; echo b")
-    process.pause_reading()
-    await got.exit()
-    assert got.lines == [b"a", b"b"]
-
-
-@in_reactor
-async def test_a_pause_holds_the_child_back() -> None:
-    process, got = shell("seq 1 200000; echo end")
-    process.pause_reading()
-    await deferLater(reactor, 0.1, lambda: None)
-    assert got.lines == []
-    process.resume_reading()
-    await got.exit()
-    assert len(got.lines) == 200_001
-    assert got.lines[-1] == b"end"
-
-
-@in_reactor
 async def test_a_child_that_does_not_read_pauses_the_writer() -> None:
     process, got = shell("read go; cat")
     line = b"x" * 1_000_000

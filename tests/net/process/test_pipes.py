@@ -177,20 +177,6 @@ def test_reading_is_at_most_a_pipe_at_a_time_and_ends_once(pipe: Pipe) -> None:
     assert (reader.fileno(), pipe.selector.reading) == (-1, [])
 
 
-def test_a_paused_reader_is_not_asked(pipe: Pipe) -> None:
-    reader = pipe.reader()
-    reader.pause()
-    reader.pause()
-    assert pipe.selector.reading == []
-    reader.resume()
-    reader.resume()
-    assert pipe.selector.reading == [reader]
-    reader.close()
-    reader.resume()
-    assert (pipe.selector.reading, pipe.said) == ([], [])
-    os.close(pipe.write_fd)
-
-
 def test_draining_takes_what_is_there_and_does_not_wait(pipe: Pipe) -> None:
     reader = pipe.reader()
     os.write(pipe.write_fd, LINE)

@@ -37,7 +37,7 @@ def test_a_link_takes_no_account_over(site: OAuthSite, redirect_uri: str) -> Non
 
 
 @pytest.mark.parametrize("scope", ["agent", "mcp agent", "agent offline_access", "agent:mcp", "*"])
-def test_a_clients_token_registers_no_agent(site: OAuthSite, scope: str) -> None:
+def test_threat_20_a_clients_token_registers_no_agent(site: OAuthSite, scope: str) -> None:
     """Any token could pose as a device and take another one's calls."""
     _, given = granted(site, scope=scope)
     assert "agent" not in given["scope"].split()
