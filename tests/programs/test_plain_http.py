@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mcptunnel.wire.constants import SUBPROTOCOL
 from tests.programs.client import MODERN
 from tests.programs.conftest import Stage
 from tests.programs.raw import Connection, Reply, fetch, request
@@ -101,6 +102,30 @@ def test_a_foreign_origin_is_refused(stage: Stage, origin: str) -> None:
 
 def test_our_own_origin_may_call(stage: Stage) -> None:
     assert is_sum(fetch(stage.relay.port, call(stage, origin=stage.relay.origin)))
+
+
+def test_threat_26_no_page_makes_a_websocket(stage: Stage) -> None:
+    """With a good key and from whatever origin; a cookie is no key, and nor is what is in the address."""
+    key = stage.relay.key("alice", "agent")
+    fields = {
+        "upgrade": "websocket",
+        "connection": "Upgrade",
+        "sec_websocket_version": "13",
+        "sec_websocket_key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "sec_websocket_protocol": SUBPROTOCOL,
+    }
+    bearer = {"authorization": f"Bearer {key}"}
+
+    def status(path: str = "/tunnel", **more: str) -> int:
+        with Connection(stage.relay.port) as connection:
+            connection.send(request("GET", path, b"", **fields, **more))
+            return connection.reply_head().status
+
+    assert status(**bearer, origin=stage.relay.origin) == 403
+    assert status(**bearer, origin="null") == 403
+    assert status(cookie=f"key={key}") == 401
+    assert status(f"/tunnel?access_token={key}") == 401
+    assert status(**bearer) == 101
 
 
 def test_two_hosts_are_none(stage: Stage) -> None:
