@@ -117,10 +117,11 @@ class InUse:
 
     async def _look(self, grants: Grants, ids: Collection[str]) -> None:
         """End what has lost its grant, and what nobody can renew when it has expired."""
-        renewable, now_s = await grants.renewable(ids), self._epoch_s()
+        now_s = self._epoch_s()  # what could be renewed at the time may be renewed by now
+        renewable = await grants.renewable(ids)
         for work, access in tuple(self._open.items()):
-            if access.expires_s is None or access.grant_id not in ids:
-                continue
+            if access.expires_s is None or access.grant_id not in ids or work not in self._open:
+                continue  # one may have ended another
             until_s = renewable.get(access.grant_id)
             if until_s is None:
                 self._end(work, is_revoked=True)

@@ -24,6 +24,7 @@ class Retention:
 
     used_codes_s: float = 3600.0
     revoked_families_s: float = 7 * 86400.0
+    spent_families_s: float = 86400.0
     idle_sessions_s: float = 7 * 86400.0
     unused_clients_s: float = 180 * 86400.0
     stale_documents_s: float = 2 * 86400.0
@@ -41,7 +42,10 @@ def purge(connection: Connection, retention: Retention, *, now_s: float, limit: 
         RefreshTokens(connection).purge(now_s, limit),
         AuthCodes(connection).purge(expired_before_s=now_s - retention.used_codes_s, limit=limit),
         Families(connection).purge(
-            now_s, revoked_before_s=now_s - retention.revoked_families_s, limit=limit
+            now_s,
+            revoked_before_s=now_s - retention.revoked_families_s,
+            unused_since_s=now_s - retention.spent_families_s,
+            limit=limit,
         ),
         DeviceCodes(connection).purge(now_s, limit),
         AuthRequests(connection).purge(now_s, limit),

@@ -164,6 +164,39 @@ def test_a_store_that_fails_ends_nothing(logged_failures: LoggedFailures) -> Non
     in_use.stop()
 
 
+def test_what_is_renewed_during_a_look_goes_on() -> None:
+    """What the store read is judged by the time at which it was asked, however long it takes."""
+    clock, answer = Clock(), Deferred[dict[str, float]]()
+
+    class Slow(Grants):
+        async def renewable(self, grant_ids: Collection[str]) -> Mapping[str, float]:
+            return await answer
+
+    in_use, work = in_use_on(clock, Slow()), Work()
+    in_use.begin(access("a", EPOCH_S + 1), work)
+    clock.advance(SWEEP_S)
+    clock.advance(5)
+    answer.callback({"a": EPOCH_S + SWEEP_S + 2})
+    assert not work.ends, "it may have been renewed since"
+    in_use.stop()
+
+
+def test_a_look_ends_nothing_twice() -> None:
+    """An agent's link takes its calls with it."""
+    clock = Clock()
+    in_use, call = in_use_on(clock, KnownGrants()), Work()
+
+    class Link(Work):
+        def access_ended(self, *, is_revoked: bool) -> None:
+            in_use.over(call)
+
+    in_use.begin(access("a", EPOCH_S + 9999), Link())
+    in_use.begin(access("a", EPOCH_S + 9999), call)
+    clock.advance(SWEEP_S)
+    assert not call.ends
+    in_use.stop()
+
+
 def test_one_look_at_a_time() -> None:
     """However long the store takes; when it is stopped nobody waits for the answer."""
     clock, answer, cancelled = Clock(), list[Deferred[dict[str, float]]](), list[bool]()

@@ -84,7 +84,12 @@ def test_it_is_forgotten_with_the_device_and_with_the_grant(database: Database) 
     assert _names(database) == {"f1": ["i2"], "f2": []}
     database.write(lambda c: Devices(c).seen(ALICE, "i1", "i1", 1.0))
     assert database.read(lambda c: DeviceUses(c).keys(ALICE, "i1")) == []
-    assert database.write(lambda c: Families(c).purge(2000.0, revoked_before_s=0.0, limit=9)) == 2
+    assert (
+        database.write(
+            lambda c: Families(c).purge(2000.0, revoked_before_s=0.0, unused_since_s=9.0, limit=9)
+        )
+        == 2
+    )
     assert _names(database) == {"f1": [], "f2": []}
 
 

@@ -6,6 +6,8 @@ from sqlalchemy import Connection, func, select
 
 from mcptunnel.store.audit import AuditEvent, AuditLog
 from mcptunnel.store.database import Database
+from mcptunnel.store.device_uses import DeviceUses
+from mcptunnel.store.devices import Devices
 from mcptunnel.store.oauth.access import AccessTokens
 from mcptunnel.store.oauth.assertions import Assertions
 from mcptunnel.store.oauth.clients import Clients
@@ -20,6 +22,7 @@ from mcptunnel.store.people.invitations import Invitation, InvitationKind, Invit
 from mcptunnel.store.purge import Retention, purge
 from mcptunnel.store.schema import metadata
 from tests.store.samples import (
+    ALICE,
     access_token,
     auth_code,
     auth_request,
@@ -86,3 +89,40 @@ def test_how_long_things_are_kept_is_said(database: Database) -> None:
     retention = replace(Retention(), used_codes_s=_YEAR_S, audit_s=2 * _YEAR_S, audit_events=6)
     database.write(lambda c: purge(c, retention, now_s=_YEAR_S, limit=9))
     assert database.read(_rows) == {"auth_code": 1, "audit_event": 3}
+
+
+def test_a_grant_that_cannot_be_renewed_is_there_for_the_calls_it_let_in(
+    database: Database,
+) -> None:
+    """What is open by a grant that is not there any more would end as revoked (`relay.in_use`)."""
+
+    def let_in(connection: Connection) -> None:
+        Families(connection).add(replace(family(), expires_s=_YEAR_S))
+        AccessTokens(connection).add(access_token())
+        Families(connection).touch("f1", 2.0)
+
+    def look(connection: Connection, now_s: float) -> object:
+        purge(connection, Retention(), now_s=now_s, limit=9)
+        return Families(connection).renewable(["f1"], now_s)
+
+    database.write(let_in)
+    assert database.write(lambda c: look(c, 3600.0)) == {"f1": 0.0}
+    assert "access_token" not in database.read(_rows)
+    assert database.write(lambda c: look(c, 2 * 86400.0)) == {}
+
+
+def test_a_grant_that_a_device_used_is_there_for_its_link(database: Database) -> None:
+    """A link that is up renews nothing, and lasts as long as the grant itself."""
+
+    def let_in(connection: Connection) -> None:
+        Families(connection).add(replace(family(), expires_s=_YEAR_S))
+        Devices(connection).seen(ALICE, "i1", "laptop", 1.0)
+        DeviceUses(connection).note(ALICE, "i1", "f1")
+
+    def look(connection: Connection, now_s: float) -> object:
+        purge(connection, Retention(), now_s=now_s, limit=9)
+        return Families(connection).renewable(["f1"], now_s)
+
+    database.write(let_in)
+    assert database.write(lambda c: look(c, _YEAR_S - 1)) == {"f1": 0.0}
+    assert database.write(lambda c: look(c, _YEAR_S)) == {}

@@ -28,7 +28,7 @@ from mcptunnel.store.clauses import (
     split_scopes,
 )
 from mcptunnel.store.device_uses import AT_ONCE, used_by
-from mcptunnel.store.oauth.tables import access_token, refresh_token, token_family
+from mcptunnel.store.oauth.tables import access_token, device_grant, refresh_token, token_family
 
 _RENEWABLE_S: Final = (
     select(func.max(refresh_token.c.expires_s))
@@ -147,18 +147,24 @@ class Families:
         of_device = used_by(principal, installation_id)
         return self._revoke(is_of(token_family, principal) & of_device, now_s, reason)
 
-    def purge(self, now_s: float, *, revoked_before_s: float, limit: int) -> int:
+    def purge(
+        self, now_s: float, *, revoked_before_s: float, unused_since_s: float, limit: int
+    ) -> int:
         """Delete at most `limit` that expired, were revoked before then, or have no token left.
 
-        Their tokens go with them. Returns how many families there were.
+        Without a token they are kept if they were used since then, for a call may still be under way, or
+        if a device used them, whose link may be up: what is open ends as revoked when its family is not
+        there. Their tokens go with them. Returns how many families there were.
         """
         family = token_family.c
         over = or_(
             family.expires_s <= now_s,
             family.revoked_s < revoked_before_s,
             and_(
+                family.last_used_s < unused_since_s,
                 ~exists().where(access_token.c.family_id == family.id),
                 ~exists().where(refresh_token.c.family_id == family.id),
+                ~exists().where(device_grant.c.family_id == family.id),
             ),
         )
         return delete_some(self._connection, token_family, over, limit)

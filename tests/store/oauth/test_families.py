@@ -132,7 +132,7 @@ def test_last_used_only_goes_forward(database: Database) -> None:
 
 
 def test_a_family_goes_with_its_tokens(database: Database) -> None:
-    """When it expires, some time after it was revoked, or when no token is left."""
+    """When it expires, some time after it was revoked, or some time after its last use when no token is left."""
 
     def life(connection: Connection) -> list[int]:
         families, tokens = Families(connection), AccessTokens(connection)
@@ -149,11 +149,15 @@ def test_a_family_goes_with_its_tokens(database: Database) -> None:
                 RefreshTokens(connection).add(name, successor, 1.0)
         families.revoke("revoked", now_s=4.0, reason="")
         purge = partial(families.purge, 5.0, limit=9)
-        told = [purge(revoked_before_s=4.0), purge(revoked_before_s=4.5)]
-        told += [purge(revoked_before_s=4.5), len(families.list(5.0))]
+        told = [
+            purge(revoked_before_s=4.0, unused_since_s=1.0),
+            purge(revoked_before_s=4.0, unused_since_s=1.5),
+            purge(revoked_before_s=4.5, unused_since_s=1.5),
+        ]
+        told += [purge(revoked_before_s=4.5, unused_since_s=1.5), len(families.list(5.0))]
         return told
 
-    assert database.write(life) == [2, 1, 0, 1]
+    assert database.write(life) == [1, 1, 1, 0, 1]
     assert database.read(lambda c: AccessTokens(c).find(digest("revoked"), 4.0)) is None
     assert database.read(lambda c: RefreshTokens(c).find(digest("rt revoked"))) is None
     assert database.read(lambda c: AccessTokens(c).find(digest("good"), 4.0)) is not None
