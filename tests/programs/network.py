@@ -63,6 +63,11 @@ class Network:
         for link in self._links:
             link.limit(count_bytes)
 
+    @property
+    def left_bytes(self) -> int:
+        """How much the newest link may still carry."""
+        return self._links[-1].left_bytes
+
     def stall(self) -> None:
         """Keep back what the living links carry from now on."""
         for link in self._links:
@@ -129,6 +134,11 @@ class Link:
         """Be closed after so many bytes."""
         with self._lock:
             self._is_limited, self._left_bytes = True, count_bytes
+
+    @property
+    def left_bytes(self) -> int:
+        with self._lock:
+            return self._left_bytes
 
     def stall(self) -> None:
         with self._lock:
