@@ -221,6 +221,14 @@ def read_order(body: bytes) -> tuple[str, Scope, str]:
     return user, scope, name
 
 
+def read_texts(body: bytes) -> dict[str, str]:
+    """Return the texts of an order. Raises `RefusedError`."""
+    try:
+        return msgspec.json.decode(body or b"{}", type=dict[str, str])
+    except ValueError as error:
+        raise bad_request("wanted: an object of texts") from error
+
+
 def bad_request(message: str) -> RefusedError:
     """Return the error for an order that cannot be understood."""
     return RefusedError(http.BAD_REQUEST, "bad_request", message)

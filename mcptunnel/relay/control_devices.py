@@ -15,8 +15,8 @@ from mcptunnel.relay.control_api import (
     RefusedError,
     Reply,
     bad_request,
+    read_texts,
 )
-from mcptunnel.relay.control_users import read_texts
 from mcptunnel.relay.device_changes import CHANGES, ended_to_json
 from mcptunnel.relay.device_directory import StillConnectedError
 from mcptunnel.relay.devices import Device

@@ -8,8 +8,14 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from mcptunnel.model import LOCAL_ISSUER, Principal
-from mcptunnel.relay.control_api import Answers, JsonResource, NotFound, Reply, bad_request
-from mcptunnel.relay.control_users import read_texts
+from mcptunnel.relay.control_api import (
+    Answers,
+    JsonResource,
+    NotFound,
+    Reply,
+    bad_request,
+    read_texts,
+)
 from mcptunnel.relay.oauth.taking_back import UsedGrant, grant_to_json
 
 

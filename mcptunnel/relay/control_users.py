@@ -3,7 +3,6 @@
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol
 
-import msgspec
 from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request
@@ -16,6 +15,7 @@ from mcptunnel.relay.control_api import (
     RefusedError,
     Reply,
     bad_request,
+    read_texts,
 )
 from mcptunnel.relay.login.changes import NotPossibleError
 from mcptunnel.relay.login.directory import LINKS, MadeLink, user_to_json
@@ -107,11 +107,3 @@ class ChangeResource(JsonResource):
             raise bad_request("wanted: an object with user, and maybe issuer")
         principal = Principal(members.get("issuer", LOCAL_ISSUER), members["user"])
         return Reply(http.OK, {"changed": await self._change(principal)})
-
-
-def read_texts(body: bytes) -> dict[str, str]:
-    """Return the texts of an order. Raises `RefusedError`."""
-    try:
-        return msgspec.json.decode(body or b"{}", type=dict[str, str])
-    except ValueError as error:
-        raise bad_request("wanted: an object of texts") from error
